@@ -1,0 +1,326 @@
+/* The heart, seen from outside: commands in, answers out, views to look at.
+ *
+ * Theory of operation
+ *
+ * The engine holds the whole registry in memory.  A command is checked against it, becomes a list of changes
+ * {before, after}, is applied in memory so that nothing else can take the same thing, and goes to the store.
+ * Only when the store says "durable" is it answered and are host and plane told; when the store says no,
+ * the changes are undone in reverse order and the command is answered with the store's error.
+ *
+ * Edges (host, store) wake the engine through its file descriptors; timers through
+ * engine_next_expiry().  The daemon owns the loop.  One thread. */
+#pragma once
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "model/model.h"
+
+struct engine;
+struct host;
+struct plane;
+struct store;
+
+/* --- life ------------------------------------------------------------------------------------------- */
+
+struct engine_config {
+	const struct mem *mem;
+	struct host *host;   /* borrowed; NULL: no ports can exist (tests of the registry) */
+	struct plane *plane; /* borrowed; NULL as above */
+	struct store *store; /* borrowed; loaded by engine_start() */
+	mono_t (*mono_now)(void);
+	wall_t (*wall_now)(void);
+	void (*random)(void *buf, size_t len); /* for pool keys */
+};
+
+int engine_new(const struct engine_config *config, struct engine **ret, struct error *ret_error);
+
+/* Loads the registry, brings host and plane in line with it (reconcile) and sweeps what is stray.  A port
+ * whose link cannot be had is reported in its view, and is no error. */
+int engine_start(struct engine *e, struct error *ret_error);
+
+/* Frees; ports go on forwarding.  Every command must have been answered (store_close() before). */
+void engine_free(struct engine *e);
+
+/* To be called when host_fd() / store_fd() are readable and when engine_next_expiry() is due. */
+void engine_host_ready(struct engine *e);
+void engine_store_ready(struct engine *e);
+void engine_time_passed(struct engine *e);
+
+/* When engine_time_passed() wants to be called; both clocks, either may be NEVER. */
+struct engine_expiry {
+	mono_t mono;
+	wall_t wall;
+} engine_next_expiry(const struct engine *e);
+
+/* --- commands --------------------------------------------------------------------------------------- */
+
+/* Who asks, and why; both go into the history.  The texts are copied. */
+struct caller {
+	const char *who;    /* "uid 0", "vmacd" */
+	const char *reason; /* "" = not given */
+};
+
+/* What a command made or changed: those that fit are not NULL; valid during the call only. */
+struct answer {
+	const struct error *error; /* NULL = done and durable */
+	const struct segment *segment;
+	const struct pool *pool;
+	const struct vmac *vmac;
+	const struct port *port;
+	const vmac_mac_t *addresses; /* batch */
+	size_t address_count;
+};
+
+/* Called exactly once a command, from the command itself (a refusal) or later. */
+typedef void (*answer_fn)(void *ctx, const struct answer *answer);
+
+struct segment_add {
+	const char *name;
+	const char *uplink; /* "" = internal */
+	uint16_t vlan;
+};
+void engine_segment_add(struct engine *e, const struct caller *c, const struct segment_add *a,
+			answer_fn done, void *ctx);
+void engine_segment_delete(struct engine *e, const struct caller *c, const char *name,
+			   answer_fn done, void *ctx);
+
+struct pool_add {
+	const char *name, *segment;
+	unsigned int range_count; /* 0 = a default range: AAI, random second octet, 2^32 addresses */
+	struct vmac_mac_range ranges[POOL_RANGES_MAX];
+	unsigned int exclude_count;
+	struct vmac_mac_range excludes[POOL_EXCLUDES_MAX];
+	bool has_key;
+	uint8_t key[16];
+	int64_t quarantine_ms; /* -1 = the default, 4 h */
+	uint64_t limit;
+};
+void engine_pool_add(struct engine *e, const struct caller *c, const struct pool_add *a,
+		     answer_fn done, void *ctx);
+
+struct pool_set {
+	bool has_quarantine, has_limit;
+	int64_t quarantine_ms; /* for releases from now on */
+	uint64_t limit;
+};
+void engine_pool_set(struct engine *e, const struct caller *c, const char *name,
+		     const struct pool_set *s, answer_fn done, void *ctx);
+void engine_pool_delete(struct engine *e, const struct caller *c, const char *name, answer_fn done,
+			void *ctx);
+
+struct vmac_add {
+	const char *segment; /* "" = the pool's, or the only one */
+	const char *pool;    /* "" = the segment's only one; pinned and adopted may do without */
+	const char *name, *owner, *tenant, *note; /* "" = none */
+	const char *identity; /* stable mode; "" = not */
+	bool has_address;     /* pinned, or adopted: */
+	bool adopted;
+	vmac_mac_t address;
+	int64_t ttl_ms; /* 0 = for life */
+	unsigned int ip_count;
+	struct ip ips[VMAC_IPS_MAX];
+};
+void engine_vmac_add(struct engine *e, const struct caller *c, const struct vmac_add *a,
+		     answer_fn done, void *ctx);
+
+#define VMAC_BATCH_MAX 100000
+
+struct vmac_batch {
+	const char *segment, *pool, *owner, *tenant, *note;
+	const char *name_prefix; /* "" = nameless; else names PREFIX1, PREFIX2, … */
+	uint32_t count;		 /* 1 … VMAC_BATCH_MAX; all or none */
+	int64_t ttl_ms;
+};
+void engine_vmac_add_batch(struct engine *e, const struct caller *c, const struct vmac_batch *b,
+			   answer_fn done, void *ctx);
+
+/* A vMAC is named by segment and by its address or its name. */
+struct vmac_ref {
+	const char *segment; /* "" = the only one */
+	const char *which;   /* an address in any style, or a name */
+};
+
+struct vmac_set { /* NULL / false = leave as it is */
+	const char *name, *owner, *tenant, *note;
+	bool has_ips;
+	unsigned int ip_count;
+	struct ip ips[VMAC_IPS_MAX];
+	bool has_ttl;
+	int64_t ttl_ms; /* 0 = for life from now on */
+};
+void engine_vmac_set(struct engine *e, const struct caller *c, const struct vmac_ref *v,
+		     const struct vmac_set *s, answer_fn done, void *ctx);
+
+/* until := now + ttl.  WRONG_STATE for one without a lifetime. */
+void engine_vmac_renew(struct engine *e, const struct caller *c, const struct vmac_ref *v,
+		       answer_fn done, void *ctx);
+
+/* Into quarantine.  WRONG_STATE while it is bound. */
+void engine_vmac_release(struct engine *e, const struct caller *c, const struct vmac_ref *v,
+			 answer_fn done, void *ctx);
+
+struct port_add {
+	const char *name;
+	enum port_kind kind;
+	const char *segment;	     /* "" = the vMAC's, or the only one */
+	const char *vmac;	     /* an address or a name; "" = allocate one as `allocate` says */
+	struct vmac_add allocate;    /* name "" = the port's name */
+	const char *ifname;	     /* "" = the port's name, where it is an interface name */
+	const char *peer_netns;	     /* veth: a path */
+	const char *peer_ifname;     /* veth; "" = "eth0" */
+	uint32_t owner_uid, owner_gid; /* tap; UINT32_MAX = root only */
+	uint16_t queues;	       /* 0 = 1 */
+	uint16_t mtu;		       /* 0 = the uplink's, or 1500 */
+	uint32_t allow;
+	bool has_flood_pps;
+	uint32_t flood_pps; /* default 10,000 */
+	bool closed;	    /* begin with the gate closed */
+};
+void engine_port_add(struct engine *e, const struct caller *c, const struct port_add *a,
+		     answer_fn done, void *ctx);
+
+struct port_set {
+	bool has_allow, has_flood_pps, has_gate;
+	uint32_t allow, flood_pps;
+	enum port_gate gate;
+};
+void engine_port_set(struct engine *e, const struct caller *c, const char *name,
+		     const struct port_set *s, answer_fn done, void *ctx);
+
+/* Deletes the port (and its link, where we made it); its vMAC becomes reserved again or, with
+ * `release`, goes into quarantine. */
+void engine_port_delete(struct engine *e, const struct caller *c, const char *name, bool release,
+			answer_fn done, void *ctx);
+
+/* --- views: what is durable --------------------------------------------------------------------------- */
+
+/* Calls fn when everything submitted so far is durable (at once when nothing waits), so that no view shows
+ * what may still be undone.  Views are to be used inside fn. */
+void engine_when_durable(struct engine *e, void (*fn)(void *ctx), void *ctx);
+
+struct segment_view {
+	const struct segment *segment;
+	uint64_t pools, vmacs, ports;
+	bool uplink_present;
+	int uplink_ifindex;
+	vmac_mac_t uplink_address;
+	unsigned int uplink_mtu;
+	/* "filter": the NIC filters; "promiscuous": its driver fell back; "none": internal or absent */
+	const char *reception;
+	struct error trouble; /* code NONE = well */
+};
+
+struct pool_view {
+	const struct pool *pool;
+	const char *segment;
+	uint64_t size, excluded, used, quarantined, available;
+	wall_t next_free; /* end of the first quarantine; WALL_NEVER = none waits */
+};
+
+struct vmac_view {
+	const struct vmac *vmac;
+	const char *segment, *pool, *port; /* "" = none */
+};
+
+enum port_phase {
+	PORT_WAITING, /* the link is not there (yet, or any more) */
+	PORT_ACTIVE,  /* the data plane serves it as its gate says */
+	PORT_FAILED,  /* the kernel refused; trouble says what, and it is tried again */
+	PORT_PHASE_COUNT
+};
+const char *port_phase_name(enum port_phase p);
+
+struct port_view {
+	const struct port *port;
+	const struct vmac *vmac;
+	const char *segment;
+	enum port_phase phase;
+	int ifindex;
+	unsigned int mtu;
+	struct error trouble; /* code NONE = well */
+};
+
+/* One by name; NOT_FOUND (with what exists as a hint, where that helps). */
+int engine_segment_view(struct engine *e, const char *name, struct segment_view *ret,
+			struct error *ret_error);
+int engine_pool_view(struct engine *e, const char *name, struct pool_view *ret,
+		     struct error *ret_error);
+int engine_vmac_view(struct engine *e, const struct vmac_ref *v, struct vmac_view *ret,
+		     struct error *ret_error);
+int engine_port_view(struct engine *e, const char *name, struct port_view *ret,
+		     struct error *ret_error);
+
+/* All, by name (vMACs: by segment, then address). */
+void engine_segments(struct engine *e, void (*fn)(void *ctx, const struct segment_view *v), void *ctx);
+void engine_pools(struct engine *e, void (*fn)(void *ctx, const struct pool_view *v), void *ctx);
+void engine_ports(struct engine *e, void (*fn)(void *ctx, const struct port_view *v), void *ctx);
+
+struct vmac_filter { /* "" or -1 = any */
+	const char *segment, *pool, *owner, *tenant;
+	int state, kind, origin;
+	bool after; /* only those behind (after_segment, after_address) */
+	const char *after_segment;
+	vmac_mac_t after_address;
+	unsigned int limit; /* 1 … 10,000 */
+};
+/* Returns through *ret_more whether others follow.  NOT_FOUND for an unknown segment or pool. */
+int engine_vmacs(struct engine *e, const struct vmac_filter *f,
+		 void (*fn)(void *ctx, const struct vmac_view *v), void *ctx, bool *ret_more,
+		 struct error *ret_error);
+
+struct counters_view {
+	uint64_t rx_frames, rx_octets, tx_frames, tx_octets;
+	uint64_t link_dropped; /* by the device: a tap whose guest does not read */
+	int64_t last_seen_ms;  /* ago; -1 = never */
+	unsigned int reason_count;
+	const uint64_t *drops; /* reason_count of them; names from engine_drop_reason() */
+};
+int engine_port_counters(struct engine *e, const char *port, struct counters_view *ret,
+			 struct error *ret_error);
+int engine_uplink_counters(struct engine *e, const char *uplink, struct counters_view *ret,
+			   struct error *ret_error);
+void engine_uplinks(struct engine *e, void (*fn)(void *ctx, const char *uplink), void *ctx);
+unsigned int engine_drop_reason_count(void);
+const char *engine_drop_reason_name(unsigned int reason);
+const char *engine_drop_reason_meaning(unsigned int reason);
+
+struct engine_status {
+	const char *version, *registry_backend, *registry_where, *registry_uuid, *attach;
+	bool registry_healthy;
+	struct error registry_error;
+	uint64_t segments, pools, vmacs, ports, quarantined, pending;
+	uint64_t commits, transactions, failures;
+	int64_t commit_ns_last, commit_ns_most;
+	uint64_t registry_octets;
+	uint64_t commands, refusals;
+	uint64_t refusals_by_code[ERROR_CODE_COUNT];
+	mono_t started;
+	bool maps_reused;
+};
+void engine_status(struct engine *e, struct engine_status *ret);
+
+/* --- history and events ---------------------------------------------------------------------------------- */
+
+struct history_filter {
+	const char *segment, *subject; /* "" = any */
+	uint64_t before;
+	wall_t since, until;
+	unsigned int limit;
+};
+void engine_history(struct engine *e, const struct history_filter *f,
+		    void (*fn)(void *ctx, const struct error *error, const struct history *lines,
+			       size_t count),
+		    void *ctx);
+
+/* One durable change, or a change of a port's phase or an uplink's state; told as it happens. */
+struct engine_event {
+	uint64_t seq; /* of this run, 1 … */
+	wall_t at;
+	const char *what;    /* "vmac", "port", "segment", "pool", "uplink" */
+	const char *segment; /* "" = none */
+	const char *subject; /* an address or a name */
+	const char *verb, *actor, *reason, *from, *to;
+};
+/* One subscriber: the API, which has its own list. NULL ends it. */
+void engine_subscribe(struct engine *e, void (*fn)(void *ctx, const struct engine_event *event),
+		      void *ctx);

@@ -1,0 +1,115 @@
+/* The data plane as the engine sees it: ports, uplinks, counters.  An interface, so that another engine
+ * than tc-BPF can stand behind it.
+ *
+ * Theory of operation
+ *
+ * The programs in bpf/ run at the ingress of every port and at both directions of every uplink.  They
+ * forward by an exact table that only we write: no learning, no flooding of unknown unicast to ports.
+ * Everything they need is in pinned maps below BPFFS/vmac/INSTANCE, and the attachments are pinned links
+ * there (kernel >= 6.6) or clsact filters (before), so forwarding goes on as last told whatever becomes of the
+ * daemon.  On every port a second, lower filter drops (and counts) whatever our program did not take, so
+ * "no program" means "no traffic", never "into the host's stack".
+ *
+ * Start-up: plane_open() takes over the maps that an earlier run pinned when their layout is ours, or makes
+ * new ones; the engine then sets every uplink and port (which swaps each program for ours without losing a
+ * frame) and calls plane_sweep(), which removes all that nobody set. */
+#pragma once
+
+#include "base/error.h"
+#include "model/model.h"
+
+struct plane;
+
+struct plane_config {
+	const char *instance; /* a directory name below the bpffs; one daemon each */
+	const char *bpffs;    /* NULL = /sys/fs/bpf; mounted there if it is not */
+};
+
+/* Loads, verifies, pins.  Errors: KERNEL_UNSUPPORTED (no BPF, no bpffs, too old: names what), FORBIDDEN,
+ * NO_MEMORY, KERNEL_FAILED (the verifier's last line). */
+int plane_open(const struct plane_config *config, struct plane **ret, struct error *ret_error);
+
+/* Closes our handles; forwarding goes on.  NULL is fine. */
+void plane_close(struct plane *p);
+
+/* Detaches everything and removes the pins: for a stop that means it. */
+int plane_purge(struct plane *p, struct error *ret_error);
+
+/* --- uplinks -------------------------------------------------------------------------------------------- */
+
+struct plane_uplink {
+	unsigned int slot; /* 1 … UPLINKS_MAX; 0 stands for internal segments and is never set */
+	int ifindex;
+	vmac_mac_t address; /* the NIC's own: the host's */
+	unsigned int mtu;
+};
+
+/* A segment as the data plane knows it: (uplink slot, vlan), or (0, number) for an internal one. */
+struct plane_net {
+	unsigned int slot;
+	uint16_t vlan; /* 0 … 4094; internal: any number 0 … 4095 */
+};
+
+/* Attaches (or swaps the programs of) an uplink; called again when its address or mtu changed. */
+int plane_uplink_set(struct plane *p, const struct plane_uplink *uplink, struct error *ret_error);
+int plane_uplink_remove(struct plane *p, unsigned int slot, struct error *ret_error);
+
+/* --- ports ---------------------------------------------------------------------------------------------- */
+
+struct plane_port {
+	uint32_t id; /* 1 … PORTS_MAX: the port's slot for counters, stable over restarts */
+	int ifindex;
+	struct plane_net net;
+	vmac_mac_t address;
+	bool open;	  /* the gate */
+	unsigned int mtu; /* of the link: longer frames to it are dropped and counted */
+	uint32_t allow;	  /* PORT_ALLOW_… */
+	uint32_t flood_pps;
+	unsigned int ip_count; /* 0 = IP senders are not checked */
+	struct ip ips[VMAC_IPS_MAX];
+};
+
+/* Makes the data plane treat this port so, in an order that never forwards wrongly in between: drop net,
+ * then guard, then program, then reachability (table and replication list).  Called again to change
+ * anything, the ifindex included (a link that came back).  Errors: LIMIT_REACHED (SEGMENT_PORTS_MAX),
+ * NO_INTERFACE, KERNEL_FAILED. */
+int plane_port_set(struct plane *p, const struct plane_port *port, struct error *ret_error);
+
+/* Takes the port out: unreachable first, then its maps, program and drop net.  A link that is gone is no
+ * error.  `keep_dropping` leaves the drop net (the link lives on and belongs to nobody). Counters of
+ * the slot start again at zero with the next set. */
+int plane_port_remove(struct plane *p, uint32_t id, bool keep_dropping, struct error *ret_error);
+
+/* Removes every port, uplink and stray program of this instance that was not set since plane_open(); returns how
+ * many things it removed. */
+int plane_sweep(struct plane *p, unsigned int *ret_removed, struct error *ret_error);
+
+/* --- counters ------------------------------------------------------------------------------------------- */
+
+/* Reasons, in the order of bpf/shared.h (which defines enum drop_reason). */
+unsigned int plane_drop_reason_count(void);
+const char *plane_drop_reason_name(unsigned int reason);    /* "spoofed_mac", … */
+const char *plane_drop_reason_meaning(unsigned int reason); /* one line for people */
+
+#define PLANE_REASONS_MAX 32
+
+struct plane_counters {
+	uint64_t rx_frames, rx_octets; /* from the guest (port) or the wire (uplink), drops included; GSO counted by segment */
+	uint64_t tx_frames, tx_octets; /* handed to the link */
+	uint64_t drops[PLANE_REASONS_MAX];
+	mono_t last_seen; /* last frame from the guest, to about a second; ns 0 = never */
+};
+
+/* Sums the per-CPU counters of one port slot.  NOT_FOUND when the slot is not set. */
+int plane_port_counters(struct plane *p, uint32_t id, struct plane_counters *ret,
+			struct error *ret_error);
+int plane_uplink_counters(struct plane *p, unsigned int slot, struct plane_counters *ret,
+			  struct error *ret_error);
+
+struct plane_facts {
+	const char *attach; /* "tcx" or "clsact" */
+	unsigned int schema;
+	unsigned int ports, uplinks;
+	bool maps_reused; /* taken over from an earlier run */
+};
+void plane_facts(const struct plane *p, struct plane_facts *ret);
