@@ -30,13 +30,14 @@ enum vmac_well_known_use {
 
 /* One row of the table of well-known ranges (docs/addresses.md prints it). */
 struct vmac_well_known {
-	uint64_t value;	      /* the leading bits, as vmac_mac_u64() gives them */
-	uint8_t bits;	      /* how many leading bits count, 8 … 48 */
-	uint8_t group_bits;   /* trailing bits that are a group number (VRID, HSRP group, …), or 0 */
-	uint8_t member_bits;  /* trailing bits behind the group that number its member (GLBP), or 0 */
+	uint64_t value;	    /* the leading bits, as vmac_mac_u64() gives them */
+	uint8_t bits;	    /* how many leading bits count, 8 … 48 */
+	uint8_t group_bits; /* trailing bits that are a group number (VRID, HSRP group, …), or 0 */
+	uint8_t member_bits; /* trailing bits behind the group that number its member (GLBP), or 0
+			      */
 	enum vmac_well_known_use use;
-	const char *protocol; /* "VRRP", "HSRPv2", "Docker", … */
-	const char *meaning;  /* one line for people */
+	const char *protocol;	/* "VRRP", "HSRPv2", "Docker", … */
+	const char *meaning;	/* one line for people */
 	const char *group_name; /* what the group number is called ("VRID", "group"), or NULL */
 };
 
