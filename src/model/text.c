@@ -38,8 +38,7 @@ int name_check(const char *what, const char *name, struct error *ret_error)
 	return 0;
 }
 
-/* --- UTF-8 (RFC 3629 section 4) -----------------------------------------------------------------
- */
+/* --- UTF-8 (RFC 3629 section 4) ----------------------------------------------------------------- */
 
 /* The character at `at` of a text of `left` octets; *ret_len is how many of them it takes, 0 when
  * they are not UTF-8: cut off, overlong, a surrogate, or above U+10FFFF. */
@@ -110,8 +109,7 @@ int text_check(const char *what, const char *text, size_t max, struct error *ret
 	return characters_check(what, text, ERROR_BAD_VALUE, ret_error);
 }
 
-/* --- interface names ----------------------------------------------------------------------------
- */
+/* --- interface names ---------------------------------------------------------------------------- */
 
 int ifname_check(const char *what, const char *name, struct error *ret_error)
 {

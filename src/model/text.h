@@ -1,5 +1,5 @@
-/* Texts of the model: what may be a name or a note, and how lengths of time and dates are written.
- */
+/* Texts of the model: what may be a name or a note, and how lengths of time and dates are
+ * written. */
 #pragma once
 
 #include <stddef.h>
@@ -8,8 +8,9 @@
 #include "base/error.h"
 #include "model/model.h"
 
-/* --- what a text may be: 0, or an error that quotes nothing that could upset a terminal
- * ----------- */
+/* --- what a text may be ------------------------------------------------------------------------ */
+
+/* Each: 0, or an error whose text quotes nothing that could upset a terminal. */
 
 /* A name: 1 … NAME_MAX_LEN of letters, digits, '.', '_', '-'; starts with a letter or a digit; is
  * not itself a MAC address (so that one argument can be either).  `what` goes into the message.
@@ -22,13 +23,11 @@ int name_check(const char *what, const char *name, struct error *ret_error);
 int text_check(const char *what, const char *text, size_t max, struct error *ret_error);
 
 /* A kernel interface name: 1 … 15 octets of valid UTF-8, no '/', no white space, no control
- * character, not "." or
- * "..", no ':' and no '%' (the kernel's dev_valid_name() and dev_alloc_name()).  Error: BAD_NAME.
- */
+ * character, not "." or "..", no ':' and no '%' (the kernel's dev_valid_name() and
+ * dev_alloc_name()).  Error: BAD_NAME. */
 int ifname_check(const char *what, const char *name, struct error *ret_error);
 
-/* --- durations ----------------------------------------------------------------------------------
- */
+/* --- durations ---------------------------------------------------------------------------------- */
 
 #define DURATION_TEXT_MAX 40
 #define DURATION_MAX_MS	  (INT64_C(36525) * 24 * 3600 * 1000) /* 100 years */
@@ -41,8 +40,7 @@ int duration_parse(const char *text, int64_t *ret_ms);
  * ms is negative; returns buf. */
 char *duration_format(int64_t ms, char buf[static DURATION_TEXT_MAX]);
 
-/* --- dates --------------------------------------------------------------------------------------
- */
+/* --- dates -------------------------------------------------------------------------------------- */
 
 #define WALL_TEXT_MAX 25
 
