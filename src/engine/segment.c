@@ -101,9 +101,9 @@ void engine_segment_add(struct engine *e, const struct caller *c, const struct s
 
 	e->commands++;
 	/* A name that no NIC has is a slip of the hand more often than a NIC to come. */
-	if ((a->uplink[0] && e->cfg.host &&
-	     host_link_by_name(e->cfg.host, a->uplink, &link, &error) < 0) ||
-	    segment_fill(e, a, &s, &error) < 0) {
+	if (segment_fill(e, a, &s, &error) < 0 ||
+	    (a->uplink[0] && e->cfg.host &&
+	     host_link_by_name(e->cfg.host, a->uplink, &link, &error) < 0)) {
 		uplinks_tidy(e);
 		engine_refuse(e, done, ctx, &error);
 		return;
