@@ -22,8 +22,9 @@
 
 #define WATCH_BUFFER	  (4 << 20) /* octets: some 2,000 messages */
 #define WATCH_MESSAGE_MAX (64 << 10)
-#define WATCH_BATCH_MAX	  1024 /* datagrams a dispatch; the descriptor stays readable for the rest \
-				*/
+#define WATCH_BATCH_MAX                                                                            \
+	1024 /* datagrams a dispatch; the descriptor stays readable for the rest                   \
+	      */
 #define WATCH_DISCARD_MAX 65536 /* datagrams thrown away at most after a loss */
 
 struct dispatch {
