@@ -6,8 +6,10 @@
 #include <stdbool.h>
 
 #include "store/backend.h"
+#include "store/change_line.h"
 #include "store/lines.h"
 #include "store/queue.h"
+#include "store/sqlite_feed.h"
 #include "store/sqlite_filter.h"
 #include "store/undo.h"
 #include "store/uuid.h"
@@ -127,9 +129,19 @@ _Static_assert(POOL_EXCLUDES_MAX <= POOL_RANGES_MAX, "excludes fit where ranges 
 /* Lines that one row of history_block sums up. */
 #define HISTORY_BLOCK 4096
 
+/* Gives one line after another, valid until the next call: SQLITE_ROW, SQLITE_DONE at the end, or the
+ * error of SQLite's that kept it from doing so. */
+struct history_source {
+	int (*next)(struct history_source *s, struct history *ret);
+};
+
 struct history_writer {
+	struct feed feed; /* the lines to insert, up to the end of their block */
 	sqlite3 *db;
 	sqlite3_stmt *insert, *insert_block;
+	struct history_source *source;
+	struct history line;	    /* being inserted */
+	bool ended;		    /* the source has no more */
 	uint64_t seq;		    /* of the newest line */
 	int64_t at_least, at_most;  /* of the block that is being filled */
 	struct filter filter;	    /* of that block */
@@ -142,7 +154,8 @@ void history_writer_done(struct history_writer *w);
 /* Stands again where the database stands (after a rollback). */
 int history_writer_rewind(struct history_writer *w, struct error *ret_error);
 
-int history_write(struct history_writer *w, const struct history *line, struct error *ret_error);
+/* Inserts all that the source gives. */
+int history_write(struct history_writer *w, struct history_source *source, struct error *ret_error);
 
 /* Looks up through a connection of its own. */
 int history_read(sqlite3 *db, const struct history_query *q, struct lines *ret,
@@ -167,9 +180,21 @@ enum apply_statement {
 	APPLY_COUNT
 };
 
+/* A place among the changes of a group. */
+struct walk {
+	const struct store_txn *txn; /* NULL: behind the last */
+	size_t at;
+};
+
 struct applier {
+	struct feed feed; /* created vMACs in a row, from `at` on */
 	sqlite3 *db;
 	sqlite3_stmt *statements[APPLY_COUNT];
+	struct walk at; /* the change to apply next */
+	bool fed;	/* the feed has given the change at `at` */
+	struct history_source lines;
+	struct walk noted; /* the change to note in the history next */
+	struct change_line line;
 	struct history_writer history;
 	uint32_t segment; /* whose name is cached; 0 = none */
 	char segment_name[NAME_MAX_LEN + 1];

@@ -1,5 +1,6 @@
 /* Changes become rows: one group of transactions is one transaction of SQLite's. */
 #include <assert.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -7,6 +8,8 @@
 #include "model/record.h"
 #include "store/change_line.h"
 #include "store/sqlite.h"
+
+#define CONTAINER_OF(p, type, member) ((type *)((char *)(p) - offsetof(type, member)))
 
 /* A vMAC is found by its id; its key says that it is the one that was meant. */
 static const char *const sql[] = {
@@ -18,7 +21,7 @@ static const char *const sql[] = {
 	[APPLY_PORT_PUT] = "INSERT OR REPLACE INTO port VALUES"
 			   " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 	[APPLY_PORT_DELETE] = "DELETE FROM port WHERE id = ?",
-	[APPLY_VMAC_INSERT] = "INSERT INTO vmac VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	[APPLY_VMAC_INSERT] = "INSERT INTO vmac SELECT * FROM new_vmac",
 	[APPLY_VMAC_UPDATE] = "UPDATE vmac SET status = ?3, pool = ?4, port = ?5, epoch = ?6,"
 			      " created = ?7, name = ?8, owner = ?9, more = ?10"
 			      " WHERE id = ?1 AND key = ?2",
@@ -29,27 +32,6 @@ static const char *const sql[] = {
 };
 
 _Static_assert(ARRAY_LEN(sql) == APPLY_COUNT, "every statement has its text");
-
-int applier_init(struct applier *a, sqlite3 *db, struct error *ret_error)
-{
-	int r = 0;
-
-	*a = (struct applier){ .db = db };
-	for (size_t i = 0; i < APPLY_COUNT && r == 0; i++)
-		r = sqlite_prepare(db, sql[i], &a->statements[i], ret_error);
-	if (r == 0)
-		r = history_writer_init(&a->history, db, ret_error);
-	if (r < 0)
-		applier_done(a);
-	return r;
-}
-
-void applier_done(struct applier *a)
-{
-	for (size_t i = 0; i < APPLY_COUNT; i++)
-		sqlite3_finalize(a->statements[i]);
-	history_writer_done(&a->history);
-}
 
 /* Runs a bound statement that gives no rows. */
 static int applier_run(struct applier *a, enum apply_statement which, struct error *ret_error)
@@ -172,81 +154,172 @@ static void bind_text_or_null(sqlite3_stmt *s, int column, const char *text)
 		sqlite3_bind_null(s, column);
 }
 
-static void bind_vmac_name(sqlite3_stmt *s, const struct vmac *v)
+static const struct change *walk_change(const struct walk *w)
 {
-	sqlite3_bind_int64(s, 1, (int64_t)v->row);
-	sqlite3_bind_int64(s, 2, (int64_t)vmac_key(v->segment, v->address));
+	return &w->txn->changes[w->at];
 }
 
-static int apply_vmac(struct applier *a, const struct change *c, struct error *ret_error)
+/* Transactions without changes are stepped over. */
+static void walk_settle(struct walk *w)
 {
-	const struct vmac *v = c->after ? c->after : c->before;
-	enum apply_statement which = !c->after	? APPLY_VMAC_DELETE :
-				     !c->before ? APPLY_VMAC_INSERT :
-						  APPLY_VMAC_UPDATE;
-	sqlite3_stmt *s = a->statements[which];
-	size_t more;
+	while (w->txn && w->at >= w->txn->count)
+		*w = (struct walk){ .txn = w->txn->next };
+}
 
-	bind_vmac_name(s, v);
+static void walk_next(struct walk *w)
+{
+	w->at++;
+	walk_settle(w);
+}
+
+enum { VMAC_ID, VMAC_KEY, VMAC_STATUS, VMAC_POOL, VMAC_PORT, VMAC_EPOCH, VMAC_CREATED, VMAC_NAME,
+       VMAC_OWNER, VMAC_MORE, VMAC_COLUMNS };
+
+static bool creates_vmac(const struct walk *w)
+{
+	return w->txn && walk_change(w)->kind == CHANGE_VMAC && !walk_change(w)->before;
+}
+
+static int vmac_next(struct feed *f)
+{
+	struct applier *a = (struct applier *)f;
+
+	if (a->fed)
+		walk_next(&a->at);
+	a->fed = true;
+	return creates_vmac(&a->at) ? SQLITE_ROW : SQLITE_DONE;
+}
+
+static void result_number(sqlite3_context *context, uint64_t n)
+{
+	if (n != 0)
+		sqlite3_result_int64(context, (int64_t)n);
+}
+
+static void result_text(sqlite3_context *context, const char *text)
+{
+	if (text[0] != '\0')
+		sqlite3_result_text(context, text, -1, SQLITE_STATIC);
+}
+
+/* 0 and "" are NULL, which takes no room. */
+static void vmac_column(struct feed *f, sqlite3_context *context, int column)
+{
+	struct applier *a = (struct applier *)f;
+	const struct vmac *v = walk_change(&a->at)->after;
+
+	switch (column) {
+	case VMAC_ID:
+		return sqlite3_result_int64(context, (int64_t)v->row);
+	case VMAC_KEY:
+		return sqlite3_result_int64(context, (int64_t)vmac_key(v->segment, v->address));
+	case VMAC_STATUS:
+		return sqlite3_result_int(context, row_status(v));
+	case VMAC_POOL:
+		return result_number(context, v->pool);
+	case VMAC_PORT:
+		return result_number(context, v->port);
+	case VMAC_EPOCH:
+		return result_number(context, v->epoch);
+	case VMAC_CREATED:
+		return sqlite3_result_int64(context, v->created.ms);
+	case VMAC_NAME:
+		return result_text(context, v->name);
+	case VMAC_OWNER:
+		return result_text(context, v->owner);
+	case VMAC_MORE:
+		row_more_format(v, a->more);
+		return result_text(context, a->more);
+	}
+}
+
+/* Inserts from a->at up to the next change that is anything else. */
+static int apply_vmacs_created(struct applier *a, struct error *ret_error)
+{
+	a->fed = false;
+	return applier_run(a, APPLY_VMAC_INSERT, ret_error);
+}
+
+static int apply_vmac_changed(struct applier *a, const struct change *c, struct error *ret_error)
+{
+	enum apply_statement which = c->after ? APPLY_VMAC_UPDATE : APPLY_VMAC_DELETE;
+	const struct vmac *v = c->after ? c->after : c->before;
+	sqlite3_stmt *s = a->statements[which];
+
+	sqlite3_bind_int64(s, 1 + VMAC_ID, (int64_t)v->row);
+	sqlite3_bind_int64(s, 1 + VMAC_KEY, (int64_t)vmac_key(v->segment, v->address));
 	if (!c->after)
 		return applier_run_one(a, which, ret_error);
-	more = row_more_format(v, a->more);
-	sqlite3_bind_int(s, 3, row_status(v));
-	bind_number_or_null(s, 4, v->pool);
-	bind_number_or_null(s, 5, v->port);
-	bind_number_or_null(s, 6, v->epoch);
-	sqlite3_bind_int64(s, 7, v->created.ms);
-	bind_text_or_null(s, 8, v->name);
-	bind_text_or_null(s, 9, v->owner);
-	if (more > 0)
-		sqlite3_bind_text(s, 10, a->more, (int)more, SQLITE_STATIC);
-	else
-		sqlite3_bind_null(s, 10);
+	row_more_format(v, a->more);
+	sqlite3_bind_int(s, 1 + VMAC_STATUS, row_status(v));
+	bind_number_or_null(s, 1 + VMAC_POOL, v->pool);
+	bind_number_or_null(s, 1 + VMAC_PORT, v->port);
+	bind_number_or_null(s, 1 + VMAC_EPOCH, v->epoch);
+	sqlite3_bind_int64(s, 1 + VMAC_CREATED, v->created.ms);
+	bind_text_or_null(s, 1 + VMAC_NAME, v->name);
+	bind_text_or_null(s, 1 + VMAC_OWNER, v->owner);
+	bind_text_or_null(s, 1 + VMAC_MORE, a->more);
 	return applier_run_one(a, which, ret_error);
 }
 
 /* --- history ------------------------------------------------------------------------------------- */
 
-static int applier_segment_name(struct applier *a, uint32_t id, struct error *ret_error)
+/* SQLITE_OK, with the name in a->segment_name, or SQLite's error. */
+static int applier_segment_name(struct applier *a, uint32_t id)
 {
 	sqlite3_stmt *s = a->statements[APPLY_SEGMENT_NAME];
 	const char *name = "";
-	int rc, r = 0;
+	int rc;
 
 	if (id == a->segment && id != 0)
-		return 0;
+		return SQLITE_OK;
+	a->segment = 0;
 	sqlite3_bind_int64(s, 1, id);
 	rc = sqlite3_step(s);
 	if (rc == SQLITE_ROW)
 		name = (const char *)sqlite3_column_text(s, 0);
-	else if (rc != SQLITE_DONE)
-		r = sqlite_failed(ret_error, a->db, "read");
 	snprintf(a->segment_name, sizeof(a->segment_name), "%s", name ? name : "");
-	a->segment = r == 0 ? id : 0;
 	sqlite3_reset(s);
-	return r;
+	if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+		return rc;
+	a->segment = id;
+	return SQLITE_OK;
 }
 
-static int applier_note(struct applier *a, const struct change *c, const struct store_txn *txn,
-			struct error *ret_error)
+static int applier_line(struct applier *a, const struct change *c, const struct store_txn *txn)
 {
-	struct change_line line;
-	const char *segment;
-	int r = 0;
+	const char *segment = a->segment_name;
+	int rc = SQLITE_OK;
 
-	if (c->verb[0] == '\0')
-		return 0;
-	/* A segment that has just been deleted has no row to ask for its name. */
-	if (c->kind == CHANGE_SEGMENT) {
+	if (c->kind == CHANGE_SEGMENT)
 		segment = ((const struct segment *)(c->after ? c->after : c->before))->name;
-	} else {
-		r = applier_segment_name(a, change_segment(c), ret_error);
-		segment = a->segment_name;
+	else
+		rc = applier_segment_name(a, change_segment(c));
+	if (rc == SQLITE_OK)
+		change_line_fill(c, txn, segment, &a->line);
+	return rc;
+}
+
+/* The lines of the changes from a->noted up to, not including, a->at. */
+static int lines_next(struct history_source *source, struct history *ret)
+{
+	struct applier *a = CONTAINER_OF(source, struct applier, lines);
+
+	while (a->noted.txn != a->at.txn || a->noted.at != a->at.at) {
+		const struct change *c = walk_change(&a->noted);
+		const struct store_txn *txn = a->noted.txn;
+		int rc;
+
+		walk_next(&a->noted);
+		if (c->verb[0] == '\0')
+			continue;
+		rc = applier_line(a, c, txn);
+		if (rc != SQLITE_OK)
+			return rc;
+		*ret = a->line.line;
+		return SQLITE_ROW;
 	}
-	if (r < 0)
-		return r;
-	change_line_fill(c, txn, segment, &line);
-	return history_write(&a->history, &line.line, ret_error);
+	return SQLITE_DONE;
 }
 
 /* --- groups -------------------------------------------------------------------------------------- */
@@ -259,7 +332,7 @@ static int applier_apply(struct applier *a, const struct change *c, struct error
 	case CHANGE_POOL:
 		return apply_pool(a, c, ret_error);
 	case CHANGE_VMAC:
-		return apply_vmac(a, c, ret_error);
+		return apply_vmac_changed(a, c, ret_error);
 	case CHANGE_PORT:
 		return apply_port(a, c, ret_error);
 	case CHANGE_KIND_COUNT:
@@ -269,18 +342,27 @@ static int applier_apply(struct applier *a, const struct change *c, struct error
 	return 0;
 }
 
+/* The lines are written in few large strokes: before a segment changes, whose name the lines before it
+ * bear, and at the end. */
 static int applier_apply_all(struct applier *a, const struct queue *group, struct error *ret_error)
 {
-	for (const struct store_txn *t = group->first; t; t = t->next)
-		for (size_t i = 0; i < t->count; i++) {
-			int r = applier_apply(a, &t->changes[i], ret_error);
+	int r = 0;
 
-			if (r == 0)
-				r = applier_note(a, &t->changes[i], t, ret_error);
-			if (r < 0)
-				return r;
+	a->at = (struct walk){ .txn = group->first };
+	walk_settle(&a->at);
+	a->noted = a->at;
+	while (r == 0 && a->at.txn) {
+		if (creates_vmac(&a->at)) {
+			r = apply_vmacs_created(a, ret_error);
+			continue;
 		}
-	return 0;
+		if (walk_change(&a->at)->kind == CHANGE_SEGMENT)
+			r = history_write(&a->history, &a->lines, ret_error);
+		if (r == 0)
+			r = applier_apply(a, walk_change(&a->at), ret_error);
+		walk_next(&a->at);
+	}
+	return r == 0 ? history_write(&a->history, &a->lines, ret_error) : r;
 }
 
 int applier_commit(struct applier *a, const struct queue *group, struct error *ret_error)
@@ -303,4 +385,30 @@ int applier_commit(struct applier *a, const struct queue *group, struct error *r
 	a->segment = 0;
 	history_writer_rewind(&a->history, &second);
 	return r;
+}
+
+int applier_init(struct applier *a, sqlite3 *db, struct error *ret_error)
+{
+	int r = 0;
+
+	*a = (struct applier){
+		.feed = { .columns = VMAC_COLUMNS, .next = vmac_next, .column = vmac_column },
+		.db = db,
+		.lines.next = lines_next,
+	};
+	r = feed_register(db, "new_vmac", &a->feed, ret_error);
+	for (size_t i = 0; i < APPLY_COUNT && r == 0; i++)
+		r = sqlite_prepare(db, sql[i], &a->statements[i], ret_error);
+	if (r == 0)
+		r = history_writer_init(&a->history, db, ret_error);
+	if (r < 0)
+		applier_done(a);
+	return r;
+}
+
+void applier_done(struct applier *a)
+{
+	for (size_t i = 0; i < APPLY_COUNT; i++)
+		sqlite3_finalize(a->statements[i]);
+	history_writer_done(&a->history);
 }

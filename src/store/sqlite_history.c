@@ -93,13 +93,60 @@ int history_writer_rewind(struct history_writer *w, struct error *ret_error)
 	return r;
 }
 
+enum { LINE_SEQ, LINE_AT, LINE_KIND, LINE_SEGMENT, LINE_SUBJECT, LINE_VERB, LINE_ACTOR,
+       LINE_REASON, LINE_FROM, LINE_TO, LINE_COLUMNS };
+
+static int line_next(struct feed *f)
+{
+	struct history_writer *w = (struct history_writer *)f;
+	bool block_full = w->seq % HISTORY_BLOCK == 0;
+	int rc;
+
+	/* The line before this one filled its block (the first of a statement never did). */
+	if (block_full && w->at_least != INT64_MAX)
+		return SQLITE_DONE;
+	rc = w->source->next(w->source, &w->line);
+	if (rc != SQLITE_ROW) {
+		w->ended = rc == SQLITE_DONE;
+		return rc;
+	}
+	w->line.seq = ++w->seq;
+	block_note(w, w->line.at.ms, w->line.segment, w->line.subject);
+	return SQLITE_ROW;
+}
+
+static void line_column(struct feed *f, sqlite3_context *context, int column)
+{
+	const struct history_writer *w = (struct history_writer *)f;
+	const struct history *l = &w->line;
+	const char *const texts[] = {
+		[LINE_SEGMENT] = l->segment, [LINE_SUBJECT] = l->subject, [LINE_VERB] = l->verb,
+		[LINE_ACTOR] = l->actor,     [LINE_REASON] = l->reason,	  [LINE_FROM] = l->from,
+		[LINE_TO] = l->to,
+	};
+
+	if (column == LINE_SEQ)
+		sqlite3_result_int64(context, (int64_t)l->seq);
+	else if (column == LINE_AT)
+		sqlite3_result_int64(context, l->at.ms);
+	else if (column == LINE_KIND)
+		sqlite3_result_int(context, (int)l->kind);
+	else if (texts[column][0] != '\0')
+		sqlite3_result_text(context, texts[column], -1, SQLITE_STATIC);
+}
+
 int history_writer_init(struct history_writer *w, sqlite3 *db, struct error *ret_error)
 {
 	int r;
 
-	*w = (struct history_writer){ .db = db };
-	r = sqlite_prepare(db, "INSERT INTO history VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-			   &w->insert, ret_error);
+	*w = (struct history_writer){
+		.feed = { .columns = LINE_COLUMNS, .next = line_next, .column = line_column },
+		.db = db,
+	};
+	r = feed_register(db, "new_line", &w->feed, ret_error);
+	if (r == 0)
+		r = sqlite_prepare(db, "INSERT INTO history SELECT * FROM new_line", &w->insert,
+				   ret_error);
 	if (r == 0)
 		r = sqlite_prepare(db, "INSERT INTO history_block VALUES (?, ?, ?, ?)",
 				   &w->insert_block, ret_error);
@@ -114,40 +161,24 @@ void history_writer_done(struct history_writer *w)
 	sqlite3_finalize(w->insert_block);
 }
 
-static void bind_text(sqlite3_stmt *s, int column, const char *text)
+int history_write(struct history_writer *w, struct history_source *source, struct error *ret_error)
 {
-	if (text[0] != '\0')
-		sqlite3_bind_text(s, column, text, -1, SQLITE_STATIC);
-	else
-		sqlite3_bind_null(s, column);
-}
-
-int history_write(struct history_writer *w, const struct history *line, struct error *ret_error)
-{
-	sqlite3_stmt *s = w->insert;
-	int rc, r = 0;
+	int r = 0;
 
 	if (w->seq == SEQ_UNKNOWN)
 		r = history_writer_rewind(w, ret_error);
-	if (r < 0)
-		return r;
-	sqlite3_bind_int64(s, 1, (int64_t)w->seq + 1);
-	sqlite3_bind_int64(s, 2, line->at.ms);
-	sqlite3_bind_int(s, 3, (int)line->kind);
-	bind_text(s, 4, line->segment);
-	bind_text(s, 5, line->subject);
-	bind_text(s, 6, line->verb);
-	bind_text(s, 7, line->actor);
-	bind_text(s, 8, line->reason);
-	bind_text(s, 9, line->from);
-	bind_text(s, 10, line->to);
-	rc = sqlite3_step(s);
-	sqlite3_reset(s);
-	if (rc != SQLITE_DONE)
-		return sqlite_failed(ret_error, w->db, "write");
-	w->seq++;
-	block_note(w, line->at.ms, line->segment, line->subject);
-	return w->seq % HISTORY_BLOCK == 0 ? block_write(w, ret_error) : 0;
+	w->source = source;
+	w->ended = false;
+	while (r == 0 && !w->ended) {
+		int rc = sqlite3_step(w->insert);
+
+		sqlite3_reset(w->insert);
+		if (rc != SQLITE_DONE)
+			return sqlite_failed(ret_error, w->db, "write");
+		if (w->seq % HISTORY_BLOCK == 0 && w->at_least != INT64_MAX)
+			r = block_write(w, ret_error);
+	}
+	return r;
 }
 
 /* --- reading ------------------------------------------------------------------------------------- */
