@@ -153,7 +153,7 @@ int lab_tap(const char *name, unsigned int mtu, int *ret_fd)
 	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
 	if (fd < 0 || ioctl(fd, TUNSETIFF, &ifr) < 0)
 		die("tap");
-	lab_command("ip link set %s mtu %u up", name, mtu);
+	lab_command("ip link set dev %s mtu %u up", name, mtu);
 	*ret_fd = fd;
 	return index_of(name);
 }
@@ -164,19 +164,19 @@ int lab_veth(const char *name, const char *peer, int space, vmac_mac_t m)
 		    "%02x:%02x:%02x:%02x:%02x:%02x",
 		    name, peer, (int)getpid(), spaces[space], m.octet[0], m.octet[1], m.octet[2],
 		    m.octet[3], m.octet[4], m.octet[5]);
-	lab_command("ip link set %s up", name);
+	lab_command("ip link set dev %s up", name);
 	lab_inside(space);
-	lab_command("ip link set %s up", peer);
+	lab_command("ip link set dev %s up", peer);
 	lab_inside(-1);
 	return index_of(name);
 }
 
 /* --- raw frames ------------------------------------------------------------------------------------------- */
 
-int lab_raw(const char *ifname)
+int lab_stack(const char *ifname, uint16_t type)
 {
-	struct sockaddr_ll to = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL) };
-	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, htons(ETH_P_ALL));
+	struct sockaddr_ll to = { .sll_family = AF_PACKET, .sll_protocol = htons(type) };
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, htons(type));
 	int on = 1, room = 64 << 20;
 
 	to.sll_ifindex = index_of(ifname);
@@ -188,20 +188,27 @@ int lab_raw(const char *ifname)
 	return fd;
 }
 
+int lab_raw(const char *ifname)
+{
+	return lab_stack(ifname, ETH_P_ALL);
+}
+
 void lab_raw_send(int fd, const void *frame, size_t len)
 {
-	if (send(fd, frame, len, 0) != (ssize_t)len)
+	if (send(fd, frame, len, 0) != (ssize_t)len && errno != ENOBUFS)
 		die("send");
 }
 
-size_t lab_raw_next(int fd, uint16_t type, int ms, uint8_t buf[static 2048], int *ret_vlan)
+size_t lab_raw_next(int fd, uint16_t type, int ms, uint8_t buf[static 2048], struct lab_meta *ret)
 {
 	struct pollfd pfd = { .fd = fd, .events = POLLIN };
 	char control[256];
 
 	for (;;) {
+		struct sockaddr_ll from = { 0 };
 		struct iovec iov = { buf, 2048 };
 		struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
+				      .msg_name = &from, .msg_namelen = sizeof(from),
 				      .msg_controllen = sizeof(control) };
 		ssize_t n = recvmsg(fd, &msg, 0);
 
@@ -210,7 +217,7 @@ size_t lab_raw_next(int fd, uint16_t type, int ms, uint8_t buf[static 2048], int
 				return 0;
 			continue;
 		}
-		*ret_vlan = -1;
+		*ret = (struct lab_meta){ -1, from.sll_pkttype };
 		for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c)) {
 			struct tpacket_auxdata aux;
 
@@ -218,7 +225,7 @@ size_t lab_raw_next(int fd, uint16_t type, int ms, uint8_t buf[static 2048], int
 				continue;
 			memcpy(&aux, CMSG_DATA(c), sizeof(aux));
 			if (aux.tp_status & TP_STATUS_VLAN_VALID)
-				*ret_vlan = aux.tp_vlan_tci & 0xfff;
+				ret->vlan = aux.tp_vlan_tci & 0xfff;
 		}
 		if (n >= 14 && (!type || (buf[12] << 8 | buf[13]) == type))
 			return (size_t)n;
@@ -228,10 +235,10 @@ size_t lab_raw_next(int fd, uint16_t type, int ms, uint8_t buf[static 2048], int
 unsigned int lab_raw_count(int fd, uint16_t type, int ms)
 {
 	unsigned int count = 0;
+	struct lab_meta meta;
 	uint8_t buf[2048];
-	int vlan;
 
-	while (lab_raw_next(fd, type, ms, buf, &vlan))
+	while (lab_raw_next(fd, type, ms, buf, &meta))
 		count++;
 	return count;
 }

@@ -30,11 +30,17 @@ int lab_veth(const char *name, const char *peer, int space, vmac_mac_t peer_addr
 
 /* A raw socket on a link of the namespace that we are in; receives everything, own frames excepted. */
 int lab_raw(const char *ifname);
-void lab_raw_send(int fd, const void *frame, size_t len);
+/* The same behind tc, as a protocol of the host's stack sees frames of that EtherType. */
+int lab_stack(const char *ifname, uint16_t type);
+void lab_raw_send(int fd, const void *frame, size_t len); /* a program may drop it */
 /* Frames that came within `ms` (the first one may take that long) and match: EtherType, 0 = any. */
 unsigned int lab_raw_count(int fd, uint16_t type, int ms);
-/* The next frame with that type, its length or 0; its VLAN from the metadata, -1 = none. */
-size_t lab_raw_next(int fd, uint16_t type, int ms, uint8_t buf[static 2048], int *ret_vlan);
+/* The next frame with that type, its length or 0. */
+struct lab_meta {
+	int vlan; /* from the metadata, -1 = none */
+	int kind; /* PACKET_HOST, …; OTHERHOST is also what the stack makes of a VLAN it does not have */
+};
+size_t lab_raw_next(int fd, uint16_t type, int ms, uint8_t buf[static 2048], struct lab_meta *ret);
 
 /* BPF_PROG_RUN of one frame as if received by (or, for PROGRAM_UPLINK_OUT, leaving by) ifindex. */
 struct lab_run {
@@ -48,7 +54,7 @@ struct lab_run {
 	/* answers */
 	uint32_t mark_after;
 	uint32_t ns; /* a run */
-	uint8_t after[2048];
+	uint8_t after[4096];
 	size_t after_len;
 };
 int lab_run(struct plane *p, struct lab_run *run); /* the program's verdict, TC_ACT_… */
