@@ -233,14 +233,15 @@ int vmac_create(struct txn *t, const struct vmac_add *a, const struct vmac **ret
 {
 	struct engine *e = t->e;
 	const struct vmac *old = NULL;
-	struct world_segment *s;
-	struct world_pool *p;
+	struct world_segment *s = NULL;
+	struct world_pool *p = NULL;
 	struct vmac v;
 	int r;
 
 	r = resolve_place(e, a, &s, &p, ret_error);
-	if (r == 0)
-		r = texts_check(a->name, a->owner, a->tenant, a->note, ret_error);
+	if (r < 0)
+		return r;
+	r = texts_check(a->name, a->owner, a->tenant, a->note, ret_error);
 	if (r == 0 && a->identity[0])
 		r = text_check("stable", a->identity, IDENTITY_MAX, ret_error);
 	if (r == 0)
