@@ -111,7 +111,7 @@ static const char *until_text(wall_t until, wall_t now, char buf[static UNTIL_TE
 static int error_no_memory(const struct pool_machine *m, struct error *ret_error)
 {
 	return error_set(ret_error, ERROR_NO_MEMORY, "nothing was changed; try again later",
-			 "no memory to take an address of pool \"%s\"", m->cfg.name);
+			 "no memory to take an address of pool '%s'", m->cfg.name);
 }
 
 static int error_exhausted(const struct pool_machine *m, wall_t now, struct error *ret_error)
@@ -121,7 +121,7 @@ static int error_exhausted(const struct pool_machine *m, wall_t now, struct erro
 
 	return error_set(ret_error, ERROR_POOL_EXHAUSTED,
 			 "release addresses that nobody needs, or add a pool to the segment",
-			 "pool \"%s\" is exhausted: of its %llu addresses %llu are in use, "
+			 "pool '%s' is exhausted: of its %llu addresses %llu are in use, "
 			 "%llu in quarantine and %llu excluded; %s%s",
 			 m->cfg.name, (unsigned long long)m->size, (unsigned long long)m->used,
 			 (unsigned long long)m->quarantined, (unsigned long long)m->excluded,
@@ -135,7 +135,7 @@ static int check_limit(const struct pool_machine *m, struct error *ret_error)
 		return 0;
 	return error_set(ret_error, ERROR_LIMIT_REACHED,
 			 "release addresses that nobody needs, or raise the pool's limit",
-			 "pool \"%s\" has reached its limit of %llu addresses in use", m->cfg.name,
+			 "pool '%s' has reached its limit of %llu addresses in use", m->cfg.name,
 			 (unsigned long long)m->cfg.limit);
 }
 
@@ -157,10 +157,10 @@ static int error_in_use(const struct pool_machine *m, vmac_mac_t address, uint64
 	if (!entry)
 		return error_set(ret_error, ERROR_ADDRESS_IN_USE,
 				 "choose another address, or let the pool choose",
-				 "%s of pool \"%s\" is in use", mac, m->cfg.name);
+				 "%s of pool '%s' is in use", mac, m->cfg.name);
 	return error_set(ret_error, ERROR_ADDRESS_IN_USE,
 			 "choose another address, or let the pool choose",
-			 "%s of pool \"%s\" was released and is in quarantine until %s", mac,
+			 "%s of pool '%s' was released and is in quarantine until %s", mac,
 			 m->cfg.name, until_text(entry->until, now, until));
 }
 
@@ -174,14 +174,14 @@ static int error_unusable(const struct pool_machine *m, vmac_mac_t address, stru
 	vmac_mac_format(address, VMAC_MAC_COLON, mac);
 	if (!pool_machine_has(m, address))
 		return error_set(ret_error, ERROR_BAD_ADDRESS, choose,
-				 "%s is in no range of pool \"%s\"", mac, m->cfg.name);
+				 "%s is in no range of pool '%s'", mac, m->cfg.name);
 	row = vmac_well_known_in((struct vmac_mac_range){ address, address });
 	if (row)
 		return error_set(ret_error, ERROR_RESERVED_ADDRESS, choose,
 				 "%s is never handed out: it belongs to %s (%s)", mac,
 				 row->protocol, row->meaning);
-	return error_set(ret_error, ERROR_RESERVED_ADDRESS, choose,
-			 "%s is excluded from pool \"%s\"", mac, m->cfg.name);
+	return error_set(ret_error, ERROR_RESERVED_ADDRESS, choose, "%s is excluded from pool '%s'",
+			 mac, m->cfg.name);
 }
 
 /* --- take -------------------------------------------------------- */

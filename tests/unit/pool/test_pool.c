@@ -79,7 +79,7 @@ static void check_exact_exhaustion(const struct pool *cfg)
 	assert_int_equal(f.m.cfg.cursor, 0);
 	assert_int_equal(pool_machine_available(&f.m), 0);
 	mac = mac_of(42);
-	expect_error(&f, pool_machine_take(&f.m, NOW, &mac, &f.e), ERROR_POOL_EXHAUSTED, "\"web\"");
+	expect_error(&f, pool_machine_take(&f.m, NOW, &mac, &f.e), ERROR_POOL_EXHAUSTED, "'web'");
 	expect_error(&f, pool_machine_take_stable(&f.m, "vm", NOW, &mac, &f.e),
 		     ERROR_POOL_EXHAUSTED, "none leaves quarantine");
 	assert_mac_equal(mac, mac_of(42));
@@ -123,7 +123,7 @@ static void test_the_error_of_exhaustion_says_it_all(void **state)
 	mac = take(&f);
 	assert_int_equal(pool_machine_release(&f.m, mac, LATER(4 * 3600 - 60)), 0);
 	expect_error(&f, pool_machine_take(&f.m, NOW, &mac, &f.e), ERROR_POOL_EXHAUSTED,
-		     "pool \"web\" is exhausted: of its 4 addresses 2 are in use, 1 in quarantine "
+		     "pool 'web' is exhausted: of its 4 addresses 2 are in use, 1 in quarantine "
 		     "and 1 excluded; the next one leaves quarantine at 2026-09-21T18:12:20.000Z, "
 		     "in 3h59m");
 	/* What is left is rounded up: nobody comes back too early. */
@@ -469,12 +469,12 @@ static void test_take_exact_and_its_refusals(void **state)
 	assert_int_equal(f.m.used, 1);
 	assert_int_equal(f.m.cfg.cursor, 0);
 	expect_error(&f, pool_machine_take_exact(&f.m, mac, NOW, &f.e), ERROR_ADDRESS_IN_USE,
-		     "12:00:00:00:00:07 of pool \"web\" is in use");
+		     "12:00:00:00:00:07 of pool 'web' is in use");
 	assert_int_equal(pool_machine_release(&f.m, mac, LATER(90)), 0);
 	expect_error(&f, pool_machine_take_exact(&f.m, mac, NOW, &f.e), ERROR_ADDRESS_IN_USE,
 		     "in quarantine until 2026-09-21T14:14:50.000Z, in 1m30s");
 	expect_error(&f, pool_machine_take_exact(&f.m, mac_of(0x120000000018), NOW, &f.e),
-		     ERROR_RESERVED_ADDRESS, "excluded from pool \"web\"");
+		     ERROR_RESERVED_ADDRESS, "excluded from pool 'web'");
 	expect_error(&f, pool_machine_take_exact(&f.m, mac_of(0x024200000018), NOW, &f.e),
 		     ERROR_RESERVED_ADDRESS, "Docker");
 	expect_error(&f, pool_machine_take_exact(&f.m, mac_of(0x120000000200), NOW, &f.e),
@@ -519,7 +519,7 @@ static void test_the_limit_counts_what_is_in_use(void **state)
 	take(&f);
 	mac = take(&f);
 	assert_int_equal(pool_machine_available(&f.m), 0);
-	expect_error(&f, pool_machine_take(&f.m, NOW, &mac, &f.e), ERROR_LIMIT_REACHED, "\"web\"");
+	expect_error(&f, pool_machine_take(&f.m, NOW, &mac, &f.e), ERROR_LIMIT_REACHED, "'web'");
 	expect_error(&f, pool_machine_take_stable(&f.m, "a", NOW, &mac, &f.e), ERROR_LIMIT_REACHED,
 		     "limit of 2");
 	assert_int_equal(pool_machine_release(&f.m, mac, LATER(1)), 0);
@@ -644,6 +644,7 @@ static void test_an_excluded_address_that_is_held_waits_like_others(void **state
 	assert_true(pool_machine_due(&f.m, LATER(3), &mac));
 	assert_mac_equal(mac, held);
 	pool_machine_unrelease(&f.m, held);
+	assert_int_equal(f.m.used, 0);
 	assert_int_equal(pool_machine_next_expiry(&f.m).ms, LATER(2).ms);
 	assert_true(pool_machine_due(&f.m, LATER(3), &mac));
 	pool_machine_free(&f.m, mac);
@@ -796,11 +797,11 @@ static void test_no_memory_is_an_error_with_a_name(void **state)
 
 	fixture_init(&f, &cfg);
 	counting_mem_refuse(&f.c, 0);
-	expect_error(&f, pool_machine_take(&f.m, NOW, &mac, &f.e), ERROR_NO_MEMORY, "\"web\"");
+	expect_error(&f, pool_machine_take(&f.m, NOW, &mac, &f.e), ERROR_NO_MEMORY, "'web'");
 	expect_error(&f, pool_machine_take_stable(&f.m, "x", NOW, &mac, &f.e), ERROR_NO_MEMORY,
-		     "\"web\"");
+		     "'web'");
 	expect_error(&f, pool_machine_take_exact(&f.m, mac_of(0x120000000001), NOW, &f.e),
-		     ERROR_NO_MEMORY, "\"web\"");
+		     ERROR_NO_MEMORY, "'web'");
 	assert_mac_equal(mac, mac_of(42));
 	assert_int_equal(f.m.used, 0);
 	assert_int_equal(f.m.cfg.cursor, 0);

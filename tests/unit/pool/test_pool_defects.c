@@ -167,7 +167,7 @@ static void test_a_full_pool_never_gives_a_double(void **state)
 	for (unsigned int i = 0; i < 1000; i++) {
 		assert_int_equal(pool_machine_take(&f.m, NOW, &mac, &f.e),
 				 -error_errno(ERROR_POOL_EXHAUSTED));
-		assert_contains(f.e.message, "pool \"web\" is exhausted: of its 256 addresses");
+		assert_contains(f.e.message, "pool 'web' is exhausted: of its 256 addresses");
 	}
 	fixture_done(&f);
 }
