@@ -84,8 +84,7 @@ class Forward:
             return
         if lost:
             self.samples.note(RATE + size_name, name, f"lost {lost} frames in a round")
-        rate = None if lost else done["sent"] * 1e3 / done["wall_ns"]
-        self.samples.add(RATE + size_name, name, rate, "Mpps")
+        self.samples.add(RATE + size_name, name, None if lost else 1e3 / cost, "Mpps")
 
     def search(self, name, size_name):
         """For what queues between threads: the highest rate without a loss, and the cost at that rate."""
@@ -99,7 +98,7 @@ class Forward:
                 high = rate
         if not best:
             self.samples.note(RATE + size_name, name, f"lost frames even at {low:,.0f}/s")
-        self.samples.add(RATE + size_name, name, best and best["sent"] * 1e3 / best["wall_ns"], "Mpps")
+        self.samples.add(RATE + size_name, name, best and low / 1e6, "Mpps")
         cost = best and self.paced_cost(best)
         floor = best and self.paced_cost(self.send(FLOOR, size, best["sent"], low))
         self.samples.add(CPU_GROSS + size_name, name, cost, "ns/frame")

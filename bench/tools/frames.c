@@ -9,11 +9,14 @@
  * one CPU that we are pinned to, so the time of that CPU divided by the frames is the cost of a
  * frame, and nothing can pile up.
  *
- * That time is: the wall clock, less what we waited for the CPU while others had it (run_delay of
- * schedstat), plus what ksoftirqd of that CPU ran (it had the CPU while we waited, doing our work),
- * plus what the processes of a user-space switch ran, wherever they did.  The thread's own clock
- * would not do: a kernel with CONFIG_IRQ_TIME_ACCOUNTING leaves softirq time out of it, and that is
- * where forwarding happens. */
+ * That time is: what BPF_PROG_RUN itself counts (from batch to batch, softirqs included, without
+ * the time that it gave the CPU away and without its slow setting up and tearing down), plus what
+ * ksoftirqd of that CPU ran meanwhile (our work, taken over), plus what the process of a user-space
+ * switch ran, wherever it did.  The thread's own clock would not do: a kernel with
+ * CONFIG_IRQ_TIME_ACCOUNTING leaves softirq time out of it, and that is where forwarding happens.
+ *
+ * For a switch that queues between threads the source can keep a pace: it spins in the program
+ * until the next batch is due, and that waiting is not counted. */
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -35,6 +38,7 @@
 #include "frames.skel.h"
 
 #define BATCH	      64
+#define BATCH_PACED   16 /* a burst that the default socket buffer of a user-space switch holds */
 #define SETTLE_NS     20000000ULL /* no frame came for so long: the rest is lost */
 #define SETTLE_MAX_NS 2000000000ULL
 #define TCX_INGRESS   46 /* BPF_TCX_INGRESS, newer than Debian 12's headers */
@@ -131,40 +135,38 @@ static uint64_t now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000ULL + (uint64_t)ts.tv_nsec;
 }
 
-struct schedstat {
-	uint64_t ran, waited;
-};
-
-static void schedstat_add(const char *path, struct schedstat *sum)
+/* Nanoseconds that a thread has run; 0 when it is gone. */
+static uint64_t ran_ns(const char *path)
 {
-	unsigned long long ran, waited;
+	unsigned long long ran = 0;
 	FILE *f = fopen(path, "re");
 
 	if (!f)
-		return; /* the thread ended meanwhile */
-	if (fscanf(f, "%llu %llu", &ran, &waited) == 2) {
-		sum->ran += ran;
-		sum->waited += waited;
-	}
+		return 0;
+	if (fscanf(f, "%llu", &ran) != 1)
+		ran = 0;
 	fclose(f);
+	return ran;
 }
 
-static void schedstat_add_process(int pid, struct schedstat *sum)
+static uint64_t process_ran_ns(int pid)
 {
+	uint64_t sum = 0;
 	char path[300];
 	DIR *dir;
 
 	snprintf(path, sizeof(path), "/proc/%d/task", pid);
 	dir = opendir(path);
 	if (!dir)
-		return;
+		return 0;
 	for (struct dirent *e = readdir(dir); e; e = readdir(dir)) {
 		if (e->d_name[0] == '.')
 			continue;
 		snprintf(path, sizeof(path), "/proc/%d/task/%s/schedstat", pid, e->d_name);
-		schedstat_add(path, sum);
+		sum += ran_ns(path);
 	}
 	closedir(dir);
+	return sum;
 }
 
 static int ksoftirqd_of(int cpu)
@@ -215,8 +217,7 @@ static uint64_t stat_busy_ns(int cpu, uint64_t *ret_steal_ns)
 }
 
 struct reading {
-	uint64_t wall, stat, steal;
-	struct schedstat self, softirqd, peers;
+	uint64_t stat, steal, softirqd, peers;
 };
 
 static void read_clocks(int cpu, int softirqd_pid, int peer_pid, struct reading *ret)
@@ -224,13 +225,11 @@ static void read_clocks(int cpu, int softirqd_pid, int peer_pid, struct reading 
 	char path[64];
 
 	memset(ret, 0, sizeof(*ret));
-	ret->stat = stat_busy_ns(cpu, &ret->steal);
-	schedstat_add("/proc/thread-self/schedstat", &ret->self);
 	snprintf(path, sizeof(path), "/proc/%d/schedstat", softirqd_pid);
-	schedstat_add(path, &ret->softirqd);
+	ret->stat = stat_busy_ns(cpu, &ret->steal);
+	ret->softirqd = ran_ns(path);
 	if (peer_pid > 0)
-		schedstat_add_process(peer_pid, &ret->peers);
-	ret->wall = now_ns();
+		ret->peers = process_ran_ns(peer_pid);
 }
 
 /* --- sending
@@ -241,7 +240,7 @@ struct job {
 	struct ether_addr src, dst;
 	struct in_addr sip, dip;
 	size_t size;
-	uint64_t frames, pps; /* pps 0: run to completion */
+	uint64_t frames, pps; /* pps 0: as fast as it goes */
 	int cpu, peer_pid;
 };
 
@@ -308,63 +307,44 @@ static uint64_t settle(int map_fd, uint64_t before, uint64_t want)
 	return last - before;
 }
 
-static int run_batch(int prog_fd, uint8_t *frame, size_t size, uint64_t count)
+/* Returns the time it took in *ret_ns, waiting for the pace left out. */
+static int send_frames(const struct job *job, struct frames_bpf *bpf, uint64_t *ret_ns)
 {
+	uint8_t frame[FRAME_MAX];
 	DECLARE_LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame,
-			    .data_size_in = (uint32_t)size, .repeat = (int)count,
-			    .flags = BPF_F_TEST_XDP_LIVE_FRAMES, .batch_size = BATCH);
+			    .data_size_in = (uint32_t)job->size, .repeat = (int)job->frames,
+			    .flags = BPF_F_TEST_XDP_LIVE_FRAMES,
+			    .batch_size = job->pps ? BATCH_PACED : BATCH);
+	int r;
 
-	return bpf_prog_test_run_opts(prog_fd, &opts);
-}
-
-static int send_frames(const struct job *job, int prog_fd, uint8_t *frame)
-{
-	uint64_t start = now_ns();
-
-	if (job->pps == 0)
-		return run_batch(prog_fd, frame, job->size, job->frames);
-	for (uint64_t sent = 0; sent < job->frames; sent += BATCH) {
-		uint64_t due = start + sent * 1000000000ULL / job->pps;
-		struct timespec ts = { .tv_sec = (time_t)(due / 1000000000ULL),
-				       .tv_nsec = (long)(due % 1000000000ULL) };
-		int r;
-
-		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL);
-		r = run_batch(prog_fd, frame, job->size, BATCH);
-		if (r < 0)
-			return r;
-	}
+	build_frame(job, frame);
+	r = bpf_prog_test_run_opts(bpf_program__fd(bpf->progs.generate), &opts);
+	if (r < 0)
+		return r;
+	*ret_ns = opts.duration * job->frames - bpf->bss->waited_ns;
 	return 0;
 }
 
 /* One measurement, as a line of JSON. */
-static int measure(const struct job *job, int prog_fd, int map_fd)
+static int measure(const struct job *job, struct frames_bpf *bpf, int map_fd)
 {
 	int softirqd_pid = ksoftirqd_of(job->cpu), r;
-	uint64_t before, received, busy, wall;
-	uint8_t frame[FRAME_MAX];
+	uint64_t before, received, busy;
 	struct reading a, b;
 
-	build_frame(job, frame);
 	before = received_total(map_fd);
 	read_clocks(job->cpu, softirqd_pid, job->peer_pid, &a);
-	r = send_frames(job, prog_fd, frame);
+	r = send_frames(job, bpf, &busy);
 	if (r < 0)
 		return fail("cannot send", -r);
-	read_clocks(job->cpu, softirqd_pid, job->peer_pid, &b);
-	wall = b.wall - a.wall;
-	if (job->pps == 0)
-		busy = wall - (b.self.waited - a.self.waited);
-	else
-		busy = b.self.ran - a.self.ran; /* it slept in between */
 	received = settle(map_fd, before, job->frames);
-	printf("{\"sent\": %llu, \"received\": %llu, \"wall_ns\": %llu, \"busy_ns\": %llu, "
-	       "\"softirqd_ns\": %llu, \"peer_ns\": %llu, \"stat_ns\": %llu, \"steal_ns\": %llu}\n",
+	read_clocks(job->cpu, softirqd_pid, job->peer_pid, &b);
+	printf("{\"sent\": %llu, \"received\": %llu, \"busy_ns\": %llu, \"softirqd_ns\": %llu, "
+	       "\"peer_ns\": %llu, \"stat_ns\": %llu, \"steal_ns\": %llu}\n",
 	       (unsigned long long)job->frames, (unsigned long long)received,
-	       (unsigned long long)wall, (unsigned long long)busy,
-	       (unsigned long long)(b.softirqd.ran - a.softirqd.ran),
-	       (unsigned long long)(b.peers.ran - a.peers.ran),
-	       (unsigned long long)(b.stat - a.stat), (unsigned long long)(b.steal - a.steal));
+	       (unsigned long long)busy, (unsigned long long)(b.softirqd - a.softirqd),
+	       (unsigned long long)(b.peers - a.peers), (unsigned long long)(b.stat - a.stat),
+	       (unsigned long long)(b.steal - a.steal));
 	return 0;
 }
 
@@ -438,9 +418,10 @@ static int verb_send(int argc, char **argv)
 	if (!bpf)
 		return fail("cannot open the generator", errno);
 	bpf->rodata->out_ifindex = if_nametoindex(job.out);
+	bpf->rodata->batch = BATCH_PACED;
+	bpf->rodata->interval_ns = job.pps ? BATCH_PACED * 1000000000ULL / job.pps : 0;
 	r = frames_bpf__load(bpf);
-	r = r < 0 ? fail("cannot load the generator", -r)
-		  : measure(&job, bpf_program__fd(bpf->progs.generate), map_fd);
+	r = r < 0 ? fail("cannot load the generator", -r) : measure(&job, bpf, map_fd);
 	frames_bpf__destroy(bpf);
 	close(map_fd);
 	return r;
