@@ -1,6 +1,7 @@
 """allocate: durable allocations a second through the real vmacd and its socket, beside the bare disk."""
 import json
 import os
+import time
 
 from harness import Failure, Samples, Vmacd, in_turn, machine, must, run_json, say, scratch, spread, \
     tidy
@@ -103,15 +104,10 @@ def measure_batches(stack, tools, samples, directory, rounds):
 def restart(tools, vmacd):
     """Stops and starts the daemon; returns how long it was from exec to the first allocation answered."""
     vmacd.stop()
-    started = read_monotonic()
+    started = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
     vmacd.start(wait=False)
     first = load(tools, vmacd, 1, "first", "/v1/vmacs", {"pool": "bench"})
     return {"seconds": (first["last_ns"] - started) / 1e9, "resident": vmacd.resident_bytes()}
-
-
-def read_monotonic():
-    import time
-    return time.clock_gettime_ns(time.CLOCK_MONOTONIC)
 
 
 def measure_start(tools, samples, vmacd, entries, empty_bytes, rounds):

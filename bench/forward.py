@@ -19,6 +19,10 @@ CPU_NET = "CPU net of the floor, "
 CPU_GROSS = "CPU, "
 CPU_DECISION = "CPU net of the floor and of the second link, "
 RATE = "lossless rate, "
+TCP_VETH, TCP_TAP = "bulk TCP, veth", "bulk TCP, tap"
+TICKS = "busy by /proc/stat, over what we counted"
+CASES = [what + size for what in (CPU_NET, CPU_GROSS, RATE) for size in SIZES] + [
+    TCP_VETH, TCP_TAP] + [CPU_DECISION + size for size in SIZES] + [TICKS]
 
 
 def all_systems():
@@ -29,7 +33,7 @@ def all_systems():
 class Forward:
     def __init__(self, stack, tools, rounds, quick):
         self.stack, self.tools, self.rounds = stack, tools, rounds
-        self.frames = 100_000 if quick else 300_000
+        self.frames = 150_000 if quick else 500_000
         self.trial_seconds = 0.05 if quick else 0.2
         self.samples = Samples()
         self.cpu = max(os.sched_getaffinity(0))
@@ -138,9 +142,9 @@ class Forward:
         for switch in self.switches.values():
             switch.release()
         rivals = [name for name in (BARE, BRIDGE, OURS) if name in self.switches]
-        flows = {("bulk TCP, veth", name): self.switches[name].veth_flow(self.stack)
+        flows = {(TCP_VETH, name): self.switches[name].veth_flow(self.stack)
                  for name in rivals}
-        flows.update({("bulk TCP, tap", name): self.switches[name].tap_flow(self.stack, self.tools)
+        flows.update({(TCP_TAP, name): self.switches[name].tap_flow(self.stack, self.tools)
                       for name in rivals if name != BARE})
         for index in range(min(self.rounds, 2) if quick else self.rounds):
             say(f"forward: bulk TCP, round {index + 1}")
@@ -149,8 +153,7 @@ class Forward:
 
     def cross_check(self):
         for name, (ticks, counted) in self.ticks.items():
-            self.samples.add("busy by /proc/stat, over what we counted", name,
-                             ticks / counted, "ratio")
+            self.samples.add(TICKS, name, ticks / counted, "ratio")
 
     # --- verdict ---------------------------------------------------------------------------------------
 
@@ -165,7 +168,7 @@ class Forward:
                               0.8, middle(CPU_NET + size, OURS, BRIDGE), at_most=True))
             musts.append(must(f"{size}: CPU a frame net of the floor, over the bare redirect's, at most",
                               1.35, middle(CPU_NET + size, OURS, BARE), at_most=True))
-        for case in ("bulk TCP, veth", "bulk TCP, tap"):
+        for case in (TCP_VETH, TCP_TAP):
             musts.append(must(f"{case}: rate over the tuned bridge's, at least", 1.0,
                               middle(case, OURS, BRIDGE)))
         return musts
@@ -181,5 +184,5 @@ def run(tools, rounds, quick):
         forward.measure_tcp(quick)
         forward.cross_check()
         rows = forward.samples.rows()
-        rows.sort(key=lambda row: row["case"])
+        rows.sort(key=lambda row: CASES.index(row["case"]))
     return {"bench": "forward", "machine": machine(), "rows": rows, "musts": forward.musts()}
