@@ -41,7 +41,8 @@ void error_prefix(struct error *e, const char *fmt, ...)
 	n = vsnprintf(e->message, sizeof(e->message), fmt, ap);
 	va_end(ap);
 	if (n >= 0 && (size_t)n < sizeof(e->message))
-		snprintf(e->message + n, sizeof(e->message) - (size_t)n, ": %s", old);
+		snprintf(e->message + n, sizeof(e->message) - (size_t)n, ": %.*s",
+			 (int)sizeof(old) - 1, old);
 }
 
 const char *error_name(enum error_code code)

@@ -1,0 +1,236 @@
+#include "model/record.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+
+/* --- a vMAC in one block ------------------------------------------------------------------------ */
+
+static size_t ips_size(const struct vmac *v)
+{
+	return v->ip_count * sizeof(struct ip);
+}
+
+size_t vmac_block_size(const struct vmac *v)
+{
+	assert(v->ip_count <= VMAC_IPS_MAX);
+	return sizeof(*v) + ips_size(v) + strlen(v->name) + 1 + strlen(v->owner) + 1 +
+	       strlen(v->tenant) + 1 + strlen(v->note) + 1;
+}
+
+static const char *put(char **at, const void *data, size_t size)
+{
+	const char *start = *at;
+
+	memcpy(*at, data, size);
+	*at += size;
+	return start;
+}
+
+static const char *put_text(char **at, const char *text)
+{
+	return put(at, text, strlen(text) + 1);
+}
+
+struct vmac *vmac_block_fill(void *block, const struct vmac *v)
+{
+	struct vmac *copy = block;
+	char *at = (char *)block + sizeof(*copy);
+
+	*copy = *v;
+	/* struct ip is octets only, so it may stand anywhere; texts follow. */
+	copy->ips = NULL;
+	if (v->ip_count > 0)
+		copy->ips = (const struct ip *)put(&at, v->ips, ips_size(v));
+	copy->name = put_text(&at, v->name);
+	copy->owner = put_text(&at, v->owner);
+	copy->tenant = put_text(&at, v->tenant);
+	copy->note = put_text(&at, v->note);
+	return copy;
+}
+
+_Static_assert(_Alignof(struct ip) == 1, "ips need no padding in a block");
+
+/* --- history texts ------------------------------------------------------------------------------ */
+
+struct words {
+	char *at, *end;
+	const char *before; /* what stands before the next item: "" at the start, then " " or "," */
+};
+
+static void add(struct words *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void add(struct words *w, const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(w->at, (size_t)(w->end - w->at), fmt, ap);
+	va_end(ap);
+	/* STATE_TEXT_MAX holds the longest text of every kind. */
+	assert(n >= 0 && n < w->end - w->at);
+	w->at += n;
+}
+
+static void add_key(struct words *w, const char *key)
+{
+	add(w, "%s%s=", w->before, key);
+	w->before = " ";
+}
+
+static void add_word(struct words *w, const char *word)
+{
+	add(w, "%s%s", w->before, word);
+	w->before = " ";
+}
+
+static void add_number(struct words *w, const char *key, uint64_t n)
+{
+	if (n == 0)
+		return;
+	add_key(w, key);
+	add(w, "%llu", (unsigned long long)n);
+}
+
+/* White space in our texts is U+0020 alone: the rest are control characters or wide ones, which
+ * separate nothing here. */
+static void add_text(struct words *w, const char *key, const char *text)
+{
+	bool quoted = strchr(text, ' ') || strchr(text, '"') || strchr(text, '\\');
+
+	if (text[0] == '\0')
+		return;
+	add_key(w, key);
+	if (!quoted) {
+		add(w, "%s", text);
+		return;
+	}
+	add(w, "\"");
+	for (const char *c = text; *c; c++)
+		add(w, *c == '"' || *c == '\\' ? "\\%c" : "%c", *c);
+	add(w, "\"");
+}
+
+static void add_time(struct words *w, const char *key, wall_t t)
+{
+	char text[WALL_TEXT_MAX];
+
+	if (t.ms == WALL_NEVER.ms)
+		return;
+	add_key(w, key);
+	add(w, "%s", wall_format(t, text));
+}
+
+static void add_ranges(struct words *w, const char *key, const struct vmac_mac_range *ranges,
+		       unsigned int count)
+{
+	char text[VMAC_MAC_RANGE_TEXT_MAX];
+
+	if (count == 0)
+		return;
+	add_key(w, key);
+	for (unsigned int i = 0; i < count; i++)
+		add(w, "%s%s", i > 0 ? "," : "", vmac_mac_range_format(ranges[i], text));
+}
+
+static void segment_text(struct words *w, const struct segment *s)
+{
+	if (s->uplink[0] == '\0')
+		add_word(w, "internal");
+	add_text(w, "uplink", s->uplink);
+	add_number(w, "vlan", s->vlan);
+}
+
+static void pool_text(struct words *w, const struct pool *p)
+{
+	char quarantine[DURATION_TEXT_MAX];
+
+	add_ranges(w, "ranges", p->ranges, p->range_count);
+	add_ranges(w, "excludes", p->excludes, p->exclude_count);
+	add_key(w, "quarantine");
+	add(w, "%s", duration_format(p->quarantine_ms, quarantine));
+	add_number(w, "limit", p->limit);
+}
+
+static void vmac_text(struct words *w, const struct vmac *v)
+{
+	char ip[IP_TEXT_MAX];
+
+	add_word(w, vmac_state_name(v->state));
+	if (v->state == VMAC_QUARANTINED) {
+		add_time(w, "until", v->until);
+		return;
+	}
+	add_number(w, "port", v->port);
+	if (v->state == VMAC_BOUND || v->state == VMAC_MOVING)
+		add_number(w, "epoch", v->epoch);
+	add_time(w, "until", v->until);
+	add_text(w, "name", v->name);
+	add_text(w, "owner", v->owner);
+	add_text(w, "tenant", v->tenant);
+	if (v->ip_count > 0)
+		add_key(w, "ips");
+	for (unsigned int i = 0; i < v->ip_count; i++)
+		add(w, "%s%s", i > 0 ? "," : "", ip_format(&v->ips[i], ip));
+}
+
+static void port_text(struct words *w, const struct port *p)
+{
+	static const struct {
+		uint32_t bit;
+		const char *name;
+	} allows[] = {
+		{ PORT_ALLOW_DHCP_SERVER, "dhcp-server" },
+		{ PORT_ALLOW_ROUTER_ADVERT, "router-advert" },
+		{ PORT_ALLOW_ANY_IP, "any-ip" },
+	};
+	char mac[VMAC_MAC_TEXT_MAX];
+	const char *before = "";
+
+	add_word(w, port_gate_name(p->gate));
+	add_text(w, "kind", port_kind_name(p->kind));
+	add_text(w, "mac", vmac_mac_format(p->address, VMAC_MAC_COLON, mac));
+	add_text(w, "ifname", p->ifname);
+	add_text(w, "netns", p->peer_netns);
+	add_text(w, "peer", p->peer_ifname);
+	add_number(w, "mtu", p->mtu);
+	if (p->allow)
+		add_key(w, "allow");
+	for (size_t i = 0; i < ARRAY_LEN(allows); i++) {
+		if (p->allow & allows[i].bit) {
+			add(w, "%s%s", before, allows[i].name);
+			before = ",";
+		}
+	}
+	add_number(w, "flood", p->flood_pps);
+}
+
+char *change_state_text(enum change_kind kind, const void *record, char buf[static STATE_TEXT_MAX])
+{
+	struct words w = { .at = buf, .end = buf + STATE_TEXT_MAX, .before = "" };
+
+	buf[0] = '\0';
+	if (!record)
+		return buf;
+	switch (kind) {
+	case CHANGE_SEGMENT:
+		segment_text(&w, record);
+		break;
+	case CHANGE_POOL:
+		pool_text(&w, record);
+		break;
+	case CHANGE_VMAC:
+		vmac_text(&w, record);
+		break;
+	case CHANGE_PORT:
+		port_text(&w, record);
+		break;
+	case CHANGE_KIND_COUNT:
+		assert(!"a kind of change");
+	}
+	return buf;
+}
