@@ -239,26 +239,28 @@ struct uplink_frame {
 	__u64 da, sa;
 	__u32 slot, net;
 	__u16 tci;
-	__u8 tagged, nested, group, control;
+	__u8 tagged, in_band, nested, group, control;
 };
 
-/* 0, or -1 when the frame is none of our business. */
+/* 0, or -1 when the frame is none of our business; *f is zero before. */
 static __always_inline int uplink_read(struct __sk_buff *skb, struct uplink_frame *f)
 {
 	__u64 entry = index_of(skb->ifindex);
 	const struct ethhdr *eth;
 	__u32 need = ETH_HLEN + 4;
+	const void *end;
 	__u16 type;
 
 	if (!(entry & INDEX_UPLINK))
 		return -1;
 	f->slot = INDEX_LOW(entry);
 	if (skb->len < need)
-		return -1;
+		need = skb->len;
 	if (frame_start(skb) + need > frame_end(skb) && bpf_skb_pull_data(skb, need))
 		return -1;
 	eth = frame_start(skb);
-	if ((const void *)eth + ETH_HLEN + 4 > frame_end(skb))
+	end = frame_end(skb);
+	if ((const void *)(eth + 1) > end)
 		return -1;
 	f->da = mac_load(eth->h_dest);
 	f->sa = mac_load(eth->h_source);
@@ -266,8 +268,6 @@ static __always_inline int uplink_read(struct __sk_buff *skb, struct uplink_fram
 	f->control = eth->h_dest[0] == 0x01 && eth->h_dest[1] == 0x80 && eth->h_dest[2] == 0xc2 &&
 		     !eth->h_dest[3] && !eth->h_dest[4] && eth->h_dest[5] <= 0x0f;
 	type = bpf_ntohs(eth->h_proto);
-	f->tagged = 0;
-	f->tci = 0;
 	if (skb->vlan_present) {
 		if (skb->vlan_proto != bpf_htons(ETH_P_8021Q))
 			return -1;
@@ -276,7 +276,9 @@ static __always_inline int uplink_read(struct __sk_buff *skb, struct uplink_fram
 	} else if (type == ETH_P_8021Q) {
 		const __be16 *tag = (const void *)(eth + 1);
 
-		f->tagged = 1;
+		if ((const void *)(tag + 2) > end)
+			return -1;
+		f->tagged = f->in_band = 1;
 		f->tci = bpf_ntohs(tag[0]);
 		type = bpf_ntohs(tag[1]);
 	}
@@ -285,13 +287,29 @@ static __always_inline int uplink_read(struct __sk_buff *skb, struct uplink_fram
 	return 0;
 }
 
+/* Takes the tag off.  The kernel looks for one in the frame only where skb->protocol says so, which a raw
+ * socket may have set to anything: then the tag is still there, and no port must see it. */
+static __always_inline int untag(struct __sk_buff *skb, const struct uplink_frame *f)
+{
+	__be16 type;
+
+	if (!f->tagged)
+		return PASS;
+	if (bpf_skb_vlan_pop(skb))
+		return DROP_NO_MEMORY;
+	if (f->in_band && (bpf_skb_load_bytes(skb, 2 * ETH_ALEN, &type, sizeof(type)) ||
+			   type_is_tag(bpf_ntohs(type))))
+		return DROP_VLAN_TAG;
+	return PASS;
+}
+
 static __always_inline int uplink_to_port(struct __sk_buff *skb, const struct uplink_frame *f,
 					  __u32 to, struct weight w)
 {
-	if (f->nested)
-		return drop(f->slot, DROP_VLAN_TAG, w);
-	if (f->tagged && bpf_skb_vlan_pop(skb))
-		return drop(f->slot, DROP_NO_MEMORY, w);
+	int reason = f->nested ? DROP_VLAN_TAG : untag(skb, f);
+
+	if (reason != PASS)
+		return drop(f->slot, reason, w);
 	return send_to_port(skb, f->slot, to, w);
 }
 
@@ -301,11 +319,13 @@ static __always_inline int uplink_floods(struct __sk_buff *skb, const struct upl
 {
 	__u32 net = f->net;
 	__u64 *head = bpf_map_lookup_elem(&heads, &net);
+	int reason;
 
 	if (!head || !READ_ONCE(*head) || f->nested || f->control)
 		return TC_ACT_UNSPEC;
-	if (f->tagged && bpf_skb_vlan_pop(skb))
-		return drop(f->slot, DROP_NO_MEMORY, w);
+	reason = untag(skb, f);
+	if (reason != PASS)
+		return drop(f->slot, reason, w);
 	replicate(skb, net, SLOT_NOBODY);
 	if (f->tagged && bpf_skb_vlan_push(skb, bpf_htons(ETH_P_8021Q), f->tci))
 		return drop(f->slot, DROP_NO_MEMORY, w);

@@ -27,10 +27,11 @@ static const char *segment_name(const struct engine *e, uint32_t id)
 
 /* --- one ------------------------------------------------------------------------------------------------- */
 
-static void see_segment(const struct engine *e, const struct world_segment *s,
-			struct segment_view *ret)
+static void see_segment(struct engine *e, const struct world_segment *s, struct segment_view *ret)
 {
 	const struct uplink_state *u = &e->uplinks[s->record->net >> 12];
+	struct host_link link;
+	struct error ignored;
 
 	*ret = (struct segment_view){
 		.segment = s->record, .pools = s->pools, .vmacs = s->vmacs, .ports = s->ports,
@@ -41,7 +42,9 @@ static void see_segment(const struct engine *e, const struct world_segment *s,
 	ret->uplink_ifindex = u->link.ifindex;
 	ret->uplink_address = u->link.address;
 	ret->uplink_mtu = u->link.mtu;
-	ret->reception = u->link.promiscuity > 0 ? "promiscuous" : "filter";
+	/* The kernel raises no event when a driver falls back: look. */
+	if (host_link_by_index(e->cfg.host, u->link.ifindex, &link, &ignored) == 0)
+		ret->reception = link.promiscuity > 0 ? "promiscuous" : "filter";
 }
 
 static void see_pool(const struct engine *e, const struct world_pool *p, struct pool_view *ret)

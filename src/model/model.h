@@ -100,6 +100,7 @@ struct vmac {
 	wall_t until;	/* RESERVED, BOUND: end of lifetime; QUARANTINED: end of it; or WALL_NEVER */
 	const char *name, *owner, *tenant, *note;
 	const struct ip *ips;
+	uint64_t row; /* the store's own: where the registry keeps it; 0 until submitted */
 };
 
 /* --- port: where a vMAC meets a VM, a container or a netdev --------------------------------------- */
