@@ -199,7 +199,9 @@ static int take_given(struct txn *t, const struct vmac_add *a, struct world_segm
 		*p = world_pool_over(&e->world, s->record->id, a->address);
 	if (!*p || old)
 		return 0;
-	return pool_machine_take_exact(&(*p)->machine, a->address, e->cfg.wall_now(), ret_error);
+	r = pool_machine_take_exact(&(*p)->machine, a->address, e->cfg.wall_now(), ret_error);
+	/* What is in use already may lie where the pool never gives from. */
+	return r < 0 && a->adopted && ret_error->code == ERROR_RESERVED_ADDRESS ? 0 : r;
 }
 
 static int take_one(struct engine *e, struct world_pool *p, const char *identity, vmac_mac_t *ret,

@@ -268,24 +268,14 @@ static int pool_mark(struct pool_machine *m, vmac_mac_t address, enum mark from,
 		/* A command has already taken it, to learn which address it is. */
 		if (r == -EEXIST)
 			r = 0;
-		/* An address that is excluded (adopted, say) needs no mark: it is never taken. */
-		else if (r == -ERANGE)
-			r = 0;
-	} else if (!pool_machine_has(m, address)) {
-		r = 0;
 	} else if (to == MARK_FREE && from != MARK_FREE) {
 		pool_machine_free(m, address);
 	} else if (from == MARK_USED && to == MARK_QUARANTINED) {
-		/* 0: the pool has no quarantine by now, but this address has. */
 		r = pool_machine_release(m, address, until);
-		if (r == 0) {
-			pool_machine_free(m, address);
-			r = pool_machine_load(m, address, true, until);
-		}
 	} else if (from == MARK_QUARANTINED && to == MARK_USED) {
 		pool_machine_unrelease(m, address);
 	}
-	return r < 0 ? r : 0;
+	return r;
 }
 
 static int pools_mark(struct world *w, const struct vmac *before, const struct vmac *after)
