@@ -121,7 +121,7 @@ static void port_ends(void *ctx)
 	const struct vmac *v = p ? world_vmac(&e->world, p->segment, p->address) : NULL;
 
 	if (v && !e->ports[ending->id].leaving && wall_due(v->until, e->cfg.wall_now()))
-		port_remove(e, &c, p, true, "expire", NULL, NULL);
+		port_remove(e, &c, p, VMAC_RETIRES, "expire", NULL, NULL);
 	engine_dispose(e, ending);
 }
 

@@ -143,9 +143,16 @@ int vmac_forget(struct txn *t, const struct vmac *v, const char *verb, struct er
 /* pool.c: makes the pool's cursor durable where that is due. */
 int pool_mark_cursor(struct txn *t, struct world_pool *p, struct error *ret_error);
 
+/* What becomes of the vMAC of a port that goes. */
+enum vmac_fate {
+	VMAC_STAYS,    /* reserved again */
+	VMAC_RETIRES,  /* into quarantine */
+	VMAC_FORGOTTEN /* free at once: it was never on any wire */
+};
+
 /* port.c: takes a port out, with its link; only when nothing of it is pending. */
-void port_remove(struct engine *e, const struct caller *c, const struct port *p, bool release,
-		 const char *verb, answer_fn done, void *ctx);
+void port_remove(struct engine *e, const struct caller *c, const struct port *p,
+		 enum vmac_fate fate, const char *verb, answer_fn done, void *ctx);
 
 /* --- carry.c, uplink.c: durable truth -> host and plane ----------------------------------------------- */
 

@@ -160,7 +160,7 @@ static int port_add_carry(struct txn *t, struct error *ret_error)
 	if (st->phase == PORT_ACTIVE)
 		return 0;
 	*ret_error = st->trouble;
-	port_remove(e, &c, p, created, "undo", NULL, NULL);
+	port_remove(e, &c, p, created ? VMAC_FORGOTTEN : VMAC_STAYS, "undo", NULL, NULL);
 	return -error_errno(ret_error->code);
 }
 
@@ -318,8 +318,22 @@ static void port_back(struct txn *t)
 	t->e->retry = t->e->cfg.mono_now();
 }
 
-void port_remove(struct engine *e, const struct caller *c, const struct port *p, bool release,
-		 const char *verb, answer_fn done, void *ctx)
+static int vmac_settle(struct txn *t, const struct vmac *v, enum vmac_fate fate, const char *verb,
+		       struct error *ret_error)
+{
+	switch (fate) {
+	case VMAC_STAYS:
+		return vmac_hold(t, v, 0, "unbind", &v, ret_error);
+	case VMAC_RETIRES:
+		return vmac_retire(t, v, verb, ret_error);
+	case VMAC_FORGOTTEN:
+		return vmac_forget(t, v, verb, ret_error);
+	}
+	return error_set(ret_error, ERROR_INTERNAL, NULL, "a fate that is none");
+}
+
+void port_remove(struct engine *e, const struct caller *c, const struct port *p,
+		 enum vmac_fate fate, const char *verb, answer_fn done, void *ctx)
 {
 	const struct vmac *v = world_vmac(&e->world, p->segment, p->address);
 	struct txn *t = txn_begin(e, c, done, ctx);
@@ -329,7 +343,7 @@ void port_remove(struct engine *e, const struct caller *c, const struct port *p,
 
 	if (!t)
 		return;
-	r = release ? vmac_retire(t, v, verb, &error) : vmac_hold(t, v, 0, "unbind", &v, &error);
+	r = vmac_settle(t, v, fate, verb, &error);
 	if (r == 0 && txn_change(t, CHANGE_PORT, p, NULL, verb) < 0)
 		r = engine_no_memory(&error);
 	if (r < 0) {
@@ -357,7 +371,8 @@ static void port_delete_now(void *ctx)
 	if (find_staying(e, d->name, &p, &error) < 0)
 		engine_refuse(e, d->done, d->ctx, &error);
 	else
-		port_remove(e, &c, p, d->release, "delete", d->done, d->ctx);
+		port_remove(e, &c, p, d->release ? VMAC_RETIRES : VMAC_STAYS, "delete", d->done,
+			    d->ctx);
 	engine_dispose(e, d);
 }
 

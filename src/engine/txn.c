@@ -105,8 +105,8 @@ static void txn_undo(struct txn *t)
 	while (t->base.count > 0) {
 		struct change *c = &t->changes[--t->base.count];
 
-		/* Going back needs no memory that going forward had not taken; were that wrong, the
-		 * world would no longer be the registry, and going on would be a lie. */
+		/* Only a shortage of memory could hinder this.  Then the world is no longer the
+		 * registry, and going on would be a lie: end, and let the next start read it. */
 		if (world_apply(&t->e->world, c->kind, c->after, c->before) < 0)
 			__builtin_trap();
 		engine_dispose(t->e, (void *)c->after);

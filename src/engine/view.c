@@ -61,15 +61,17 @@ static void see_pool(const struct engine *e, const struct world_pool *p, struct 
 	};
 }
 
-static void see_vmac(const struct engine *e, const struct vmac *v, struct vmac_view *ret)
+void engine_vmac_look(struct engine *e, const struct vmac *v, struct vmac_view *ret)
 {
+	const struct world_segment *s = world_segment(&e->world, v->segment);
 	const struct world_pool *p = world_pool(&e->world, v->pool);
+	const struct port *port = e->world.ports[v->port];
 
 	*ret = (struct vmac_view){
 		.vmac = v,
-		.segment = segment_name(e, v->segment),
+		.segment = s ? s->record->name : "",
 		.pool = p ? p->record->name : "",
-		.port = v->port ? e->world.ports[v->port]->name : "",
+		.port = port ? port->name : "",
 	};
 }
 
@@ -113,7 +115,7 @@ int engine_vmac_view(struct engine *e, const struct vmac_ref *ref, struct vmac_v
 	int r = engine_find_vmac(e, ref, &v, ret_error);
 
 	if (r == 0)
-		see_vmac(e, v, ret);
+		engine_vmac_look(e, v, ret);
 	return r;
 }
 
@@ -334,7 +336,7 @@ int engine_vmacs(struct engine *e, const struct vmac_filter *f,
 	}
 	qsort(page.entries, page.count, sizeof(*page.entries), by_key);
 	for (size_t i = 0; i < page.count; i++) {
-		see_vmac(e, page.entries[i].vmac, &view);
+		engine_vmac_look(e, page.entries[i].vmac, &view);
 		fn(ctx, &view);
 	}
 	*ret_more = page.more;

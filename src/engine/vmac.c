@@ -199,7 +199,9 @@ static int take_given(struct txn *t, const struct vmac_add *a, struct world_segm
 		*p = world_pool_over(&e->world, s->record->id, a->address);
 	if (!*p || old)
 		return 0;
-	return pool_machine_take_exact(&(*p)->machine, a->address, e->cfg.wall_now(), ret_error);
+	r = pool_machine_take_exact(&(*p)->machine, a->address, e->cfg.wall_now(), ret_error);
+	/* What is in use already may lie where the pool never gives from. */
+	return r < 0 && a->adopted && ret_error->code == ERROR_RESERVED_ADDRESS ? 0 : r;
 }
 
 static int take_one(struct engine *e, struct world_pool *p, const char *identity, vmac_mac_t *ret,
@@ -233,14 +235,15 @@ int vmac_create(struct txn *t, const struct vmac_add *a, const struct vmac **ret
 {
 	struct engine *e = t->e;
 	const struct vmac *old = NULL;
-	struct world_segment *s;
-	struct world_pool *p;
+	struct world_segment *s = NULL;
+	struct world_pool *p = NULL;
 	struct vmac v;
 	int r;
 
 	r = resolve_place(e, a, &s, &p, ret_error);
-	if (r == 0)
-		r = texts_check(a->name, a->owner, a->tenant, a->note, ret_error);
+	if (r < 0)
+		return r;
+	r = texts_check(a->name, a->owner, a->tenant, a->note, ret_error);
 	if (r == 0 && a->identity[0])
 		r = text_check("stable", a->identity, IDENTITY_MAX, ret_error);
 	if (r == 0)

@@ -268,11 +268,6 @@ static int pool_mark(struct pool_machine *m, vmac_mac_t address, enum mark from,
 		/* A command has already taken it, to learn which address it is. */
 		if (r == -EEXIST)
 			r = 0;
-		/* An address that is excluded (adopted, say) needs no mark: it is never taken. */
-		else if (r == -ERANGE)
-			r = 0;
-	} else if (!pool_machine_has(m, address)) {
-		r = 0;
 	} else if (to == MARK_FREE && from != MARK_FREE) {
 		pool_machine_free(m, address);
 	} else if (from == MARK_USED && to == MARK_QUARANTINED) {

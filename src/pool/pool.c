@@ -26,11 +26,13 @@ int pool_machine_init(struct pool_machine *m, const struct pool *cfg, const stru
 	permutation_init(&m->perm, m->usable.size > 0 ? m->usable.size : 1, cfg->key);
 	pool_bits_init(&m->taken, m->usable.size, mem);
 	quarantine_init(&m->waiting, mem);
+	quarantine_init(&m->outside, mem);
 	return 0;
 }
 
 void pool_machine_done(struct pool_machine *m)
 {
+	quarantine_done(&m->outside);
 	quarantine_done(&m->waiting);
 	pool_bits_done(&m->taken);
 	pool_space_done(&m->usable, m->mem);
@@ -57,13 +59,30 @@ static uint64_t seq_of(const struct pool_machine *m, vmac_mac_t address)
 	return index != POOL_SPACE_NONE ? permutation_inverse(&m->perm, index) : POOL_SPACE_NONE;
 }
 
-/* Of an address that the machine has handed out. */
-static uint64_t taken_seq_of(const struct pool_machine *m, vmac_mac_t address)
-{
-	uint64_t seq = seq_of(m, address);
+/* Where an address in the ranges is kept track of. */
+struct spot {
+	struct quarantine *queue; /* where it waits, if it does */
+	uint64_t number;	  /* in that queue */
+	bool usable;		  /* else excluded: no bit, no counter */
+};
 
-	assert(seq != POOL_SPACE_NONE && pool_bits_has(&m->taken, seq));
-	return seq;
+static struct spot spot_of(struct pool_machine *m, vmac_mac_t address)
+{
+	struct spot spot = { &m->waiting, seq_of(m, address), true };
+
+	if (spot.number == POOL_SPACE_NONE)
+		spot = (struct spot){ &m->outside, pool_space_index(&m->whole, address), false };
+	return spot;
+}
+
+/* Of an address that the caller holds. */
+static struct spot held_spot_of(struct pool_machine *m, vmac_mac_t address)
+{
+	struct spot spot = spot_of(m, address);
+
+	assert(spot.number != POOL_SPACE_NONE);
+	assert(!spot.usable || pool_bits_has(&m->taken, spot.number));
+	return spot;
 }
 
 /* --- errors ------------------------------------------------------ */
@@ -92,7 +111,7 @@ static const char *until_text(wall_t until, wall_t now, char buf[static UNTIL_TE
 static int error_no_memory(const struct pool_machine *m, struct error *ret_error)
 {
 	return error_set(ret_error, ERROR_NO_MEMORY, "nothing was changed; try again later",
-			 "no memory to take an address of pool \"%s\"", m->cfg.name);
+			 "no memory to take an address of pool '%s'", m->cfg.name);
 }
 
 static int error_exhausted(const struct pool_machine *m, wall_t now, struct error *ret_error)
@@ -102,7 +121,7 @@ static int error_exhausted(const struct pool_machine *m, wall_t now, struct erro
 
 	return error_set(ret_error, ERROR_POOL_EXHAUSTED,
 			 "release addresses that nobody needs, or add a pool to the segment",
-			 "pool \"%s\" is exhausted: of its %llu addresses %llu are in use, "
+			 "pool '%s' is exhausted: of its %llu addresses %llu are in use, "
 			 "%llu in quarantine and %llu excluded; %s%s",
 			 m->cfg.name, (unsigned long long)m->size, (unsigned long long)m->used,
 			 (unsigned long long)m->quarantined, (unsigned long long)m->excluded,
@@ -116,7 +135,7 @@ static int check_limit(const struct pool_machine *m, struct error *ret_error)
 		return 0;
 	return error_set(ret_error, ERROR_LIMIT_REACHED,
 			 "release addresses that nobody needs, or raise the pool's limit",
-			 "pool \"%s\" has reached its limit of %llu addresses in use", m->cfg.name,
+			 "pool '%s' has reached its limit of %llu addresses in use", m->cfg.name,
 			 (unsigned long long)m->cfg.limit);
 }
 
@@ -138,10 +157,10 @@ static int error_in_use(const struct pool_machine *m, vmac_mac_t address, uint64
 	if (!entry)
 		return error_set(ret_error, ERROR_ADDRESS_IN_USE,
 				 "choose another address, or let the pool choose",
-				 "%s of pool \"%s\" is in use", mac, m->cfg.name);
+				 "%s of pool '%s' is in use", mac, m->cfg.name);
 	return error_set(ret_error, ERROR_ADDRESS_IN_USE,
 			 "choose another address, or let the pool choose",
-			 "%s of pool \"%s\" was released and is in quarantine until %s", mac,
+			 "%s of pool '%s' was released and is in quarantine until %s", mac,
 			 m->cfg.name, until_text(entry->until, now, until));
 }
 
@@ -155,40 +174,17 @@ static int error_unusable(const struct pool_machine *m, vmac_mac_t address, stru
 	vmac_mac_format(address, VMAC_MAC_COLON, mac);
 	if (!pool_machine_has(m, address))
 		return error_set(ret_error, ERROR_BAD_ADDRESS, choose,
-				 "%s is in no range of pool \"%s\"", mac, m->cfg.name);
+				 "%s is in no range of pool '%s'", mac, m->cfg.name);
 	row = vmac_well_known_in((struct vmac_mac_range){ address, address });
 	if (row)
 		return error_set(ret_error, ERROR_RESERVED_ADDRESS, choose,
 				 "%s is never handed out: it belongs to %s (%s)", mac,
 				 row->protocol, row->meaning);
-	return error_set(ret_error, ERROR_RESERVED_ADDRESS, choose,
-			 "%s is excluded from pool \"%s\"", mac, m->cfg.name);
+	return error_set(ret_error, ERROR_RESERVED_ADDRESS, choose, "%s is excluded from pool '%s'",
+			 mac, m->cfg.name);
 }
 
 /* --- take -------------------------------------------------------- */
-
-int pool_machine_load(struct pool_machine *m, vmac_mac_t address, bool quarantined, wall_t until)
-{
-	uint64_t seq = seq_of(m, address);
-	int r;
-
-	if (seq == POOL_SPACE_NONE)
-		return -ERANGE;
-	r = pool_bits_set(&m->taken, seq);
-	if (r < 0)
-		return r;
-	if (!quarantined) {
-		m->used++;
-		return 0;
-	}
-	r = quarantine_add(&m->waiting, seq, until);
-	if (r < 0) {
-		pool_bits_clear(&m->taken, seq);
-		return r;
-	}
-	m->quarantined++;
-	return 0;
-}
 
 static int take_seq(struct pool_machine *m, uint64_t seq, struct error *ret_error)
 {
@@ -270,66 +266,101 @@ int pool_machine_take_exact(struct pool_machine *m, vmac_mac_t address, wall_t n
 
 void pool_machine_untake(struct pool_machine *m, vmac_mac_t address, uint64_t cursor)
 {
-	uint64_t seq = taken_seq_of(m, address);
+	struct spot spot = held_spot_of(m, address);
 
-	assert(!quarantine_find(&m->waiting, seq) && cursor < m->usable.size);
-	pool_bits_clear(&m->taken, seq);
+	assert(spot.usable && !quarantine_find(spot.queue, spot.number));
+	assert(cursor < m->usable.size);
+	pool_bits_clear(&m->taken, spot.number);
 	m->used--;
 	m->cfg.cursor = cursor;
+}
+
+int pool_machine_load(struct pool_machine *m, vmac_mac_t address, bool quarantined, wall_t until)
+{
+	struct spot spot = spot_of(m, address);
+	int r = 0;
+
+	if (spot.number == POOL_SPACE_NONE)
+		return -ERANGE;
+	if (spot.usable)
+		r = pool_bits_set(&m->taken, spot.number);
+	else if (quarantine_find(spot.queue, spot.number))
+		r = -EEXIST;
+	if (r < 0)
+		return r;
+	if (quarantined)
+		r = quarantine_add(spot.queue, spot.number, until);
+	if (r < 0 && spot.usable)
+		pool_bits_clear(&m->taken, spot.number);
+	if (r == 0 && spot.usable)
+		*(quarantined ? &m->quarantined : &m->used) += 1;
+	return r;
 }
 
 /* --- release ----------------------------------------------------- */
 
 int pool_machine_release(struct pool_machine *m, vmac_mac_t address, wall_t until)
 {
-	uint64_t seq = taken_seq_of(m, address);
+	struct spot spot = held_spot_of(m, address);
 	int r;
 
-	assert(!quarantine_find(&m->waiting, seq));
-	if (m->cfg.quarantine_ms == 0)
-		return 0;
-	r = quarantine_add(&m->waiting, seq, until);
-	if (r < 0)
-		return r;
-	m->used--;
-	m->quarantined++;
-	return 1;
+	assert(!quarantine_find(spot.queue, spot.number));
+	r = quarantine_add(spot.queue, spot.number, until);
+	if (r == 0 && spot.usable) {
+		m->used--;
+		m->quarantined++;
+	}
+	return r;
 }
 
 void pool_machine_unrelease(struct pool_machine *m, vmac_mac_t address)
 {
-	if (quarantine_remove(&m->waiting, taken_seq_of(m, address))) {
+	struct spot spot = held_spot_of(m, address);
+
+	if (quarantine_remove(spot.queue, spot.number) && spot.usable) {
 		m->quarantined--;
 		m->used++;
 	}
 }
 
+void pool_machine_free(struct pool_machine *m, vmac_mac_t address)
+{
+	struct spot spot = held_spot_of(m, address);
+	bool waited = quarantine_remove(spot.queue, spot.number);
+
+	if (!spot.usable)
+		return;
+	*(waited ? &m->quarantined : &m->used) -= 1;
+	pool_bits_clear(&m->taken, spot.number);
+}
+
+/* The entry that is due first, of both queues; *ret_usable: of which. */
+static const struct quarantine_entry *first_waiting(const struct pool_machine *m, bool *ret_usable)
+{
+	const struct quarantine_entry *usable = quarantine_first(&m->waiting);
+	const struct quarantine_entry *outside = quarantine_first(&m->outside);
+
+	*ret_usable = usable && (!outside || usable->until.ms <= outside->until.ms);
+	return *ret_usable ? usable : outside;
+}
+
 wall_t pool_machine_next_expiry(const struct pool_machine *m)
 {
-	const struct quarantine_entry *first = quarantine_first(&m->waiting);
+	bool usable;
+	const struct quarantine_entry *first = first_waiting(m, &usable);
 
 	return first ? first->until : WALL_NEVER;
 }
 
 bool pool_machine_due(const struct pool_machine *m, wall_t now, vmac_mac_t *ret)
 {
-	const struct quarantine_entry *first = quarantine_first(&m->waiting);
+	bool usable;
+	const struct quarantine_entry *first = first_waiting(m, &usable);
 
 	if (!first || !wall_due(first->until, now))
 		return false;
-	*ret = address_of(m, first->key);
+	*ret = usable ? address_of(m, first->key) : pool_space_address(&m->whole, first->key);
 	return true;
-}
-
-void pool_machine_free(struct pool_machine *m, vmac_mac_t address)
-{
-	uint64_t seq = taken_seq_of(m, address);
-
-	if (quarantine_remove(&m->waiting, seq))
-		m->quarantined--;
-	else
-		m->used--;
-	pool_bits_clear(&m->taken, seq);
 }
 
 uint64_t pool_machine_available(const struct pool_machine *m)

@@ -15,8 +15,14 @@
  *
  * The machine never touches the registry.  What makes an address less available (take, release) is
  * done here first, made durable, and undone here when that failed (untake, unrelease; newest
- * first).  What makes one free is done here LAST: pool_machine_free() is called when the registry
- * has forgotten the address, never before.  Hence no undo needs memory, and none can fail.
+ * first): neither undo needs memory, so neither can fail.  What makes one free is best done here
+ * last, when the registry has forgotten the address.  A caller that frees first undoes it with
+ * pool_machine_load(), and that may want memory.
+ *
+ * An address in the ranges may be excluded and held all the same: it was adopted before the pool
+ * was made, or a newer version knows a range as well known that an older one did not.  Such an
+ * address is in no counter and needs no mark while it is used; released, it waits and falls due
+ * like every other.  So every function here takes any address that pool_machine_has().
  *
  * Bounds: size 1 … 2^44; memory: 80 octets at most a quarantined address; for each used one an
  * eighth of an octet where the cursor chose it, about 100 where stable mode or a user put it far
@@ -35,7 +41,7 @@
 
 struct pool_machine {
 	/* cursor: as it stands now, a sequence number in [0, usable.size).  limit and quarantine_ms
-	 * may be changed in place; they hold for what comes.  The rest stays as it is. */
+	 * may be changed in place.  The rest stays as it is. */
 	struct pool cfg;
 	uint64_t size;		    /* addresses in the ranges, excluded ones included */
 	uint64_t excluded;	    /* size - usable.size */
@@ -44,15 +50,17 @@ struct pool_machine {
 	struct pool_space usable;   /* … without what is excluded */
 	struct permutation perm;    /* sequence number -> index in usable */
 	struct pool_bits taken;	    /* by sequence number: used or quarantined */
-	struct quarantine waiting;  /* by sequence number */
+	struct quarantine waiting;  /* by sequence number; `quarantined` of them */
+	struct quarantine outside;  /* excluded addresses that wait, by index in whole */
 	const struct mem *mem;
 };
 
 /* Checks a configuration by itself: ranges valid, disjoint and individual (local or universal);
  * excludes valid and each inside one range; limit and quarantine sane.  A range may contain
  * well-known ranges (the machine leaves these out by itself, with no exclude for them) but not lie
- * in them. Errors: BAD_RANGE (also: nothing is left), GROUP_ADDRESS, RESERVED_ADDRESS (a range lies
- * wholly inside well-known ones, or has the all-zero address), BAD_VALUE. */
+ * in them.
+ * Errors: BAD_RANGE (also: nothing is left), GROUP_ADDRESS, RESERVED_ADDRESS (a range lies wholly
+ * inside well-known ones), BAD_VALUE. */
 int pool_config_check(const struct pool *cfg, struct error *ret_error);
 
 /* Whether an address is in the ranges of both, excluded or not (in one segment none may be). */
@@ -68,7 +76,7 @@ void pool_machine_done(struct pool_machine *m);
 bool pool_machine_has(const struct pool_machine *m, vmac_mac_t address); /* in its ranges */
 
 /* Marks an address that the registry already knows (start-up), as used or as quarantined until
- * `until`.  0; -EEXIST when marked already; -ERANGE when not in the ranges or excluded; -ENOMEM. */
+ * `until`.  0; -EEXIST when marked already; -ERANGE when not in the ranges; -ENOMEM. */
 int pool_machine_load(struct pool_machine *m, vmac_mac_t address, bool quarantined, wall_t until);
 
 /* Takes the next free address at or behind the cursor and moves the cursor behind it.
@@ -93,20 +101,19 @@ int pool_machine_take_exact(struct pool_machine *m, vmac_mac_t address, wall_t n
  * present one).  The address must be used. */
 void pool_machine_untake(struct pool_machine *m, vmac_mac_t address, uint64_t cursor);
 
-/* A used address goes into quarantine until `until`: 1.  Where the pool has none (quarantine_ms is
- * 0) it stays used until the caller has made the release durable and calls pool_machine_free(): 0.
- * -ENOMEM leaves it used. */
+/* A used address goes into quarantine until `until` (now + cfg.quarantine_ms, as the caller
+ * reckons; one that wants none calls pool_machine_free() instead).  0; -ENOMEM leaves it used. */
 int pool_machine_release(struct pool_machine *m, vmac_mac_t address, wall_t until);
 
-/* Undoes pool_machine_release(), whichever way that went: used again. */
+/* A quarantined address is used again: the release failed, or its last owner wants it back. */
 void pool_machine_unrelease(struct pool_machine *m, vmac_mac_t address);
 
 /* When the first address leaves quarantine; WALL_NEVER when none is in. */
 wall_t pool_machine_next_expiry(const struct pool_machine *m);
 
 /* If the first one is due, names it without changing anything: the caller makes it durable, then
- * calls pool_machine_free().  false when none is due.  To have several under way at once, call
- * pool_machine_unrelease() on each as it is named: it stays taken but waits no longer. */
+ * calls pool_machine_free().  false when none is due.  To have several under way at once, free each
+ * as it is named, or call pool_machine_unrelease() on it: it stays taken but waits no longer. */
 bool pool_machine_due(const struct pool_machine *m, wall_t now, vmac_mac_t *ret);
 
 /* A quarantined or used address becomes free. */

@@ -11,6 +11,8 @@ from place import octets
 
 PLACES = ("client", "host", "ct", "fix", "g1", "g2")
 
+PART = 16 << 20  # octets; enough to see what frames look like
+
 # Both ways of every kind of path: wire and guest, guest and guest, container and guest, host and guest.
 BULK = (("g1", "client", 4), ("client", "g1", 4), ("g2", "client", 6), ("client", "g2", 6),
         ("g1", "g2", 4), ("g2", "g1", 6), ("ct", "g1", 6), ("g1", "ct", 4), ("ct", "g2", 4), ("g2", "ct", 4),
@@ -47,8 +49,7 @@ def test_everybody_reaches_everybody(site, source, family):
 
 @pytest.mark.parametrize("source,target,family", BULK, ids=[f"{a}-to-{b}-ipv{f}" for a, b, f in BULK])
 def test_tcp_carries_100_mb_unharmed(site, source, target, family):
-    site.places[target].serve()
-    sent, arrived = site.places[source].send(site.address(target, family))
+    sent, arrived = site.places[source].give(site.places[target], family, place.BLOB)
     assert sent == arrived
 
 
@@ -56,9 +57,8 @@ def test_tcp_carries_100_mb_unharmed(site, source, target, family):
 def test_gso_frames_reach_the_wire_whole(site, source):
     """With offloads on, one 64 kB segment crosses as one frame; else every path would pay 40 times."""
     mac = octets(site.daemon.port(source)["vmac"])
-    site.places["client"].serve()
     capture = place.Capture(site.client, "eth0", keep=lambda frame: frame[6:12] == mac)
-    site.places[source].send(site.address("client", 4))
+    site.places[source].give(site.places["client"], 4, PART)
     capture.stop()
     assert capture.longest > 4000
 
@@ -67,11 +67,10 @@ def test_gso_frames_reach_the_wire_whole(site, source):
 def test_gso_frames_reach_the_tap_whole(site, target):
     """From the wire and from the host, into the guest."""
     port = site.daemon.port(target)
-    site.places[target].serve()
     for source in ("client", "host"):
         capture = place.Capture(site.host, port["ifname"], incoming=False,
                                 keep=lambda frame: frame[:6] == octets(port["vmac"]))
-        site.places[source].send(site.address(target, 4))
+        site.places[source].give(site.places[target], 4, PART)
         capture.stop()
         assert capture.longest > 4000, f"from {source}"
 

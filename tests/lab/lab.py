@@ -574,6 +574,28 @@ def send_blob(ns, address, port, blob, timeout=60):
     return answer.decode().split()[0] if answer else ""
 
 
+def fetch_sum(ns, address, port, file, timeout=60):
+    """The MD5 sum of a file that a web server gives."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with ns.socket(family, socket.SOCK_STREAM) as sock:
+        sock.settimeout(timeout)
+        sock.connect((address, port))
+        sock.sendall(f"GET /{file} HTTP/1.0\r\n\r\n".encode())
+        head = b""
+        while b"\r\n\r\n" not in head:
+            data = sock.recv(65536)
+            if not data:
+                raise LabError(f"no answer from the web server: {head!r}")
+            head += data
+        head, rest = head.split(b"\r\n\r\n", 1)
+        if b" 200 " not in head.split(b"\r\n")[0] + b" ":
+            raise LabError(f"the web server refused: {head!r}")
+        total = hashlib.md5(rest)
+        while data := sock.recv(1 << 20):
+            total.update(data)
+    return total.hexdigest()
+
+
 class UdpStream:
     """Numbered datagrams at a rate from one namespace to a bound address in another; what is lost shows."""
 

@@ -13,7 +13,7 @@ import time
 import lab as lablib
 
 BLOB = 100 << 20
-SUM_PORT = 5001
+SUM_PORT, WEB_PORT = 5001, 8080
 LAN4, LAN6 = "192.0.2.1", "2001:db8::1"
 HOST4, CLIENT4 = "192.0.2.2", "192.0.2.3"
 FIX4, FIX6 = "192.0.2.60", "2001:db8::60"
@@ -35,18 +35,24 @@ class NsPlace:
     def serve(self):
         self.sums = self.sums or lablib.Sums(self.ns, SUM_PORT)
 
-    def send(self, address):
-        """(sum of what was sent, sum of what arrived)"""
-        blob = the_blob()
-        return hashlib.md5(blob).hexdigest(), lablib.send_blob(self.ns, address, SUM_PORT, blob)
+    def take(self, address, file):
+        """The sum of a file that a guest's web server gives."""
+        return lablib.fetch_sum(self.ns, address, WEB_PORT, file)
+
+    def give(self, target, family, octets_):
+        """Sends to the target; (sum of what was sent, sum of what arrived)."""
+        target.serve()
+        blob = memoryview(the_blob())[:octets_]
+        return hashlib.md5(blob).hexdigest(), lablib.send_blob(self.ns, target.address(family), SUM_PORT, blob)
 
 
 class GuestPlace:
-    """A virtual machine with one NIC."""
+    """A virtual machine with one NIC.  It gives by its web server (which uses sendfile, so that an emulated CPU
+    is not kept busy copying), and takes by a server that answers with the sum."""
 
     def __init__(self, name, guest):
         self.name, self.guest, self.nic = name, guest, "eth0"
-        self.serving, self.sum = False, None
+        self.serving, self.sums = False, {}
 
     def address(self, family):
         return lablib.wait_for(f"{self.name} has an IPv{family} address",
@@ -57,14 +63,19 @@ class GuestPlace:
 
     def serve(self):
         if not self.serving:
-            self.guest.run(f"nc -ll -p {SUM_PORT} -e md5sum &")
+            self.guest.run(f"nc -ll -p {SUM_PORT} -e md5sum & mkdir -p /tmp/web; httpd -p {WEB_PORT} -h /tmp/web")
             self.serving = True
 
-    def send(self, address):
-        if self.sum is None:
-            self.sum = self.guest.run(f"dd if=/dev/urandom of=/tmp/blob bs=1M count={BLOB >> 20} 2>/dev/null;"
-                                      "md5sum </tmp/blob").split()[0]
-        return self.sum, self.guest.run(f"nc {address} {SUM_PORT} </tmp/blob", timeout=90).split()[0]
+    def take(self, address, file):
+        address = f"[{address}]" if ":" in address else address
+        return self.guest.run(f"wget -q -O - http://{address}:{WEB_PORT}/{file} | md5sum", timeout=90).split()[0]
+
+    def give(self, target, family, octets_):
+        self.serve()
+        file = f"blob{octets_}"
+        if file not in self.sums:
+            self.sums[file] = self.guest.run(f"head -c {octets_} /dev/urandom >/tmp/web/{file}; md5sum </tmp/web/{file}").split()[0]
+        return self.sums[file], target.take(self.address(family), file)
 
 
 _blob = []

@@ -38,7 +38,7 @@ static void test_nth_of_n_then_exhausted(void **state)
 	for (int i = 0; i < 4; i++)
 		assert_int_equal(rig_vmac(&r, "", &a), ERROR_NONE);
 	assert_int_equal(rig_vmac(&r, "", &a), ERROR_POOL_EXHAUSTED);
-	assert_non_null(strstr(a.message, "'p'"));
+	assert_non_null(strstr(a.message, "pool 'p'"));
 	assert_int_equal(rig_pool_view(&r, "p").used, 4);
 	rig_close(&r);
 }

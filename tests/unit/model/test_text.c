@@ -38,9 +38,9 @@ static void names(void **state)
 		{ "web\x1b[31m", "name has a character that is not allowed at position 4" },
 		{ "stra\303\237e",
 		  "name has a character that is not allowed at position 5" },
-		{ "12-00-00-00-00-01", "name \"12-00-00-00-00-01\" is a MAC address" },
-		{ "1200.0000.0001", "name \"1200.0000.0001\" is a MAC address" },
-		{ "deadbeef0001", "name \"deadbeef0001\" is a MAC address" },
+		{ "12-00-00-00-00-01", "name '12-00-00-00-00-01' is a MAC address" },
+		{ "1200.0000.0001", "name '1200.0000.0001' is a MAC address" },
+		{ "deadbeef0001", "name 'deadbeef0001' is a MAC address" },
 	};
 	struct error e;
 

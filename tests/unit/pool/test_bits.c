@@ -106,6 +106,10 @@ static void test_fills_up_exactly(void **state)
 	pool_bits_clear(&b, 77777);
 	for (uint64_t from = 0; from < size; from += 997)
 		assert_int_equal(pool_bits_next_clear(&b, from), 77777);
+	/* Found by the masks: were all the words before it looked at, this would not end. */
+	for (uint64_t k = 0; k < 20000000; k++)
+		if (pool_bits_next_clear(&b, (77778 + k) % size) != 77777)
+			fail_msg("from %llu", (unsigned long long)((77778 + k) % size));
 	pool_bits_done(&b);
 	assert_int_equal(c.blocks, 0);
 }

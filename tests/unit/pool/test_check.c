@@ -79,7 +79,10 @@ static void test_bounds_of_ranges(void **state)
 	expect(&cfg, ERROR_BAD_RANGE, "crosses from one first octet");
 	cfg = pool_of(256);
 	pool_add_range(&cfg, 0x120000001000, 0x120000001fff);
-	pool_add_range(&cfg, 0x1200000000ff, 0x1200000000ff);
+	pool_add_range(&cfg, 0x120000001fff, 0x120000002000);
+	expect(&cfg, ERROR_BAD_RANGE,
+	       "range 3 (12:00:00:00:1f:ff..12:00:00:00:20:00) overlaps range 2");
+	cfg.ranges[2] = range_of(0x1200000000ff, 0x1200000000ff);
 	expect(&cfg, ERROR_BAD_RANGE, "range 3 (12:00:00:00:00:ff) overlaps range 1 (");
 }
 

@@ -15,7 +15,7 @@
 
 enum status { FREE, USED, WAITING };
 
-enum action { TAKEN, RELEASED, RELEASED_AT_ONCE, EXPIRING };
+enum action { TAKEN, RELEASED, ENDING, EXPIRING };
 
 /* Done in the machine, not yet in the registry. */
 struct pending {
@@ -64,8 +64,6 @@ static struct pool random_config(struct dice *dice)
 	}
 	for (unsigned int i = 0; i < sizeof(cfg.key); i++)
 		cfg.key[i] = (uint8_t)dice_u64(dice);
-	if (dice_below(dice, 4) == 0)
-		cfg.quarantine_ms = 0;
 	if (dice_below(dice, 3) == 0)
 		cfg.limit = 1 + dice_below(dice, 60);
 	return cfg;
@@ -301,16 +299,19 @@ static void do_release(struct run *r)
 
 	if (at == UINT64_MAX)
 		return;
+	if (dice_below(&r->dice, 4) == 0) { /* without quarantine: used until it is durable */
+		push(&r->model, ENDING, at, 0, 0);
+		return;
+	}
 	got = pool_machine_release(&r->m, r->model.order[at], (wall_t){ until });
 	if (got == -ENOMEM) {
 		assert_true(r->c.refuse_from != SIZE_MAX);
 		r->refused++;
 		return;
 	}
-	assert_int_equal(got, r->m.cfg.quarantine_ms > 0);
-	if (got == 1)
-		become(&r->model, at, WAITING, until);
-	push(&r->model, got == 1 ? RELEASED : RELEASED_AT_ONCE, at, 0, 0);
+	assert_int_equal(got, 0);
+	become(&r->model, at, WAITING, until);
+	push(&r->model, RELEASED, at, 0, 0);
 }
 
 static void do_expire(struct run *r)
@@ -333,10 +334,9 @@ static void do_load(struct run *r)
 	int64_t until = r->now + (int64_t)dice_below(&r->dice, 30);
 	int got = pool_machine_load(&r->m, r->model.order[at], quarantined, (wall_t){ until });
 
-	if (r->cfg.exclude_count > 0)
-		assert_int_equal(pool_machine_load(&r->m, r->cfg.excludes[0].last, quarantined,
-						   (wall_t){ until }),
-				 -ERANGE);
+	assert_int_equal(
+		pool_machine_load(&r->m, mac_of(0xaa0000000000), quarantined, (wall_t){ until }),
+		-ERANGE);
 	if (got == -ENOMEM) {
 		assert_true(r->c.refuse_from != SIZE_MAX);
 		r->refused++;
@@ -353,7 +353,7 @@ static void do_commit(struct run *r)
 	for (unsigned int i = 0; i < r->model.pending_count; i++) {
 		const struct pending *p = &r->model.pending[i];
 
-		if (p->action != RELEASED_AT_ONCE && p->action != EXPIRING)
+		if (p->action != ENDING && p->action != EXPIRING)
 			continue;
 		pool_machine_free(&r->m, r->model.order[p->at]);
 		become(&r->model, p->at, FREE, 0);
@@ -375,18 +375,16 @@ static void do_fail(struct run *r)
 			become(&r->model, p.at, FREE, 0);
 			r->model.cursor = p.cursor;
 			break;
+		case ENDING:
+			break;
 		case RELEASED:
-		case RELEASED_AT_ONCE:
 			pool_machine_unrelease(&r->m, mac);
 			become(&r->model, p.at, USED, 0);
 			break;
 		case EXPIRING:
 			counting_mem_allow(&r->c);
-			if (r->m.cfg.quarantine_ms > 0) {
-				assert_int_equal(
-					pool_machine_release(&r->m, mac, (wall_t){ p.until }), 1);
-				become(&r->model, p.at, WAITING, p.until);
-			}
+			assert_int_equal(pool_machine_release(&r->m, mac, (wall_t){ p.until }), 0);
+			become(&r->model, p.at, WAITING, p.until);
 			counting_mem_refuse(&r->c, 0);
 			break;
 		}
