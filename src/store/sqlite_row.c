@@ -76,6 +76,7 @@ size_t row_more_format(const struct vmac *v, char buf[static ROW_MORE_MAX])
 	more_text(&m, "note", v->note);
 	for (unsigned int i = 0; i < v->ip_count; i++)
 		more_text(&m, "ip", ip_format(&v->ips[i], ip));
+	*m.at = '\0';
 	return (size_t)(m.at - m.start);
 }
 
