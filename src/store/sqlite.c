@@ -94,7 +94,6 @@ static void sqlite_leave_tidy(struct sqlite_store *s)
 
 	applier_done(&s->applier);
 	rc = sqlite3_close(s->db);
-	s->applier = (struct applier){ 0 };
 	s->db = NULL;
 	if (done && rc == SQLITE_OK)
 		sqlite_wal_blank(s->paths.wal);

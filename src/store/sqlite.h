@@ -91,7 +91,7 @@ void sqlite_wal_blank(const char *path);
  * characters, so that a line's end is its end. */
 #define ROW_MORE_MAX 1280
 
-/* Returns the length, 0 when there is nothing to say. */
+/* Ends in zero; returns the length, 0 when there is nothing to say. */
 size_t row_more_format(const struct vmac *v, char buf[static ROW_MORE_MAX]);
 
 /* Where the parsed texts of one vMAC stand. */

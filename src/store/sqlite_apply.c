@@ -412,4 +412,5 @@ void applier_done(struct applier *a)
 	for (size_t i = 0; i < APPLY_COUNT; i++)
 		sqlite3_finalize(a->statements[i]);
 	history_writer_done(&a->history);
+	*a = (struct applier){ 0 };
 }
