@@ -22,7 +22,7 @@
 #include <bpf/bpf.h>
 #include <linux/bpf.h>
 
-#define SKIP 77
+#define SKIP	   77
 #define SPACES_MAX 8
 
 static int home = -1;
@@ -111,7 +111,7 @@ void lab_command(const char *fmt, ...)
 	}
 }
 
-/* --- namespaces and links ------------------------------------------------------------------------------ */
+/* --- namespaces and links -------------------------------------------------------------------- */
 
 int lab_namespace(void)
 {
@@ -171,7 +171,7 @@ int lab_veth(const char *name, const char *peer, int space, vmac_mac_t m)
 	return index_of(name);
 }
 
-/* --- raw frames ------------------------------------------------------------------------------------------- */
+/* --- raw frames ------------------------------------------------------------------------------ */
 
 int lab_stack(const char *ifname, uint16_t type)
 {
@@ -207,8 +207,11 @@ size_t lab_raw_next(int fd, uint16_t type, int ms, uint8_t buf[static 2048], str
 	for (;;) {
 		struct sockaddr_ll from = { 0 };
 		struct iovec iov = { buf, 2048 };
-		struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
-				      .msg_name = &from, .msg_namelen = sizeof(from),
+		struct msghdr msg = { .msg_iov = &iov,
+				      .msg_iovlen = 1,
+				      .msg_control = control,
+				      .msg_name = &from,
+				      .msg_namelen = sizeof(from),
 				      .msg_controllen = sizeof(control) };
 		ssize_t n = recvmsg(fd, &msg, 0);
 
@@ -245,13 +248,13 @@ unsigned int lab_raw_count(int fd, uint16_t type, int ms)
 
 int lab_run(struct plane *p, struct lab_run *run)
 {
-	struct __sk_buff in = { .ifindex = (__u32)run->ifindex, .mark = run->mark,
+	struct __sk_buff in = { .ifindex = (__u32)run->ifindex,
+				.mark = run->mark,
 				.ingress_ifindex = (__u32)run->ingress_ifindex,
 				.gso_size = run->gso_size };
 	struct __sk_buff out = { 0 };
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = run->frame,
-		    .data_size_in = (__u32)run->len, .data_out = run->after,
-		    .data_size_out = sizeof(run->after), .ctx_in = &in,
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = run->frame, .data_size_in = (__u32)run->len,
+		    .data_out = run->after, .data_size_out = sizeof(run->after), .ctx_in = &in,
 		    .ctx_size_in = sizeof(in), .ctx_out = &out, .ctx_size_out = sizeof(out),
 		    .repeat = run->repeat ? (int)run->repeat : 1);
 	int r = bpf_prog_test_run_opts(plane_program_fd(p, run->program), &opts);
@@ -266,7 +269,7 @@ int lab_run(struct plane *p, struct lab_run *run)
 	return (int)opts.retval;
 }
 
-/* --- values ------------------------------------------------------------------------------------------------ */
+/* --- values ---------------------------------------------------------------------------------- */
 
 vmac_mac_t lab_mac(const char *text)
 {

@@ -23,7 +23,7 @@
 static struct plane *p;
 static int up, up_fd, a, a_fd, b, b_fd;
 
-/* --- tools --------------------------------------------------------------------------------------------- */
+/* --- tools ----------------------------------------------------------------------------------- */
 
 static vmac_mac_t mac_of(unsigned int id)
 {
@@ -134,7 +134,7 @@ static int done(void **state)
 	return 0;
 }
 
-/* --- taking over ----------------------------------------------------------------------------------------- */
+/* --- taking over ----------------------------------------------------------------------------- */
 
 static void a_new_process_takes_over_what_it_finds(void **state)
 {
@@ -246,13 +246,14 @@ static void the_way_of_attaching_may_change(void **state)
 		assert_int_equal(crossing(), 1);
 		sweep();
 		assert_int_equal(crossing(), 1);
-		assert_string_equal(facts().attach,
-				    ways[i] ? ways[i] : attach_has_tcx() ? "tcx" : "clsact");
+		assert_string_equal(facts().attach, ways[i]	       ? ways[i]
+						    : attach_has_tcx() ? "tcx"
+								       : "clsact");
 	}
 	assert_int_equal(lab_counters(p, 1).rx_frames, 12); /* no frame was switched twice */
 }
 
-/* --- changing ---------------------------------------------------------------------------------------------- */
+/* --- changing -------------------------------------------------------------------------------- */
 
 static void a_port_moves_between_segments_and_addresses(void **state)
 {
@@ -344,7 +345,7 @@ static void counters_start_again_with_the_next_set(void **state)
 	assert_int_equal(lab_counters(p, 1).rx_frames, 0);
 }
 
-/* --- refusals ---------------------------------------------------------------------------------------------- */
+/* --- refusals -------------------------------------------------------------------------------- */
 
 #define CHECK_REFUSED(call, wanted)                                                                \
 	do {                                                                                       \
@@ -355,8 +356,8 @@ static void counters_start_again_with_the_next_set(void **state)
 
 static void what_cannot_be_is_refused(void **state)
 {
-	static const char *const bad[] = { "", "a/b", "..", "a b", "dot.dot",
-					   "123456789012345678901234567890123" };
+	static const char *const bad[] = { "",	  "a/b",     "..",
+					   "a b", "dot.dot", "123456789012345678901234567890123" };
 	struct plane_uplink u = { 1, a, lab_mac(NIC), 1500 };
 	struct plane_port port = port_of(3, a);
 	struct plane_counters c;
@@ -396,7 +397,7 @@ static void what_cannot_be_is_refused(void **state)
 	assert_int_equal(crossing(), 1); /* nothing of it did any harm */
 }
 
-/* --- size ----------------------------------------------------------------------------------------------------- */
+/* --- size ------------------------------------------------------------------------------------ */
 
 static double seconds(void)
 {
@@ -459,7 +460,7 @@ static void a_segment_has_1024_ports(void **state)
 		close(fds[i]);
 }
 
-/* --- under fire ---------------------------------------------------------------------------------------------- */
+/* --- under fire ------------------------------------------------------------------------------ */
 
 static void *fire(void *stop)
 {
