@@ -34,7 +34,7 @@ int name_check(const char *what, const char *name, struct error *ret_error)
 		return error_set(ret_error, ERROR_BAD_NAME,
 				 "names and addresses are used side by side, so a name must not "
 				 "read as an address",
-				 "%s \"%s\" is a MAC address", what, name);
+				 "%s '%s' is a MAC address", what, name);
 	return 0;
 }
 
@@ -126,7 +126,7 @@ int ifname_check(const char *what, const char *name, struct error *ret_error)
 				 IFNAME_MAX_LEN);
 	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 		return error_set(ret_error, ERROR_BAD_NAME, hint,
-				 "%s \"%s\" is not an interface name", what, name);
+				 "%s '%s' is not an interface name", what, name);
 	for (size_t i = 0; i < len; i++) {
 		uint8_t c = (uint8_t)name[i];
 

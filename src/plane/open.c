@@ -319,13 +319,13 @@ static int check_config(const struct plane_config *c, struct error *ret_error)
 	if (len == 0 || len > 32 || c->instance[len])
 		return error_set(ret_error, ERROR_BAD_NAME,
 				 "use 1 to 32 letters, digits, '_' and '-'",
-				 "\"%s\" is no name for an instance", c->instance);
+				 "'%s' is no name for an instance", c->instance);
 	if (c->bpffs && strlen(c->bpffs) > 48)
 		return error_set(ret_error, ERROR_BAD_VALUE, NULL,
 				 "the path of the BPF file system is longer than 48 octets");
 	if (c->attach && strcmp(c->attach, "tcx") && strcmp(c->attach, "clsact"))
 		return error_set(ret_error, ERROR_BAD_VALUE, "use \"tcx\" or \"clsact\"",
-				 "\"%s\" is no way to attach", c->attach);
+				 "'%s' is no way to attach", c->attach);
 	if (c->attach && !strcmp(c->attach, "tcx") && !attach_has_tcx())
 		return error_set(ret_error, ERROR_KERNEL_UNSUPPORTED, "Linux 6.6 has it",
 				 "this kernel has no tcx");
