@@ -12,8 +12,9 @@
  *
  * When a commit fails, that group and everything submitted behind it fail together: every pending
  * transaction's done() is called with the error, NEWEST FIRST, so that the engine undoes in reverse order
- * and stands again exactly where the registry stands.  Transactions submitted from then on are tried
- * afresh.  Except for REGISTRY_CORRUPT, which is final, the same store may recover (a disk that has
+ * and stands again exactly where the registry stands.  What a done() submits while others still wait to
+ * be undone stands on ground that is about to go, so it fails with them, before them.  Transactions
+ * submitted from then on are tried afresh.  Except for REGISTRY_CORRUPT, which is final, the same store may recover (a disk that has
  * room again).
  *
  * Threads: every function here belongs to the thread that opened the store; done() and visitors are
@@ -50,17 +51,18 @@ struct store_config {
  * REGISTRY_FAILED, BAD_CONFIG (no such backend), NO_MEMORY. */
 int store_open(const struct store_config *config, struct store **ret, struct error *ret_error);
 
-/* Commits what waits, answers it, ends the threads, frees.  NULL is fine. */
+/* Commits what waits, answers it (and what the answers submit), ends the threads, frees.  NULL is fine. */
 void store_close(struct store *s);
 
-/* What the store calls for each record, segments first, then pools, ports, vMACs (by ascending key).
+/* What the store calls for each record, segments first, then pools, ports, vMACs (in the order in which
+ * they were created, which is also their order in memory).
  * segment, pool, port are borrowed for the call; the vMAC's block (allocated from config.mem) becomes the
  * callee's, also when it returns an error.  Any negative return ends the load with that value. */
 struct store_visitor {
 	int (*segment)(void *ctx, const struct segment *s);
 	int (*pool)(void *ctx, const struct pool *p);
 	int (*port)(void *ctx, const struct port *p);
-	int (*expect_vmacs)(void *ctx, uint64_t count); /* once, before the first vMAC */
+	int (*expect_vmacs)(void *ctx, uint64_t count); /* once, before the first vMAC; exact */
 	int (*vmac)(void *ctx, struct vmac *owned);
 	void *ctx;
 };
@@ -69,7 +71,9 @@ struct store_visitor {
  * REGISTRY_FAILED, NO_MEMORY; a visitor's own error comes back with ret_error untouched. */
 int store_load(struct store *s, const struct store_visitor *visitor, struct error *ret_error);
 
-/* Hands over a transaction; never blocks, never fails here. */
+/* Hands over a transaction; never blocks, never fails here.  A vMAC's after-image must be memory that can
+ * be written, and its before-image one that was submitted or loaded: the store notes in `row` where the
+ * registry keeps the record, so that no index by address has to be kept on disk or in memory. */
 void store_submit(struct store *s, struct store_txn *txn);
 
 /* Readable when store_dispatch() has something to call.  For the event loop; valid until close. */
@@ -82,12 +86,14 @@ size_t store_pending(const struct store *s); /* submitted and not yet answered *
 
 /* --- history ---------------------------------------------------------------------------------------- */
 
+#define HISTORY_LIMIT_MAX 10000
+
 struct history_query {
 	const char *segment; /* NULL = any */
 	const char *subject; /* an address (colon style) or a name; NULL = any */
 	uint64_t before;     /* only seq < before; 0 = from the newest */
-	wall_t since, until; /* both 0 = no bound */
-	unsigned int limit;  /* 1 … 10,000 lines, newest first */
+	wall_t since, until; /* inclusive; 0 = no bound */
+	unsigned int limit;  /* 1 … HISTORY_LIMIT_MAX lines, newest first */
 };
 
 /* done() gets lines valid during the call only; error not NULL: count is 0.  Answers behind everything

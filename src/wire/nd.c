@@ -10,6 +10,8 @@
 
 static const uint8_t unspecified[16];
 
+static const char unknown_kind[] = "not a message of neighbour discovery that we know";
+
 static bool is_multicast(const uint8_t ip[static 16])
 {
 	return ip[0] == 0xff;
@@ -75,7 +77,7 @@ static const char *rule_broken(const struct ipv6 *ip, const struct nd *nd)
 			return "solicited advertisement to a group";
 		return NULL;
 	}
-	return "not a message of neighbour discovery that we know";
+	return unknown_kind;
 }
 
 /* The option that a message carries its link-layer address in (sections 4.1 … 4.4). */
@@ -158,6 +160,8 @@ int nd_decode(struct reader *r, const struct ipv6 *ip, struct nd *ret, const cha
 	nd.kind = read_u8(&in);
 	code = read_u8(&in);
 	read_u16(&in); /* checksum: proven over the whole message below */
+	if (!in.failed && (nd.kind < ND_ROUTER_SOLICIT || nd.kind > ND_NEIGHBOUR_ADVERT))
+		return wire_fault(ret_why, unknown_kind);
 	read_body(&in, &nd);
 	if (in.failed)
 		return wire_fault(ret_why, "message ends inside neighbour discovery");
