@@ -71,8 +71,9 @@ static void carry_over(struct sqlite_store *s)
 }
 
 /* A commit that failed at its flush has whole frames in the log, and who knows how much of them is
- * on the disk: after a crash they would be taken for a transaction.  So the log is begun afresh
- * before anything else is written. */
+ * on the disk: after a crash they would be taken for a transaction.  So the log is begun afresh,
+ * before the failure is answered if that can be done, and before anything else is written in any
+ * case. */
 static int settle_log(struct sqlite_store *s, struct error *ret_error)
 {
 	if (!s->applier.log_doubtful)
@@ -89,9 +90,15 @@ static int settle_log(struct sqlite_store *s, struct error *ret_error)
 
 static int commit(struct sqlite_store *s, const struct queue *group, struct error *ret_error)
 {
+	struct error second;
 	int r = settle_log(s, ret_error);
 
-	return r == 0 ? applier_commit(&s->applier, group, ret_error) : r;
+	if (r < 0)
+		return r;
+	r = applier_commit(&s->applier, group, ret_error);
+	if (r < 0)
+		settle_log(s, &second);
+	return r;
 }
 
 static void group_durable(struct sqlite_store *s, struct queue *group, int64_t ns)
