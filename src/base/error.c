@@ -40,8 +40,10 @@ void error_prefix(struct error *e, const char *fmt, ...)
 	va_start(ap, fmt);
 	n = vsnprintf(e->message, sizeof(e->message), fmt, ap);
 	va_end(ap);
-	if (n >= 0 && (size_t)n < sizeof(e->message))
-		snprintf(e->message + n, sizeof(e->message) - (size_t)n, ": %s", old);
+	/* What does not fit is cut; a text that cannot be made at all leaves the prefix alone. */
+	if (n >= 0 && (size_t)n < sizeof(e->message) &&
+	    snprintf(e->message + n, sizeof(e->message) - (size_t)n, ": %s", old) < 0)
+		e->message[n] = '\0';
 }
 
 const char *error_name(enum error_code code)

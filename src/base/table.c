@@ -94,6 +94,12 @@ bool table_remove(struct table *t, uint64_t hash, const void *item)
 	return true;
 }
 
+void table_prefetch(const struct table *t, uint64_t hash)
+{
+	if (t->capacity > 0)
+		__builtin_prefetch(&t->slots[hash & (t->capacity - 1)], 1);
+}
+
 void *table_next(const struct table *t, size_t *cursor)
 {
 	while (*cursor < t->capacity) {

@@ -38,6 +38,9 @@ int table_add(struct table *t, uint64_t hash, void *item);
 /* Removes exactly this pointer; returns whether it was there. */
 bool table_remove(struct table *t, uint64_t hash, const void *item);
 
+/* Asks for the memory where an item of this hash will be looked for, ahead of use. */
+void table_prefetch(const struct table *t, uint64_t hash);
+
 /* The item at or after *cursor, which moves behind it; NULL at the end.  Start with 0.  Adding or
  * removing in between may repeat or miss items. */
 void *table_next(const struct table *t, size_t *cursor);

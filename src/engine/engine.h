@@ -250,6 +250,9 @@ int engine_vmac_view(struct engine *e, const struct vmac_ref *v, struct vmac_vie
 int engine_port_view(struct engine *e, const char *name, struct port_view *ret,
 		     struct error *ret_error);
 
+/* The view of a vMAC that an answer brought; names are "" where what they name is gone meanwhile. */
+void engine_vmac_look(struct engine *e, const struct vmac *v, struct vmac_view *ret);
+
 /* All, by name (vMACs: by segment, then address). */
 void engine_segments(struct engine *e, void (*fn)(void *ctx, const struct segment_view *v), void *ctx);
 void engine_pools(struct engine *e, void (*fn)(void *ctx, const struct pool_view *v), void *ctx);

@@ -38,6 +38,9 @@ struct segment {
 	char name[NAME_MAX_LEN + 1];
 	char uplink[IFNAME_MAX_LEN + 1]; /* "" = internal: ports only */
 	uint16_t vlan;			 /* 0 = untagged, 1 … 4094 */
+	/* The data plane's number, kept for life: slot << 12 | vlan, where slot is the uplink's (1 …
+	 * UPLINKS_MAX), or 0 for an internal segment with a number of its own in place of vlan. */
+	uint16_t net;
 	uint64_t epoch_floor;		 /* every epoch ever used by a deleted vMAC is <= this */
 	wall_t created;
 };

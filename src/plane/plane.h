@@ -1,18 +1,18 @@
-/* The data plane as the engine sees it: ports, uplinks, counters.  An interface, so that another engine
- * than tc-BPF can stand behind it.
+/* The data plane as the engine sees it: ports, uplinks, counters.  An interface, so that another
+ * engine than tc-BPF can stand behind it.
  *
  * Theory of operation
  *
- * The programs in bpf/ run at the ingress of every port and at both directions of every uplink.  They
- * forward by an exact table that only we write: no learning, no flooding of unknown unicast to ports.
- * Everything they need is in pinned maps below BPFFS/vmac/INSTANCE, and the attachments are pinned links
- * there (kernel >= 6.6) or clsact filters (before), so forwarding goes on as last told whatever becomes of the
- * daemon.  On every port a second, lower filter drops (and counts) whatever our program did not take, so
- * "no program" means "no traffic", never "into the host's stack".
+ * The programs in bpf/ run at the ingress of every port and at both directions of every uplink.
+ * They forward by an exact table that only we write: no learning, no flooding of unknown unicast to
+ * ports. Everything they need is in pinned maps below BPFFS/vmac/INSTANCE, and the attachments are
+ * pinned links there (kernel >= 6.6) or clsact filters (before), so forwarding goes on as last told
+ * whatever becomes of the daemon.  On every port a second, lower filter drops (and counts) whatever
+ * our program did not take, so "no program" means "no traffic", never "into the host's stack".
  *
- * Start-up: plane_open() takes over the maps that an earlier run pinned when their layout is ours, or makes
- * new ones; the engine then sets every uplink and port (which swaps each program for ours without losing a
- * frame) and calls plane_sweep(), which removes all that nobody set. */
+ * Start-up: plane_open() takes over the maps that an earlier run pinned when their layout is ours,
+ * or makes new ones; the engine then sets every uplink and port (which swaps each program for ours
+ * without losing a frame) and calls plane_sweep(), which removes all that nobody set. */
 #pragma once
 
 #include "base/error.h"
@@ -23,10 +23,11 @@ struct plane;
 struct plane_config {
 	const char *instance; /* a directory name below the bpffs; one daemon each */
 	const char *bpffs;    /* NULL = /sys/fs/bpf; mounted there if it is not */
+	const char *attach;   /* NULL = the best the kernel has; "tcx" or "clsact" insists */
 };
 
-/* Loads, verifies, pins.  Errors: KERNEL_UNSUPPORTED (no BPF, no bpffs, too old: names what), FORBIDDEN,
- * NO_MEMORY, KERNEL_FAILED (the verifier's last line). */
+/* Loads, verifies, pins.  Errors: KERNEL_UNSUPPORTED (no BPF, no bpffs, too old: names what),
+ * FORBIDDEN, NO_MEMORY, KERNEL_FAILED (the verifier's last line). */
 int plane_open(const struct plane_config *config, struct plane **ret, struct error *ret_error);
 
 /* Closes our handles; forwarding goes on.  NULL is fine. */
@@ -35,7 +36,8 @@ void plane_close(struct plane *p);
 /* Detaches everything and removes the pins: for a stop that means it. */
 int plane_purge(struct plane *p, struct error *ret_error);
 
-/* --- uplinks -------------------------------------------------------------------------------------------- */
+/* --- uplinks
+ * -------------------------------------------------------------------------------------------- */
 
 struct plane_uplink {
 	unsigned int slot; /* 1 … UPLINKS_MAX; 0 stands for internal segments and is never set */
@@ -54,7 +56,8 @@ struct plane_net {
 int plane_uplink_set(struct plane *p, const struct plane_uplink *uplink, struct error *ret_error);
 int plane_uplink_remove(struct plane *p, unsigned int slot, struct error *ret_error);
 
-/* --- ports ---------------------------------------------------------------------------------------------- */
+/* --- ports
+ * ---------------------------------------------------------------------------------------------- */
 
 struct plane_port {
 	uint32_t id; /* 1 … PORTS_MAX: the port's slot for counters, stable over restarts */
@@ -69,22 +72,26 @@ struct plane_port {
 	struct ip ips[VMAC_IPS_MAX];
 };
 
-/* Makes the data plane treat this port so, in an order that never forwards wrongly in between: drop net,
- * then guard, then program, then reachability (table and replication list).  Called again to change
- * anything, the ifindex included (a link that came back).  Errors: LIMIT_REACHED (SEGMENT_PORTS_MAX),
- * NO_INTERFACE, KERNEL_FAILED. */
+/* Makes the data plane treat this port so, in an order that never forwards wrongly in between: drop
+ * net, then guard, then program, then reachability (table and replication list).  Called again to
+ * change anything, the ifindex included (a link that came back).  Errors: LIMIT_REACHED
+ * (SEGMENT_PORTS_MAX), NO_INTERFACE, KERNEL_FAILED. */
 int plane_port_set(struct plane *p, const struct plane_port *port, struct error *ret_error);
 
-/* Takes the port out: unreachable first, then its maps, program and drop net.  A link that is gone is no
- * error.  `keep_dropping` leaves the drop net (the link lives on and belongs to nobody). Counters of
- * the slot start again at zero with the next set. */
+/* Takes the port out: unreachable first, then its maps, program and drop net.  A link that is gone
+ * is no error.  `keep_dropping` leaves the drop net (the link lives on and belongs to nobody).
+ * Counters of the slot start again at zero with the next set. */
 int plane_port_remove(struct plane *p, uint32_t id, bool keep_dropping, struct error *ret_error);
 
-/* Removes every port, uplink and stray program of this instance that was not set since plane_open(); returns how
- * many things it removed. */
+/* Removes every port, uplink and stray program of this instance that was not set since
+ * plane_open(); returns how many things it removed.  To be called once after start-up even if
+ * nothing is stray: where the maps could not be taken over, it is here that the running programs
+ * are swapped.  The drop net of a stray port stays, as with plane_port_remove(keep_dropping): only
+ * plane_purge() hands a guest's link to the host. */
 int plane_sweep(struct plane *p, unsigned int *ret_removed, struct error *ret_error);
 
-/* --- counters ------------------------------------------------------------------------------------------- */
+/* --- counters
+ * ------------------------------------------------------------------------------------------- */
 
 /* Reasons, in the order of bpf/shared.h (which defines enum drop_reason). */
 unsigned int plane_drop_reason_count(void);
@@ -94,7 +101,8 @@ const char *plane_drop_reason_meaning(unsigned int reason); /* one line for peop
 #define PLANE_REASONS_MAX 32
 
 struct plane_counters {
-	uint64_t rx_frames, rx_octets; /* from the guest (port) or the wire (uplink), drops included; GSO counted by segment */
+	uint64_t rx_frames, rx_octets; /* from the guest (port) or the wire (uplink), drops
+					  included; GSO counted by segment */
 	uint64_t tx_frames, tx_octets; /* handed to the link */
 	uint64_t drops[PLANE_REASONS_MAX];
 	mono_t last_seen; /* last frame from the guest, to about a second; ns 0 = never */
@@ -103,6 +111,8 @@ struct plane_counters {
 /* Sums the per-CPU counters of one port slot.  NOT_FOUND when the slot is not set. */
 int plane_port_counters(struct plane *p, uint32_t id, struct plane_counters *ret,
 			struct error *ret_error);
+/* Slot 0: frames of links that are nobody's, such as those that the drop net took after a port was
+ * removed. */
 int plane_uplink_counters(struct plane *p, unsigned int slot, struct plane_counters *ret,
 			  struct error *ret_error);
 

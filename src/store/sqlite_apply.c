@@ -13,7 +13,7 @@
 
 /* A vMAC is found by its id; its key says that it is the one that was meant. */
 static const char *const sql[] = {
-	[APPLY_SEGMENT_PUT] = "INSERT OR REPLACE INTO segment VALUES (?, ?, ?, ?, ?, ?)",
+	[APPLY_SEGMENT_PUT] = "INSERT OR REPLACE INTO segment VALUES (?, ?, ?, ?, ?, ?, ?)",
 	[APPLY_SEGMENT_DELETE] = "DELETE FROM segment WHERE id = ?",
 	[APPLY_SEGMENT_NAME] = "SELECT name FROM segment WHERE id = ?",
 	[APPLY_POOL_PUT] = "INSERT OR REPLACE INTO pool VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -82,6 +82,7 @@ static int apply_segment(struct applier *a, const struct change *c, struct error
 	sqlite3_bind_int64(s, 4, after->vlan);
 	sqlite3_bind_int64(s, 5, (int64_t)after->epoch_floor);
 	sqlite3_bind_int64(s, 6, after->created.ms);
+	sqlite3_bind_int64(s, 7, after->net);
 	return applier_run(a, APPLY_SEGMENT_PUT, ret_error);
 }
 

@@ -46,16 +46,18 @@ static const char *column_text(sqlite3_stmt *s, int column)
 static int load_segment(sqlite3_stmt *s, const struct store_visitor *visitor)
 {
 	struct segment segment = { .created.ms = sqlite3_column_int64(s, 5) };
-	uint64_t id, vlan;
+	uint64_t id, vlan, net;
 
 	if (column_number(s, 0, UINT16_MAX, &id) < 0 || id == 0 ||
 	    column_copy(s, 1, segment.name, sizeof(segment.name)) < 0 ||
 	    column_copy(s, 2, segment.uplink, sizeof(segment.uplink)) < 0 ||
 	    column_number(s, 3, 4094, &vlan) < 0 ||
-	    column_number(s, 4, UINT64_MAX, &segment.epoch_floor) < 0)
+	    column_number(s, 4, UINT64_MAX, &segment.epoch_floor) < 0 ||
+	    column_number(s, 6, UINT16_MAX, &net) < 0)
 		return -EUCLEAN;
 	segment.id = (uint32_t)id;
 	segment.vlan = (uint16_t)vlan;
+	segment.net = (uint16_t)net;
 	return visitor->segment(visitor->ctx, &segment);
 }
 

@@ -22,7 +22,8 @@ static const char version_1[] =
 	" uplink TEXT NOT NULL,"
 	" vlan INTEGER NOT NULL,"
 	" epoch_floor INTEGER NOT NULL,"
-	" created INTEGER NOT NULL);"
+	" created INTEGER NOT NULL,"
+	" net INTEGER NOT NULL);"
 
 	"CREATE TABLE pool ("
 	" id INTEGER PRIMARY KEY,"

@@ -14,7 +14,7 @@ int store_open(const struct store_config *config, struct store **ret, struct err
 		if (strcmp(backends[i]->name, config->backend) == 0)
 			return backends[i]->open(config, ret, ret_error);
 	return error_set(ret_error, ERROR_BAD_CONFIG, "give \"sqlite\" or \"mem\"",
-			 "there is no registry backend \"%s\"", config->backend);
+			 "there is no registry backend '%s'", config->backend);
 }
 
 void store_close(struct store *s)

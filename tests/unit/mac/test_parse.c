@@ -89,7 +89,7 @@ static const struct {
 	{ "0200.5e10.0001.", 14, "text goes on behind the address" },
 	{ "02::5e:10:00:01", 3, "expected two hex digits" },
 	{ "02:00:5e:10:00:0\xc3\xa9", 16, "expected two hex digits" },
-	{ "\xef\xbb\xbf" "02:00:5e:10:00:01", 0, "expected two hex digits" },
+	{ "\357\273\27702:00:5e:10:00:01", 0, "expected two hex digits" },
 	{ "eth0", 1, "expected two hex digits" },
 };
 

@@ -36,12 +36,11 @@ static void names(void **state)
 		{ "a/b", "name has a character that is not allowed at position 2" },
 		{ "web\n", "name has a character that is not allowed at position 4" },
 		{ "web\x1b[31m", "name has a character that is not allowed at position 4" },
-		{ "stra\xc3\x9f"
-		  "e",
+		{ "stra\303\237e",
 		  "name has a character that is not allowed at position 5" },
-		{ "12-00-00-00-00-01", "name \"12-00-00-00-00-01\" is a MAC address" },
-		{ "1200.0000.0001", "name \"1200.0000.0001\" is a MAC address" },
-		{ "deadbeef0001", "name \"deadbeef0001\" is a MAC address" },
+		{ "12-00-00-00-00-01", "name '12-00-00-00-00-01' is a MAC address" },
+		{ "1200.0000.0001", "name '1200.0000.0001' is a MAC address" },
+		{ "deadbeef0001", "name 'deadbeef0001' is a MAC address" },
 	};
 	struct error e;
 
@@ -63,8 +62,7 @@ static void texts(void **state)
 	static const char *const good[] = {
 		"",
 		"plain",
-		"stra\xc3\x9f"
-		"e",
+		"stra\303\237e",
 		"\xe6\x97\xa5\xe6\x9c\xac",
 		"\xf0\x9f\x90\xa7",
 		"\xc2\xa0",

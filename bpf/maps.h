@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* The tables.  src/plane/ writes them all except the counters and the police; docs/dataplane.md says
+ * how a change never shows half-done. */
+#ifndef VMAC_BPF_MAPS_H
+#define VMAC_BPF_MAPS_H
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+#include "shared.h"
+
+#define READ_ONCE(x) (*(const volatile typeof(x) *)&(x))
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, INDEX_NEAR);
+	__type(key, __u32);
+	__type(value, __u64);
+} index_near SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, INDEX_FAR_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} index_far SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, ROW_COUNT);
+	__type(key, __u32);
+	__type(value, struct port_row);
+} rows SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, FDB_ENTRIES_MAX);
+	__type(key, __u64);
+	__type(value, __u64);
+} fdb SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, SLOT_COUNT);
+	__type(key, __u32);
+	__type(value, __u64);
+} members SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, NET_COUNT);
+	__type(key, __u32);
+	__type(value, __u64);
+} heads SEC(".maps");
+
+/* The uplinks' own addresses, by uplink slot: MAC_WORD. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 16);
+	__type(key, __u32);
+	__type(value, __u64);
+} uplink_macs SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, SLOT_COUNT);
+	__type(key, __u32);
+	__type(value, struct slot_counters);
+} counters SEC(".maps");
+
+/* Shared by the CPUs and counted atomically: a drop is rare, and 32 words a slot and CPU are not. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, SLOT_COUNT);
+	__type(key, __u32);
+	__type(value, struct slot_drops);
+} drops SEC(".maps");
+
+/* When the sender's broadcasts so far would have ended at its full rate, CLOCK_MONOTONIC. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, SLOT_PORTS + 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} police SEC(".maps");
+
+#endif

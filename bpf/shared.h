@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* The only contract between the kernel side (bpf/) and src/plane/: numbers, layouts, reasons.
+ *
+ * Whoever changes a layout or a meaning here raises VMAC_SCHEMA: maps that an earlier run pinned under
+ * another schema are never reused.  Everything is in host byte order except where __be says
+ * otherwise. */
+#ifndef VMAC_BPF_SHARED_H
+#define VMAC_BPF_SHARED_H
+
+#include <linux/types.h>
+
+#define VMAC_SCHEMA 1
+
+/* --- slots: who a frame is counted for ------------------------------------------------------------ */
+
+/* One numbering for all: 0 = nobody; 1 … 4096 a port's id; then the 16 uplink slots, of which the first
+ * (the internal segments') has no device.  A slot fits in 16 bits. */
+#define SLOT_NOBODY   0
+#define SLOT_PORTS    4096
+#define SLOT_UPLINK_0 (SLOT_PORTS + 1)
+#define SLOT_COUNT    (SLOT_UPLINK_0 + 16)
+
+/* The copies of one broadcast at most: the ports of one net on this host. */
+#define NET_PORTS_MAX 1024
+
+/* A net is what a frame can never leave: (uplink slot, vlan), in 16 bits. */
+#define NET_COUNT		  65536
+#define NET_OF(uplink_slot, vlan) ((__u32)(uplink_slot) << 12 | (__u32)(vlan))
+#define NET_UPLINK(net)		  ((__u32)(net) >> 12)
+#define NET_VLAN(net)		  ((__u32)(net) & 0xfff)
+
+/* --- addresses as numbers -------------------------------------------------------------------------- */
+
+/* A MAC address in one word: its first four octets as the CPU loads them, its last two above.  Both
+ * sides build it with this expression, so the byte order of the machine does not matter. */
+#define MAC_WORD(first_four, last_two) ((__u64)(first_four) | (__u64)(last_two) << 32)
+
+/* Key of the forwarding table.  Its value has the same 48 high bits (so that a reader knows that
+ * the entry was not given to another address under its eyes) and a slot in the low 16. */
+#define FDB_KEY(net, mac_word)	 ((__u64)(mac_word) << 16 | (__u64)(net))
+#define FDB_VALUE(slot, mac_word) ((__u64)(mac_word) << 16 | (__u64)(slot))
+#define FDB_SLOT(value)		 ((__u32)((value)&0xffff))
+#define FDB_ENTRIES_MAX		 16384
+
+/* --- index: whose is this ifindex? -------------------------------------------------------------------- */
+
+/* 0 = not ours; a port: the number of its row; an uplink: INDEX_UPLINK with its slot. */
+#define INDEX_NEAR	     65536 /* ifindexes below: an array; from there on: a hash */
+#define INDEX_UPLINK	     (1ULL << 32)
+#define INDEX_LOW(entry)     ((__u32)(entry))
+#define INDEX_FAR_MAX	     8192
+
+/* --- rows: how a port is guarded -------------------------------------------------------------------- */
+
+/* Two rows a slot, of which the index names one: a row is written while nobody reads it. */
+#define ROW_OF(slot, which) ((__u32)(slot)*2 + (which))
+#define ROW_SLOT(row)	    ((__u32)(row) >> 1)
+#define ROW_COUNT	    ((SLOT_PORTS + 1) * 2)
+
+#define ROW_OPEN	  (1u << 0) /* the gate */
+#define ROW_CHECK_IP	  (1u << 1) /* senders must be among ip4 and ip6 */
+#define ROW_DHCP_SERVER	  (1u << 2) /* may answer as one */
+#define ROW_ROUTER_ADVERT (1u << 3) /* may send RA and redirect */
+
+#define ROW_IP4_MAX 8
+#define ROW_IP6_MAX 9 /* the link-local of the vMAC comes first */
+
+struct port_row {
+	__u64 mac; /* MAC_WORD */
+	__u64 flood_gap_ns;   /* between two broadcasts at the full rate; 0 = no limit */
+	__u64 flood_burst_ns; /* how far the sender may run ahead of that */
+	__u32 ifindex;
+	__u32 net;
+	__u32 flags;
+	__u8 ip4_count, ip6_count;
+	__u8 unused[2];
+	__u32 ip4[ROW_IP4_MAX];	   /* as on the wire */
+	__u64 ip6[ROW_IP6_MAX][2]; /* as on the wire */
+};
+
+/* --- members: how a slot is reached ------------------------------------------------------------------ */
+
+/* One word, so that it changes at once: the device (0 = closed), the longest packet it takes, and the
+ * next slot in the list of its net's ports.  heads[net] is the first slot of that list. */
+#define MEMBER(ifindex, mtu, next) ((__u64)(ifindex) << 32 | (__u64)(mtu) << 16 | (__u64)(next))
+#define MEMBER_IFINDEX(m)	   ((__u32)((m) >> 32))
+#define MEMBER_MTU(m)		   ((__u32)((m) >> 16) & 0xffff)
+#define MEMBER_NEXT(m)		   ((__u32)(m)&0xffff)
+
+/* --- counters ----------------------------------------------------------------------------------------- */
+
+/* Per CPU and slot: what every frame touches. */
+struct slot_counters {
+	__u64 rx_frames, rx_octets;
+	__u64 tx_frames, tx_octets;
+	__u64 seen_ns;	 /* CLOCK_BOOTTIME of a recent frame from the guest; 0 = none yet */
+	__u64 seen_tick; /* in jiffies */
+};
+
+/* X(constant, name, one line for people).  The order is part of the schema. */
+#define VMAC_DROP_REASONS(X)                                                                       \
+	X(MALFORMED, "malformed", "a header is cut short or contradicts itself")                   \
+	X(NO_PROGRAM, "no_program", "the link has no forwarding program, only the drop net")       \
+	X(UNKNOWN_PORT, "unknown_port", "the link belongs to no port")                             \
+	X(GATE_CLOSED, "gate_closed", "the port's gate is closed")                                 \
+	X(VLAN_TAG, "vlan_tag", "a VLAN tag where the segment has none")                           \
+	X(SPOOFED_MAC, "spoofed_mac", "the source address is not the port's vMAC")                 \
+	X(SPOOFED_IP, "spoofed_ip", "the IP source is not bound to the vMAC")                      \
+	X(SPOOFED_ARP, "spoofed_arp", "an ARP sender is not the vMAC or not bound to it")          \
+	X(SPOOFED_ND, "spoofed_nd", "a neighbour discovery address is not the vMAC's own")         \
+	X(DHCP_SERVER, "dhcp_server", "the port may not answer as a DHCP server")                  \
+	X(ROUTER_ADVERT, "router_advert", "the port may not send router adverts or redirects")     \
+	X(FRAGMENT, "fragment", "a fragment that hides what the guard must see")                   \
+	X(IP6_HEADERS, "ip6_headers", "more IPv6 extension headers or options than are read")      \
+	X(SNAP, "snap", "IP, ARP or a VLAN tag wrapped in 802.2 SNAP")                             \
+	X(L2_CONTROL, "l2_control", "a control frame for switches (STP, LACP, LLDP, 802.1X, …)")   \
+	X(HAIRPIN, "hairpin", "the port sent to its own vMAC")                                     \
+	X(UNKNOWN_UNICAST, "unknown_unicast", "nobody has that address, and there is no uplink")   \
+	X(RECEIVER_CLOSED, "receiver_closed", "the gate of the receiving port is closed")          \
+	X(NO_UPLINK, "no_uplink", "the segment's uplink is gone")                                  \
+	X(MTU, "mtu", "longer than the receiving link's MTU")                                      \
+	X(FLOOD_LIMIT, "flood_limit", "more broadcast and multicast than the port may send")       \
+	X(HOST_SPOOF, "host_spoof", "the host itself sent with the vMAC of a port")                \
+	X(WIRE_SPOOF, "wire_spoof", "from the wire with the vMAC of a port here: a loop or a double") \
+	X(NO_MEMORY, "no_memory", "the kernel could not change the frame's VLAN tag")              \
+	X(COPY_FAILED, "copy_failed", "a broadcast's copy *to* this port was refused by its link")
+
+enum drop_reason {
+#define DROP_REASON_ENUM_(constant, name, meaning) DROP_##constant,
+	VMAC_DROP_REASONS(DROP_REASON_ENUM_)
+#undef DROP_REASON_ENUM_
+	DROP_REASON_COUNT
+};
+
+#define DROP_REASONS_MAX 32 /* the stride of the counters */
+
+struct slot_drops {
+	__u64 frames[DROP_REASONS_MAX];
+};
+
+/* Set on frames from a port on their way into the host's stack, taken off before they get there. */
+#define MARK_TO_HOST 0x766d6163u
+
+#endif

@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* The switch: a port's frames, an uplink's frames, and the net behind them.
+ *
+ * Theory of operation
+ *
+ * vmac_port runs where a guest's frames enter the host.  It guards them (guard.h), then looks for the
+ * receiver in a table that only the control plane writes: a port here, the host, or else the wire.
+ * Unknown unicast never reaches a port.  Broadcast and multicast are policed and copied along the list of
+ * the net's ports, to the host and to the wire.
+ *
+ * vmac_uplink_in runs on what the NIC received, after GRO; frames for a port go to it, copies of broadcasts
+ * to all of the net's, everything else on to the host untouched.  vmac_uplink_out does the same for what the
+ * host sends.  What is not ours leaves both with TC_ACT_UNSPEC, so that other programs on the NIC have
+ * their say.
+ *
+ * vmac_drop_net sits behind vmac_port on every port, as a clsact filter of its own: it sees frames only
+ * when the program is missing, and drops them before the host's stack takes them for its own.
+ *
+ * A frame that a port sent and that is on its way out by the uplink is told by skb->skb_iif, which the
+ * receiving device wrote and nobody else can; on its way into the host it carries MARK_TO_HOST, since
+ * there the uplink overwrites skb_iif.  vmac_port never answers TC_ACT_UNSPEC or TC_ACT_OK: both would hand
+ * the guest's frame to the host. */
+#include "guard.h"
+
+char _license[] SEC("license") = "Dual BSD/GPL";
+
+/* --- ways out ------------------------------------------------------------------------------------------ */
+
+static __always_inline int drop(__u32 slot, __u32 reason, struct weight w)
+{
+	count_drop(slot, reason, w);
+	return TC_ACT_SHOT;
+}
+
+/* The frame (or each segment of it) is no longer than the link takes.  An unsegmented frame needs one
+ * comparison; the tag of a VLAN does not count as long as it is not in the frame. */
+static __always_inline int fits(struct __sk_buff *skb, __u32 ifindex, __u32 mtu)
+{
+	__u32 link_mtu = 0;
+
+	if (skb->len <= mtu + ETH_HLEN)
+		return 1;
+	if (!skb->gso_size)
+		return 0;
+	return bpf_check_mtu(skb, ifindex, &link_mtu, 0, BPF_MTU_CHK_SEGS) == 0;
+}
+
+/* To the port that `to` names; what fails is `from`'s drop. */
+static __always_inline int send_to_port(struct __sk_buff *skb, __u32 from, __u32 to,
+					struct weight w)
+{
+	__u64 member = member_of(to);
+	__u32 ifindex = MEMBER_IFINDEX(member);
+
+	if (!ifindex)
+		return drop(from, DROP_RECEIVER_CLOSED, w);
+	if (!fits(skb, ifindex, MEMBER_MTU(member)))
+		return drop(from, DROP_MTU, w);
+	count_tx(to, w);
+	return bpf_redirect(ifindex, 0);
+}
+
+/* Copies the frame to every open port of the net but one.  A copy that fails is its receiver's loss. */
+__noinline int replicate(struct __sk_buff *skb, __u32 net, __u32 except)
+{
+	__u64 *head = bpf_map_lookup_elem(&heads, &net), member;
+	struct weight w = weight_of(skb);
+	__u32 slot, ifindex;
+
+	if (!head)
+		return 0;
+	slot = (__u32)READ_ONCE(*head);
+	for (int i = 0; i < NET_PORTS_MAX; i++) {
+		if (!slot)
+			break;
+		member = member_of(slot);
+		ifindex = MEMBER_IFINDEX(member);
+		if (ifindex && slot != except) {
+			if (fits(skb, ifindex, MEMBER_MTU(member)) &&
+			    bpf_clone_redirect(skb, ifindex, 0) == 0)
+				count_tx(slot, w);
+			else
+				count_drop(slot, DROP_COPY_FAILED, w);
+		}
+		slot = MEMBER_NEXT(member);
+	}
+	return 0;
+}
+
+/* --- from a port --------------------------------------------------------------------------------------- */
+
+/* A bucket as one word (the generic cell rate algorithm): when, at the full rate, all sent so far
+ * would have been sent.  Losing the race four times lets the frame pass: the limit is a brake, not
+ * a ledger. */
+static __always_inline int flood_allowed(const struct port_row *row, __u32 slot, __u32 frames)
+{
+	__u64 *cell, now, was, base;
+
+	if (!row->flood_gap_ns)
+		return 1;
+	cell = bpf_map_lookup_elem(&police, &slot);
+	if (!cell)
+		return 0;
+	now = bpf_ktime_get_ns();
+	for (int i = 0; i < 4; i++) {
+		was = READ_ONCE(*cell);
+		base = was > now ? was : now;
+		if (base + row->flood_gap_ns * frames > now + row->flood_burst_ns)
+			return 0;
+		if (__sync_val_compare_and_swap(cell, was, base + row->flood_gap_ns * frames) ==
+		    was)
+			return 1;
+	}
+	return 1;
+}
+
+static __always_inline int tag_for_uplink(struct __sk_buff *skb, __u32 net)
+{
+	if (!NET_VLAN(net))
+		return 0;
+	return bpf_skb_vlan_push(skb, bpf_htons(ETH_P_8021Q), NET_VLAN(net));
+}
+
+static __always_inline int port_to_uplink(struct __sk_buff *skb, __u32 slot, __u32 net,
+					  struct weight w, __u64 flags)
+{
+	__u32 uplink = SLOT_UPLINK_0 + NET_UPLINK(net);
+	__u64 member = member_of(uplink);
+	__u32 ifindex = MEMBER_IFINDEX(member);
+
+	if (!ifindex)
+		return drop(slot, DROP_NO_UPLINK, w);
+	if (!fits(skb, ifindex, MEMBER_MTU(member)))
+		return drop(slot, DROP_MTU, w);
+	if (tag_for_uplink(skb, net))
+		return drop(slot, DROP_NO_MEMORY, w);
+	if (flags & BPF_F_INGRESS)
+		skb->mark = MARK_TO_HOST;
+	count_tx(uplink, w);
+	return bpf_redirect(ifindex, flags);
+}
+
+static __always_inline int port_floods(struct __sk_buff *skb, const struct port_row *row,
+				       __u32 slot, struct weight w)
+{
+	__u32 net = row->net, uplink = SLOT_UPLINK_0 + NET_UPLINK(net), ifindex;
+	__u64 member;
+
+	if (!flood_allowed(row, slot, w.frames))
+		return drop(slot, DROP_FLOOD_LIMIT, w);
+	replicate(skb, net, slot);
+	if (!NET_UPLINK(net))
+		return TC_ACT_SHOT; /* all copies made: the original is not needed */
+	member = member_of(uplink);
+	ifindex = MEMBER_IFINDEX(member);
+	/* The ports have their copies, so from here on it is the uplink's loss. */
+	if (!ifindex)
+		return drop(uplink, DROP_NO_UPLINK, w);
+	if (!fits(skb, ifindex, MEMBER_MTU(member)) || tag_for_uplink(skb, net))
+		return drop(uplink, DROP_COPY_FAILED, w);
+	skb->mark = MARK_TO_HOST;
+	bpf_clone_redirect(skb, ifindex, BPF_F_INGRESS);
+	skb->mark = 0;
+	count_tx(uplink, w);
+	return bpf_redirect(ifindex, 0);
+}
+
+static __always_inline int port_sends(struct __sk_buff *skb, const struct port_row *row, __u32 slot,
+				      __u64 da, struct weight w)
+{
+	__u32 net = row->net, to;
+
+	if (da == row->mac)
+		return drop(slot, DROP_HAIRPIN, w);
+	to = fdb_slot(net, da);
+	if (to != SLOT_NOBODY) {
+		if (to <= SLOT_PORTS)
+			return send_to_port(skb, slot, to, w);
+		return port_to_uplink(skb, slot, net, w, BPF_F_INGRESS);
+	}
+	if (!NET_UPLINK(net))
+		return drop(slot, DROP_UNKNOWN_UNICAST, w);
+	return port_to_uplink(skb, slot, net, w, 0);
+}
+
+SEC("tc")
+int vmac_port(struct __sk_buff *skb)
+{
+	__u32 number = INDEX_LOW(index_of(skb->ifindex)), slot = ROW_SLOT(number);
+	struct weight w = weight_of(skb);
+	const struct port_row *row;
+	const void *data, *end;
+	__u32 want = skb->len, group;
+	__u64 da;
+	int reason;
+
+	row = bpf_map_lookup_elem(&rows, &number);
+	if (!slot || !row || row->ifindex != skb->ifindex)
+		return drop(SLOT_NOBODY, DROP_UNKNOWN_PORT, w);
+	count_rx(slot, w);
+
+	if (want > HEADERS_OCTETS)
+		want = HEADERS_OCTETS;
+	data = frame_start(skb);
+	end = frame_end(skb);
+	if (data + want > end) {
+		if (bpf_skb_pull_data(skb, want))
+			return drop(slot, DROP_MALFORMED, w);
+		data = frame_start(skb);
+		end = frame_end(skb);
+	}
+	if (data + ETH_HLEN > end)
+		return drop(slot, DROP_MALFORMED, w);
+
+	da = mac_load(data);
+	group = *(const __u8 *)data & 1;
+	reason = guard(skb, number, row, data, end);
+	if (reason != PASS)
+		return drop(slot, reason, w);
+	if (group)
+		return port_floods(skb, row, slot, w);
+	return port_sends(skb, row, slot, da, w);
+}
+
+SEC("tc")
+int vmac_drop_net(struct __sk_buff *skb)
+{
+	__u64 entry = index_of(skb->ifindex);
+	__u32 slot = entry & INDEX_UPLINK ? SLOT_NOBODY : ROW_SLOT(INDEX_LOW(entry));
+
+	return drop(slot, DROP_NO_PROGRAM, weight_of(skb));
+}
+
+/* --- uplinks ------------------------------------------------------------------------------------------- */
+
+/* A frame as an uplink sees it.  `tagged`: an 802.1Q tag, in metadata or in the frame, made `vlan`;
+ * `nested`: there is another one behind it, so it is no access frame of any net here. */
+struct uplink_frame {
+	__u64 da, sa;
+	__u32 slot, net;
+	__u16 tci;
+	__u8 tagged, in_band, nested, group, control;
+};
+
+/* 0, or -1 when the frame is none of our business; *f is zero before. */
+static __always_inline int uplink_read(struct __sk_buff *skb, struct uplink_frame *f)
+{
+	__u64 entry = index_of(skb->ifindex);
+	const struct ethhdr *eth;
+	__u32 need = ETH_HLEN + 4;
+	const void *end;
+	__u16 type;
+
+	if (!(entry & INDEX_UPLINK))
+		return -1;
+	f->slot = INDEX_LOW(entry);
+	if (skb->len < need)
+		need = skb->len;
+	if (frame_start(skb) + need > frame_end(skb) && bpf_skb_pull_data(skb, need))
+		return -1;
+	eth = frame_start(skb);
+	end = frame_end(skb);
+	if ((const void *)(eth + 1) > end)
+		return -1;
+	f->da = mac_load(eth->h_dest);
+	f->sa = mac_load(eth->h_source);
+	f->group = eth->h_dest[0] & 1;
+	f->control = eth->h_dest[0] == 0x01 && eth->h_dest[1] == 0x80 && eth->h_dest[2] == 0xc2 &&
+		     !eth->h_dest[3] && !eth->h_dest[4] && eth->h_dest[5] <= 0x0f;
+	type = bpf_ntohs(eth->h_proto);
+	if (skb->vlan_present) {
+		if (skb->vlan_proto != bpf_htons(ETH_P_8021Q))
+			return -1;
+		f->tagged = 1;
+		f->tci = skb->vlan_tci;
+	} else if (type == ETH_P_8021Q) {
+		const __be16 *tag = (const void *)(eth + 1);
+
+		if ((const void *)(tag + 2) > end)
+			return -1;
+		f->tagged = f->in_band = 1;
+		f->tci = bpf_ntohs(tag[0]);
+		type = bpf_ntohs(tag[1]);
+	}
+	f->nested = type_is_tag(type);
+	f->net = NET_OF(f->slot - SLOT_UPLINK_0, f->tci & 0xfff) & (NET_COUNT - 1);
+	return 0;
+}
+
+/* Takes the tag off.  The kernel looks for one in the frame only where skb->protocol says so, which a raw
+ * socket may have set to anything: then the tag is still there, and no port must see it. */
+static __always_inline int untag(struct __sk_buff *skb, const struct uplink_frame *f)
+{
+	__be16 type;
+
+	if (!f->tagged)
+		return PASS;
+	if (bpf_skb_vlan_pop(skb))
+		return DROP_NO_MEMORY;
+	if (f->in_band && (bpf_skb_load_bytes(skb, 2 * ETH_ALEN, &type, sizeof(type)) ||
+			   type_is_tag(bpf_ntohs(type))))
+		return DROP_VLAN_TAG;
+	return PASS;
+}
+
+static __always_inline int uplink_to_port(struct __sk_buff *skb, const struct uplink_frame *f,
+					  __u32 to, struct weight w)
+{
+	int reason = f->nested ? DROP_VLAN_TAG : untag(skb, f);
+
+	if (reason != PASS)
+		return drop(f->slot, reason, w);
+	return send_to_port(skb, f->slot, to, w);
+}
+
+/* Copies to the ports, then gives the frame back as it was. */
+static __always_inline int uplink_floods(struct __sk_buff *skb, const struct uplink_frame *f,
+					 struct weight w)
+{
+	__u32 net = f->net;
+	__u64 *head = bpf_map_lookup_elem(&heads, &net);
+	int reason;
+
+	if (!head || !READ_ONCE(*head) || f->nested || f->control)
+		return TC_ACT_UNSPEC;
+	reason = untag(skb, f);
+	if (reason != PASS)
+		return drop(f->slot, reason, w);
+	replicate(skb, net, SLOT_NOBODY);
+	if (f->tagged && bpf_skb_vlan_push(skb, bpf_htons(ETH_P_8021Q), f->tci))
+		return drop(f->slot, DROP_NO_MEMORY, w);
+	return TC_ACT_UNSPEC;
+}
+
+static __always_inline int is_port(__u32 slot)
+{
+	return slot != SLOT_NOBODY && slot <= SLOT_PORTS;
+}
+
+SEC("tc")
+int vmac_uplink_in(struct __sk_buff *skb)
+{
+	struct weight w = weight_of(skb);
+	struct uplink_frame f = {};
+	__u32 to;
+
+	if (skb->mark == MARK_TO_HOST) {
+		skb->mark = 0;
+		return TC_ACT_UNSPEC;
+	}
+	if (uplink_read(skb, &f))
+		return TC_ACT_UNSPEC;
+	count_rx(f.slot, w);
+	if (f.group) {
+		if (is_port(fdb_slot(f.net, f.sa)))
+			return drop(f.slot, DROP_WIRE_SPOOF, w);
+		return uplink_floods(skb, &f, w);
+	}
+	to = fdb_slot(f.net, f.da);
+	if (!is_port(to))
+		return TC_ACT_UNSPEC;
+	if (is_port(fdb_slot(f.net, f.sa)))
+		return drop(f.slot, DROP_WIRE_SPOOF, w);
+	return uplink_to_port(skb, &f, to, w);
+}
+
+SEC("tc")
+int vmac_uplink_out(struct __sk_buff *skb)
+{
+	__u64 came = index_of(skb->ingress_ifindex), *own;
+	struct weight w = weight_of(skb);
+	struct uplink_frame f = {};
+	__u32 to, number;
+
+	if (came && !(came & INDEX_UPLINK))
+		return TC_ACT_UNSPEC; /* a port's, guarded where it entered */
+	if (uplink_read(skb, &f))
+		return TC_ACT_UNSPEC;
+	number = (f.slot - SLOT_UPLINK_0) & 15;
+	own = bpf_map_lookup_elem(&uplink_macs, &number);
+	if ((!own || f.sa != READ_ONCE(*own)) && is_port(fdb_slot(f.net, f.sa)))
+		return drop(f.slot, DROP_HOST_SPOOF, w);
+	if (f.group)
+		return uplink_floods(skb, &f, w);
+	to = fdb_slot(f.net, f.da);
+	if (!is_port(to))
+		return TC_ACT_UNSPEC;
+	return uplink_to_port(skb, &f, to, w);
+}

@@ -1,0 +1,150 @@
+# Completion of vmac(1) for bash.  Names are asked of the daemon, which may not run: then there are none.
+
+# The values of one field of what a list prints, whatever its layout.
+__vmac_field() # NOUN FIELD
+{
+	local socket=() i
+
+	for ((i = 1; i < ${#words[@]} - 1; i++)); do
+		[[ ${words[i]} == --socket ]] && socket=(--socket "${words[i + 1]}")
+	done
+	command vmac "${socket[@]}" --json "$1" list 2>/dev/null |
+		grep -o "\"$2\" *: *\"[^\"]*\"" | sed 's/.*"\([^"]*\)"$/\1/' | sort -u
+}
+
+__vmac_macs()
+{
+	__vmac_field mac address
+	__vmac_field mac name | grep .
+}
+
+# What may follow an option; false where it takes no value.
+__vmac_value() # OPTION
+{
+	case $1 in
+	--segment) __vmac_field segment name ;;
+	--pool) __vmac_field pool name ;;
+	--mac) __vmac_macs ;;
+	--uplink | --ifname) ls /sys/class/net 2>/dev/null ;;
+	--netns) ls /run/netns 2>/dev/null ;;
+	--user) compgen -u ;;
+	--group) compgen -g ;;
+	--kind) echo tap veth netdev ;;
+	--state) echo reserved bound moving quarantined ;;
+	--allow) echo dhcp-server router-advert any-ip ;;
+	--owner | --tenant) __vmac_field mac "${1#--}" ;;
+	--socket) compgen -f -- "$cur" ;;
+	--vlan | --range | --exclude | --quarantine | --limit | --name | --note | --ip | --address | \
+		--adopt | --stable | --ttl | --count | --name-prefix | --peer-ifname | --queues | \
+		--mtu | --flood-pps | --since | --seconds | --reason) ;;
+	--key) [[ $noun == pool && $verb == add ]] ;;
+	*) return 1 ;;
+	esac
+}
+
+__vmac_options()
+{
+	case "$noun $verb" in
+	"segment add") echo --uplink --vlan --reason ;;
+	"pool add") echo --segment --range --exclude --quarantine --limit --key --reason ;;
+	"pool show") echo --key ;;
+	"pool set") echo --quarantine --limit --reason ;;
+	"mac add") echo --segment --pool --name --owner --tenant --note --ip --address --adopt --stable \
+		--ttl --count --name-prefix --reason ;;
+	"mac list") echo --segment --pool --owner --tenant --state --limit ;;
+	"mac set") echo --segment --name --owner --tenant --note --ip --no-ips --ttl --reason ;;
+	"mac show" | "mac history") echo --segment ;;
+	"mac renew" | "mac release" | "mac delete") echo --segment --reason ;;
+	"port add") echo --kind --segment --mac --pool --owner --tenant --ip --address --stable --ttl \
+		--ifname --netns --peer-ifname --user --group --queues --mtu --allow --flood-pps \
+		--closed --reason ;;
+	"port set") echo --allow --flood-pps --reason ;;
+	"port delete") echo --release --reason ;;
+	"segment delete" | "pool delete" | "port open" | "port close") echo --reason ;;
+	"history "*) echo --segment --since --limit ;;
+	"watch "*) echo --count --seconds ;;
+	esac
+}
+
+__vmac_arguments()
+{
+	case "$noun $verb" in
+	"segment show" | "segment delete") __vmac_field segment name ;;
+	"pool show" | "pool set" | "pool delete") __vmac_field pool name ;;
+	"port show" | "port set" | "port open" | "port close" | "port delete")
+		__vmac_field port name
+		;;
+	"mac show" | "mac set" | "mac renew" | "mac release" | "mac delete" | "mac history" | "history "*)
+		__vmac_macs
+		;;
+	esac
+}
+
+__vmac_verbs()
+{
+	case $noun in
+	segment) echo add list show delete ;;
+	pool) echo add list show set delete ;;
+	mac) echo add list show set renew release delete history ;;
+	port) echo add list show set open close delete ;;
+	esac
+}
+
+# words, cur and previous of the line up to the cursor, whatever bash makes of an address's colons.
+__vmac_split()
+{
+	local line=${COMP_LINE:0:COMP_POINT}
+
+	read -ra words <<<"$line"
+	[[ $line == *[[:space:]] ]] && words+=('')
+	cur=${words[-1]}
+	previous=''
+	((${#words[@]} > 1)) && previous=${words[-2]}
+}
+
+_vmac()
+{
+	local cur previous words noun='' verb='' i
+
+	__vmac_split
+	COMPREPLY=()
+	for ((i = 1; i < ${#words[@]} - 1; i++)); do
+		case ${words[i]} in
+		--socket) ((i++)) ;;
+		-*) ;;
+		*)
+			if [[ -z $noun ]]; then
+				noun=${words[i]}
+			else
+				verb=${words[i]}
+				break
+			fi
+			;;
+		esac
+	done
+	# These have no verbs: what follows is an argument.
+	[[ $noun == @(history|status|watch|classify) ]] && verb=''
+
+	local offer
+	if [[ $previous == -* ]] && offer=$(__vmac_value "$previous"); then
+		:
+	elif [[ $cur == -* ]]; then
+		offer="$(__vmac_options) --help"
+		[[ -z $noun ]] && offer="--socket --json --quiet --help --version"
+	elif [[ -z $noun ]]; then
+		offer="segment pool mac port history status watch classify"
+	elif [[ -z $verb && $noun == @(segment|pool|mac|port) ]]; then
+		offer=$(__vmac_verbs)
+	else
+		offer=$(__vmac_arguments)
+	fi
+	mapfile -t COMPREPLY < <(compgen -W "$offer" -- "$cur")
+	# bash replaces only what stands behind the last colon.
+	if [[ $cur == *:* && $COMP_WORDBREAKS == *:* ]]; then
+		local stem=${cur%"${cur##*:}"}
+
+		COMPREPLY=("${COMPREPLY[@]#"$stem"}")
+	fi
+}
+
+complete -F _vmac vmac

@@ -1,0 +1,52 @@
+/* Request bodies: JSON octets to the engine's arguments, without HTTP.
+ *
+ * Every body is untrusted.  Reading one never leaves anything behind: on failure the body is empty. */
+#pragma once
+
+#include <stddef.h>
+
+#include "api/field.h"
+#include "engine/engine.h"
+
+struct json_t;
+
+#define REASON_MAX_LEN NOTE_MAX_LEN
+
+struct body_vmac_add {
+	struct vmac_add add;
+	bool has_pinned, has_adopted;
+	vmac_mac_t pinned, adopted;
+};
+
+struct body_port_add {
+	struct port_add add;
+	struct body_vmac_add allocate;
+	bool has_allocate;
+};
+
+/* The schema says which member is meant; all texts point into root. */
+struct body {
+	struct json_t *root;
+	const char *reason; /* "" = not given */
+	union {
+		struct segment_add segment_add;
+		struct pool_add pool_add;
+		struct pool_set pool_set;
+		struct body_vmac_add vmac_add;
+		struct vmac_batch vmac_batch;
+		struct vmac_set vmac_set;
+		struct body_port_add port_add;
+		struct port_set port_set;
+	};
+};
+
+extern const struct schema body_segment_add, body_pool_add, body_pool_set, body_vmac_add,
+	body_vmac_allocate, body_vmac_batch, body_vmac_set, body_vmac_renew, body_port_add,
+	body_port_set;
+
+/* Reads data as an object of that schema; no octets at all are an empty object.  The texts of *ret
+ * live until body_done().  Errors: BAD_JSON (with line and column), UNKNOWN_FIELD, WRONG_TYPE,
+ * MISSING_FIELD, and what the fields' own checks say. */
+int body_read(const struct schema *schema, const char *data, size_t len, struct body *ret,
+	      struct error *ret_error);
+void body_done(struct body *b);

@@ -1,0 +1,8 @@
+/* The segments and pools of the configuration: made where they do not exist, never changed or deleted. */
+#pragma once
+
+#include "daemon/config.h"
+#include "engine/engine.h"
+
+/* What could not be made is logged; it is tried again at the next start. */
+void bootstrap(struct engine *e, const struct config *c);

@@ -1,0 +1,53 @@
+/* vmacd's configuration: YAML in, checked values out, canonical YAML back. */
+#pragma once
+
+#include <stdio.h>
+
+#include "base/error.h"
+
+struct config_segment {
+	char *name, *uplink; /* uplink NULL = internal */
+	unsigned int vlan;
+};
+
+struct config_pool {
+	char *name, *segment;
+	char **ranges, **excludes;
+	unsigned int ranges_count, excludes_count;
+	char *quarantine; /* NULL = the default */
+	char *key;	  /* 32 hexadecimal digits, or NULL */
+	unsigned long long limit;
+};
+
+/* Every text is allocated and never NULL after config_load(), except where said above. */
+struct config {
+	char *instance, *state_dir, *log_level;
+	struct config_socket {
+		char *path, *mode, *group; /* mode: octal, "0660" */
+	} socket;
+	struct config_registry {
+		char *backend;
+	} registry;
+	struct config_segment *segments;
+	unsigned int segments_count;
+	struct config_pool *pools;
+	unsigned int pools_count;
+};
+
+/* Reads a file (NULL: the defaults alone), fills in the defaults and checks every value.  An instance that
+ * is not NULL is used in place of the file's, also for the defaults that follow from it.
+ * BAD_CONFIG names the file, the place and what is wrong. Free with config_free(). */
+int config_load(const char *path, const char *instance, struct config **ret,
+		struct error *ret_error);
+
+/* The same from memory; `name` stands for the file in messages. */
+int config_parse(const char *name, const void *data, size_t len, const char *instance,
+		 struct config **ret, struct error *ret_error);
+void config_free(struct config *c);
+
+/* Replaces one text of a configuration (a command line option); then check again. */
+int config_override(char **field, const char *value);
+int config_check(const char *name, const struct config *c, struct error *ret_error);
+
+/* Writes the canonical form, which config_load() reads back to the same values. */
+int config_print(const struct config *c, FILE *to, struct error *ret_error);

@@ -1,0 +1,20 @@
+/* The event loop (sd-event): who is woken by which descriptor, and when. */
+#pragma once
+
+#include "base/error.h"
+
+struct api;
+struct engine;
+struct host;
+struct store;
+
+struct loop_parts {
+	struct engine *engine;
+	struct store *store;
+	struct host *host; /* NULL: none */
+	struct api *api;
+};
+
+/* Runs until SIGTERM or SIGINT.  Tells the service manager when it is ready and, where it asks for that,
+ * that it is alive. */
+int loop_run(const struct loop_parts *parts, struct error *ret_error);

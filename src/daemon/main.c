@@ -1,0 +1,244 @@
+/* vmacd: opens the edges, starts the heart, serves until told to stop. */
+#include <assert.h>
+#include <errno.h>
+#include <grp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "api/api.h"
+#include "base/log.h"
+#include "daemon/bootstrap.h"
+#include "daemon/loop.h"
+#include "daemon/options.h"
+#include "engine/engine.h"
+#include "host/host.h"
+#include "plane/plane.h"
+#include "store/store.h"
+
+/* --- what the pure rooms are given ---------------------------------------------------------------------- */
+
+static void *heap_alloc(void *ctx, size_t size)
+{
+	return calloc(1, size);
+}
+
+static void heap_free(void *ctx, void *p)
+{
+	free(p);
+}
+
+static const struct mem heap = { heap_alloc, heap_free, NULL };
+
+static mono_t mono_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_BOOTTIME, &t);
+	return (mono_t){ t.tv_sec * INT64_C(1000000000) + t.tv_nsec };
+}
+
+static wall_t wall_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (wall_t){ t.tv_sec * INT64_C(1000) + t.tv_nsec / 1000000 };
+}
+
+static void random_fill(void *buf, size_t len)
+{
+	for (size_t done = 0; done < len;) {
+		ssize_t n = getrandom((char *)buf + done, len - done, 0);
+
+		assert(n > 0 || errno == EINTR);
+		done += n > 0 ? (size_t)n : 0;
+	}
+}
+
+/* The journal reads the level from the prefix (sd-daemon(3)); a terminal is spared it. */
+static void log_to_stderr(enum log_level level, const char *line)
+{
+	static const char *const prefix[] = {
+		[LOG_LEVEL_ERROR] = SD_ERR,
+		[LOG_LEVEL_WARNING] = SD_WARNING,
+		[LOG_LEVEL_INFO] = SD_INFO,
+		[LOG_LEVEL_DEBUG] = SD_DEBUG,
+	};
+
+	fprintf(stderr, "%s%s\n", getenv("JOURNAL_STREAM") ? prefix[level] : "vmacd: ", line);
+}
+
+static void log_start(const char *level)
+{
+	log_set(log_to_stderr, strcmp(level, "error") == 0   ? LOG_LEVEL_ERROR :
+			       strcmp(level, "warning") == 0 ? LOG_LEVEL_WARNING :
+			       strcmp(level, "debug") == 0   ? LOG_LEVEL_DEBUG :
+								 LOG_LEVEL_INFO);
+}
+
+/* --- parts ------------------------------------------------------------------------------------------------ */
+
+struct daemon {
+	const struct config *config;
+	struct host *host;
+	struct plane *plane;
+	struct store *store;
+	struct engine *engine;
+	struct api *api;
+};
+
+/* Makes a directory with its parents; only the last one gets the mode. */
+static int make_directory(const char *path, mode_t mode, struct error *ret_error)
+{
+	char part[PATH_MAX_LEN + 1];
+
+	snprintf(part, sizeof(part), "%s", path);
+	for (char *slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		mkdir(part, 0755);
+		*slash = '/';
+	}
+	if (mkdir(path, mode) < 0 && errno != EEXIST) {
+		enum error_code code = errno == EROFS  ? ERROR_REGISTRY_READ_ONLY :
+				       errno == ENOSPC ? ERROR_REGISTRY_FULL :
+							 ERROR_FORBIDDEN;
+
+		return error_set(ret_error, code, "run as root, or choose another place", "%s: %s",
+				 path, strerror(errno));
+	}
+	return 0;
+}
+
+static int open_store(struct daemon *d, struct error *ret_error)
+{
+	struct store_config config = {
+		.backend = d->config->registry.backend,
+		.directory = d->config->state_dir,
+		.mem = &heap,
+	};
+	int r = make_directory(config.directory, 0700, ret_error);
+
+	return r < 0 ? r : store_open(&config, &d->store, ret_error);
+}
+
+static int open_kernel(struct daemon *d, struct error *ret_error)
+{
+	struct plane_config config = { .instance = d->config->instance };
+	int r = host_open(&d->host, ret_error);
+
+	return r < 0 ? r : plane_open(&config, &d->plane, ret_error);
+}
+
+static int start_engine(struct daemon *d, struct error *ret_error)
+{
+	struct engine_config config = {
+		.mem = &heap, .host = d->host, .plane = d->plane, .store = d->store,
+		.mono_now = mono_now, .wall_now = wall_now, .random = random_fill,
+	};
+	int r = engine_new(&config, &d->engine, ret_error);
+
+	return r < 0 ? r : engine_start(d->engine, ret_error);
+}
+
+static int open_api(struct daemon *d, struct error *ret_error)
+{
+	const struct config_socket *s = &d->config->socket;
+	struct api_config config = {
+		.engine = d->engine, .socket_path = s->path, .socket_gid = (gid_t)-1,
+		.socket_mode = (mode_t)strtoul(s->mode, NULL, 8),
+		.mono_now = mono_now, .wall_now = wall_now,
+	};
+	char directory[PATH_MAX_LEN + 1];
+	struct group *group;
+	int r;
+
+	snprintf(directory, sizeof(directory), "%s", s->path);
+	*strrchr(directory, '/') = '\0';
+	r = directory[0] ? make_directory(directory, 0755, ret_error) : 0;
+	if (r < 0)
+		return r;
+	if (s->group[0]) {
+		group = getgrnam(s->group);
+		if (!group)
+			return error_set(ret_error, ERROR_BAD_CONFIG, "groupadd --system vmac",
+					 "socket: there is no group '%s'", s->group);
+		config.socket_gid = group->gr_gid;
+	}
+	return api_open(&config, &d->api, ret_error);
+}
+
+/* From the world inwards, so that nothing is asked of a part that has gone. */
+static void close_all(struct daemon *d)
+{
+	api_close(d->api);
+	store_close(d->store);
+	if (d->engine)
+		engine_free(d->engine);
+	plane_close(d->plane);
+	host_close(d->host);
+}
+
+static int serve(struct daemon *d, bool with_plane, struct error *ret_error)
+{
+	struct loop_parts parts;
+	int r;
+
+	/* The store first: its lock is what keeps a second daemon from our state. */
+	r = open_store(d, ret_error);
+	if (r == 0 && with_plane)
+		r = open_kernel(d, ret_error);
+	if (r == 0)
+		r = start_engine(d, ret_error);
+	if (r == 0)
+		r = open_api(d, ret_error);
+	if (r < 0)
+		return r;
+	bootstrap(d->engine, d->config);
+	parts = (struct loop_parts){ d->engine, d->store, d->host, d->api };
+	log_info("serving at %s", d->config->socket.path);
+	return loop_run(&parts, ret_error);
+}
+
+static int purge(struct daemon *d, struct error *ret_error)
+{
+	int r = open_kernel(d, ret_error);
+
+	return r < 0 ? r : plane_purge(d->plane, ret_error);
+}
+
+int main(int argc, char **argv)
+{
+	struct daemon d = { 0 };
+	struct options options;
+	struct error error = { 0 };
+	int status, r;
+
+	status = options_read(argc, argv, &options);
+	if (status >= 0)
+		return status;
+	d.config = options.config;
+	log_start(d.config->log_level);
+	/* A client or a log reader that goes away must not take us along. */
+	signal(SIGPIPE, SIG_IGN);
+	if (options.check)
+		r = config_print(options.config, stdout, &error);
+	else if (options.purge)
+		r = purge(&d, &error);
+	else
+		r = serve(&d, options.plane, &error);
+	if (r < 0) {
+		log_error("%s", error.message);
+		if (error.hint[0])
+			log_error("hint: %s", error.hint);
+	}
+	close_all(&d);
+	config_free(options.config);
+	return r < 0 ? error_exit_status(error.code) : 0;
+}

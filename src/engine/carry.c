@@ -1,0 +1,190 @@
+/* Durable truth -> host and plane, for ports. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "engine/inside.h"
+#include "model/record.h"
+
+#define RETRY_EVERY SPAN_S(2)
+#define MTU_DEFAULT 1500
+
+static unsigned int port_slot(const struct engine *e, const struct port *p)
+{
+	return world_segment(&e->world, p->segment)->record->net >> 12;
+}
+
+static unsigned int port_mtu(const struct engine *e, const struct port *p)
+{
+	const struct uplink_state *u = &e->uplinks[port_slot(e, p)];
+
+	if (p->mtu)
+		return p->mtu;
+	return u->present ? u->link.mtu : MTU_DEFAULT;
+}
+
+int carry_port_check(struct engine *e, const struct port *p, struct error *ret_error)
+{
+	struct host_link link;
+	struct error error;
+	int r;
+
+	r = host_link_by_name(e->cfg.host, p->ifname, &link, &error);
+	if (p->kind == PORT_NETDEV) {
+		if (r < 0)
+			*ret_error = error;
+		return r;
+	}
+	if (r == 0)
+		return error_set(ret_error, ERROR_INTERFACE_IN_USE,
+				 "choose another name, or take it as it is with --kind netdev",
+				 "there is a network interface %s already", p->ifname);
+	return 0;
+}
+
+/* Makes or finds the link. */
+static int port_link(struct engine *e, const struct port *p, struct host_link *ret,
+		     struct error *ret_error)
+{
+	struct host_tap tap = {
+		.ifname = p->ifname, .uid = p->owner_uid, .gid = p->owner_gid,
+		.queues = p->queues, .mtu = port_mtu(e, p),
+	};
+	struct host_veth veth = {
+		.ifname = p->ifname, .peer_netns = p->peer_netns, .peer_ifname = p->peer_ifname,
+		.peer_address = p->address, .mtu = port_mtu(e, p),
+	};
+	int r;
+
+	switch ((enum port_kind)p->kind) {
+	case PORT_TAP:
+		return host_tap_make(e->cfg.host, &tap, ret, ret_error);
+	case PORT_VETH:
+		return host_veth_make(e->cfg.host, &veth, ret, ret_error);
+	case PORT_NETDEV:
+		r = host_link_by_name(e->cfg.host, p->ifname, ret, ret_error);
+		return r < 0 ? r : host_port_quieten(e->cfg.host, ret->ifindex, ret_error);
+	case PORT_KIND_COUNT:
+		break;
+	}
+	return error_set(ret_error, ERROR_INTERNAL, NULL, "a kind of port that is none");
+}
+
+static int port_plane(struct engine *e, const struct port *p, const struct host_link *link,
+		      struct error *ret_error)
+{
+	const struct vmac *v = world_vmac(&e->world, p->segment, p->address);
+	uint16_t net = world_segment(&e->world, p->segment)->record->net;
+	struct plane_port port = {
+		.id = p->id, .ifindex = link->ifindex, .net = { net >> 12, net & 0xfff },
+		.address = p->address, .open = p->gate == GATE_OPEN, .mtu = link->mtu,
+		.allow = p->allow, .flood_pps = p->flood_pps, .ip_count = v->ip_count,
+	};
+
+	if (v->ip_count > 0)
+		memcpy(port.ips, v->ips, v->ip_count * sizeof(port.ips[0]));
+	return plane_port_set(e->cfg.plane, &port, ret_error);
+}
+
+/* The NIC is asked for the vMAC's frames while its port is open, and no longer. */
+static int port_filter(struct engine *e, const struct port *p, bool wanted, struct error *ret_error)
+{
+	struct uplink_state *u = &e->uplinks[port_slot(e, p)];
+	struct port_state *st = &e->ports[p->id];
+	struct error ignored;
+	int r = 0;
+
+	if (port_slot(e, p) == 0 || !u->present) {
+		st->filtered = false;
+		return 0;
+	}
+	if (wanted && !st->filtered)
+		r = host_filter_add(e->cfg.host, u->link.ifindex, p->address, ret_error);
+	else if (!wanted && st->filtered)
+		host_filter_delete(e->cfg.host, u->link.ifindex, p->address, &ignored);
+	if (r == 0)
+		st->filtered = wanted;
+	return r;
+}
+
+static void port_phase(struct engine *e, const struct port *p, enum port_phase phase,
+		       const struct error *trouble)
+{
+	static const struct error none;
+	struct port_state *st = &e->ports[p->id];
+	enum port_phase from = st->phase;
+
+	st->phase = phase;
+	st->trouble = trouble ? *trouble : none;
+	/* A netdev of somebody else's is told of by the kernel; what we make ourselves is tried again. */
+	if (phase == PORT_FAILED || (phase == PORT_WAITING && p->made)) {
+		mono_t next = mono_after(e->cfg.mono_now(), RETRY_EVERY);
+
+		if (next.ns < e->retry.ns)
+			e->retry = next;
+	}
+	if (phase != from)
+		event_phase(e, p, from, phase, st->trouble.message);
+}
+
+void carry_port(struct engine *e, uint32_t id)
+{
+	const struct port *p = e->world.ports[id];
+	struct port_state *st = &e->ports[id];
+	struct host_link link;
+	struct error error;
+	int r;
+
+	if (!p || st->leaving || !e->cfg.host)
+		return;
+	r = port_link(e, p, &link, &error);
+	if (r < 0) {
+		bool absent = error.code == ERROR_NO_INTERFACE || error.code == ERROR_NOT_FOUND;
+
+		port_phase(e, p, absent ? PORT_WAITING : PORT_FAILED, &error);
+		return;
+	}
+	st->ifindex = link.ifindex;
+	st->mtu = link.mtu;
+	r = port_plane(e, p, &link, &error);
+	if (r == 0) {
+		st->set = true;
+		r = port_filter(e, p, p->gate == GATE_OPEN, &error);
+	}
+	port_phase(e, p, r < 0 ? PORT_FAILED : PORT_ACTIVE, r < 0 ? &error : NULL);
+}
+
+void carry_port_away(struct engine *e, const struct port *p)
+{
+	struct port_state *st = &e->ports[p->id];
+	struct error error;
+
+	if (st->set && plane_port_remove(e->cfg.plane, p->id, !p->made, &error) < 0)
+		log_warning("port %s: %s", p->name, error.message);
+	port_filter(e, p, false, &error);
+	if (p->made && st->ifindex > 0 &&
+	    host_link_delete(e->cfg.host, st->ifindex, &error) < 0)
+		log_warning("port %s: %s", p->name, error.message);
+	st->set = false;
+	st->ifindex = 0;
+}
+
+void carry_port_lost(struct engine *e, uint32_t id)
+{
+	const struct port *p = e->world.ports[id];
+	struct port_state *st = &e->ports[id];
+	struct error error;
+
+	if (!p || st->leaving)
+		return;
+	if (st->set)
+		plane_port_remove(e->cfg.plane, id, true, &error);
+	port_filter(e, p, false, &error);
+	st->set = false;
+	st->ifindex = 0;
+	error_set(&error, ERROR_NO_INTERFACE,
+		  p->made ? "it is made again as soon as that can be" :
+			    "the port goes on when an interface of that name appears",
+		  "%s is gone", p->ifname);
+	port_phase(e, p, PORT_WAITING, &error);
+}

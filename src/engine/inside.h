@@ -1,0 +1,191 @@
+/* What the engine's files share; private to this room.
+ *
+ *   world      the registry in memory                       world.c
+ *   txn        changes that belong together, to the store     txn.c
+ *   commands   what is asked of us -> a txn               segment.c pool.c vmac.c batch.c port.c
+ *   carry      durable truth -> host and plane                 carry.c uplink.c
+ *   follow     what host and time report -> carry, txn      follow.c
+ *   view       the world as others may see it                    view.c */
+#pragma once
+
+#include "engine/engine.h"
+#include "engine/world.h"
+#include "host/host.h"
+#include "plane/plane.h"
+#include "store/store.h"
+
+/* A port as it lives on this host; the record is world.ports[id]. */
+struct port_state {
+	enum port_phase phase;
+	int ifindex;   /* 0 = no link */
+	bool set;      /* the data plane has it */
+	bool filtered; /* its vMAC is in the uplink's receive filter */
+	/* On its way out: nothing but the txn that removes it may touch it any more. */
+	bool leaving;
+	unsigned int mtu;
+	struct error trouble;
+};
+
+/* A NIC that segments share. Slot 0 is not used: it stands for "internal". */
+struct uplink_state {
+	char ifname[IFNAME_MAX_LEN + 1]; /* "" = the slot is free */
+	bool present, set;
+	struct host_link link;
+	struct error trouble;
+};
+
+struct waiter {
+	uint64_t behind; /* the number of the last txn submitted before it came */
+	void (*fn)(void *ctx);
+	void *ctx;
+	struct waiter *next;
+};
+
+struct engine {
+	struct engine_config cfg;
+	struct world world;
+	struct port_state ports[PORTS_MAX + 1];
+	struct uplink_state uplinks[UPLINKS_MAX + 1];
+	mono_t retry; /* when to try again what the kernel refused; MONO_NEVER = nothing */
+	mono_t expiry_hold; /* no expiry before this: the store has just refused one */
+	mono_t started;
+	uint64_t submitted, settled; /* transactions */
+	struct waiter *waiters, **waiters_tail;
+	uint64_t event_seq, commands, refusals, refusals_by_code[ERROR_CODE_COUNT];
+	void (*event_fn)(void *ctx, const struct engine_event *event);
+	void *event_ctx;
+	uint64_t drops[PLANE_REASONS_MAX]; /* the counters that a view lent out last */
+};
+
+static inline void *engine_alloc(struct engine *e, size_t size)
+{
+	return mem_alloc(e->cfg.mem, size);
+}
+
+static inline void engine_dispose(struct engine *e, void *p)
+{
+	mem_free(e->cfg.mem, p);
+}
+
+int engine_no_memory(struct error *ret_error);
+
+/* --- txn.c: changes that belong together ---------------------------------------------------------------- */
+
+/* Begins with the caller's texts copied; nothing is submitted yet. */
+struct txn {
+	struct store_txn base; /* first: the store hands it back */
+	struct engine *e;
+	char *who, *reason;
+	struct change *changes;
+	size_t capacity;
+	answer_fn done; /* NULL: nobody waits */
+	void *ctx;
+	struct answer answer; /* what to say when all went well */
+	vmac_mac_t *addresses;
+	/* Called when the changes are durable, before the answer; may refuse with an error of its
+	 * own, which is then the answer. NULL = nothing to carry out. */
+	int (*carry)(struct txn *t, struct error *ret_error);
+	/* Called when they could not be made durable and have been undone. */
+	void (*recover)(struct txn *t);
+	uint32_t port; /* for carry and recover */
+};
+
+/* NULL: no memory, and the caller has been answered. */
+struct txn *txn_begin(struct engine *e, const struct caller *c, answer_fn done, void *ctx);
+
+/* Applies one change to the world and remembers it.  `after` (which world_copy() made, or NULL) becomes the
+ * world's, also on failure.  verb static. -ENOMEM: the change is not made. */
+int txn_change(struct txn *t, enum change_kind kind, const void *before, void *after,
+	       const char *verb);
+
+/* The same with `after` copied from a template. */
+int txn_put(struct txn *t, enum change_kind kind, const void *before, const void *after,
+	    const char *verb);
+
+/* Takes everything back, answers with the error, ends the txn. */
+void txn_refuse(struct txn *t, const struct error *error);
+
+/* Ends a txn that has come to hold no change at all. */
+void txn_drop(struct txn *t);
+
+/* Hands it to the store; it is answered when the store has answered. */
+void txn_submit(struct txn *t);
+
+/* --- helpers for commands --------------------------------------------------------------------------------- */
+
+/* Counts and answers a refusal that came before any txn. */
+void engine_refuse(struct engine *e, answer_fn done, void *ctx, const struct error *error);
+
+/* "" finds the only segment. Errors: NOT_FOUND, MISSING_FIELD (there are several, or none). */
+int engine_find_segment(struct engine *e, const char *name, struct world_segment **ret,
+			struct error *ret_error);
+int engine_find_pool(struct engine *e, const char *name, struct world_pool **ret,
+		     struct error *ret_error);
+int engine_find_vmac(struct engine *e, const struct vmac_ref *v, const struct vmac **ret,
+		     struct error *ret_error);
+int engine_find_port(struct engine *e, const char *name, const struct port **ret,
+		     struct error *ret_error);
+
+/* vmac.c: chooses an address as `a` says and adds the record to the txn (state RESERVED). */
+int vmac_create(struct txn *t, const struct vmac_add *a, const struct vmac **ret,
+		struct error *ret_error);
+
+/* Adds a change of holder, with its epoch: port 0 = reserved again. */
+int vmac_hold(struct txn *t, const struct vmac *v, uint32_t port, const char *verb,
+	      const struct vmac **ret, struct error *ret_error);
+
+/* Adds the release of a vMAC that nobody holds (or of one whose port goes in the same txn). */
+int vmac_retire(struct txn *t, const struct vmac *v, const char *verb, struct error *ret_error);
+
+/* Ends a record for good: the epoch floor of its segment rises above it. */
+int vmac_forget(struct txn *t, const struct vmac *v, const char *verb, struct error *ret_error);
+
+/* pool.c: makes the pool's cursor durable where that is due. */
+int pool_mark_cursor(struct txn *t, struct world_pool *p, struct error *ret_error);
+
+/* What becomes of the vMAC of a port that goes. */
+enum vmac_fate {
+	VMAC_STAYS,    /* reserved again */
+	VMAC_RETIRES,  /* into quarantine */
+	VMAC_FORGOTTEN /* free at once: it was never on any wire */
+};
+
+/* port.c: takes a port out, with its link; only when nothing of it is pending. */
+void port_remove(struct engine *e, const struct caller *c, const struct port *p,
+		 enum vmac_fate fate, const char *verb, answer_fn done, void *ctx);
+
+/* --- carry.c, uplink.c: durable truth -> host and plane ----------------------------------------------- */
+
+/* Makes link and data plane be as the record says, as far as the kernel lets it now; the outcome is in the
+ * port's state (and an event, when its phase changed).  Calling it twice changes nothing. */
+void carry_port(struct engine *e, uint32_t id);
+
+/* Unreachable, detached and, where we made it, deleted. */
+void carry_port_away(struct engine *e, const struct port *p);
+
+/* The link has gone by itself. */
+void carry_port_lost(struct engine *e, uint32_t id);
+
+/* Whether a port of this record could be made; checks only. */
+int carry_port_check(struct engine *e, const struct port *p, struct error *ret_error);
+
+/* Looks for the link of an uplink and sets or removes it in the data plane. */
+void carry_uplink(struct engine *e, unsigned int slot);
+
+/* The slot that serves this NIC, or 0. */
+unsigned int uplink_slot(const struct engine *e, const char *ifname);
+/* Gives a NIC a slot; LIMIT_REACHED when all are taken. */
+int uplink_take(struct engine *e, const char *ifname, unsigned int *ret, struct error *ret_error);
+/* Frees the slots that no segment uses any more. */
+void uplinks_tidy(struct engine *e);
+/* Whether a NIC of this host itself has the address. */
+bool uplink_has_address(const struct engine *e, vmac_mac_t address);
+/* Brings the receive filter of a NIC in line with the ports: adds what lacks, removes what is ours no more. */
+void uplink_filter_tidy(struct engine *e, unsigned int slot);
+
+/* --- events ------------------------------------------------------------------------------------------------- */
+
+void event_change(struct engine *e, const struct txn *t, const struct change *c);
+void event_phase(struct engine *e, const struct port *p, enum port_phase from, enum port_phase to,
+		 const char *why);
+void event_uplink(struct engine *e, const char *ifname, const char *verb, const char *why);

@@ -1,0 +1,73 @@
+/* The registry in memory: every record, and the ways to find one.
+ *
+ * The records are immutable; the world swaps pointers.  A change {before, after} is applied by
+ * world_apply() and undone by applying {after, before}: marks in the pools, counters and deadlines
+ * follow from the two images alone, so there is no second way to do anything. */
+#pragma once
+
+#include "base/heap.h"
+#include "base/mem.h"
+#include "base/table.h"
+#include "model/model.h"
+#include "pool/pool.h"
+
+struct world_segment {
+	const struct segment *record;
+	uint64_t pools, vmacs, quarantined, ports; /* vmacs: without the quarantined */
+};
+
+struct world_pool {
+	const struct pool *record; /* cursor: the durable mark, see world_cursor_mark() */
+	struct pool_machine machine;
+};
+
+struct world {
+	const struct mem *mem;
+	struct table segments, segments_by_name; /* of struct world_segment */
+	struct table pools, pools_by_name;	 /* of struct world_pool */
+	struct table vmacs, vmacs_by_name;	 /* of const struct vmac; quarantined ones have no name */
+	const struct port *ports[PORTS_MAX + 1]; /* by id */
+	struct table ports_by_name;		 /* of const struct port */
+	unsigned int port_count;
+	uint64_t quarantined;
+	/* When to look at a vMAC again: lifetimes, and quarantines outside all pools.  An entry whose
+	 * time is not the record's `until` is stale and means nothing. */
+	struct heap deadlines; /* at = ms, key = vmac_key() */
+};
+
+void world_init(struct world *w, const struct mem *mem);
+void world_done(struct world *w); /* frees every record */
+
+struct world_segment *world_segment(const struct world *w, uint32_t id);
+struct world_segment *world_segment_named(const struct world *w, const char *name);
+struct world_pool *world_pool(const struct world *w, uint32_t id);
+struct world_pool *world_pool_named(const struct world *w, const char *name);
+const struct vmac *world_vmac(const struct world *w, uint32_t segment, vmac_mac_t address);
+const struct vmac *world_vmac_named(const struct world *w, uint32_t segment, const char *name);
+const struct port *world_port_named(const struct world *w, const char *name);
+
+/* The pool of this segment whose ranges hold the address, or NULL. */
+struct world_pool *world_pool_over(const struct world *w, uint32_t segment, vmac_mac_t address);
+
+/* Swaps one record for another (either may be NULL).  The world does not free `before`.
+ * -ENOMEM: nothing changed. */
+int world_apply(struct world *w, enum change_kind kind, const void *before, const void *after);
+
+/* Start-up: the same for one vMAC that the registry already has, in bulk: touches memory ahead so
+ * that a million records do not wait for it one by one. */
+int world_load_vmacs(struct world *w, struct vmac *const *records, size_t count);
+
+/* Copies a record into memory of its own, with all that it points to.  NULL: no memory. */
+void *world_copy(const struct world *w, enum change_kind kind, const void *record);
+
+/* The smallest unused id, or 0 when all are in use. */
+uint32_t world_free_segment_id(const struct world *w);
+uint32_t world_free_pool_id(const struct world *w);
+uint32_t world_free_port_id(const struct world *w);
+
+/* A cursor is made durable this far ahead, once in so many allocations.  After a restart the pool goes on
+ * at the mark; the numbers in between stay free and come in the next round. */
+#define WORLD_CURSOR_STRIDE 256
+
+/* Whether the pool's cursor has come to its durable mark, and where the next mark is. */
+bool world_cursor_mark(const struct world_pool *p, uint64_t *ret_mark);

@@ -1,0 +1,58 @@
+/* What the files of this room share; tests/bpf/ may look, too. */
+#pragma once
+
+#include <linux/limits.h>
+
+#include "plane/attach.h"
+#include "plane/plane.h"
+#include "plane/tables.h"
+
+struct vmac_bpf;
+
+struct plane {
+	char dir[96];	/* BPFFS/vmac/INSTANCE */
+	char maps[128]; /* dir/SCHEMA: the pinned maps */
+	struct attach attach;
+	struct vmac_bpf *bpf;
+	struct tables tables;
+	bool maps_reused;
+	/* The maps are new, but programs of an earlier run still forward by the old ones: these
+	 * programs and the pins of their maps stay until everything is set, and plane_sweep() swaps
+	 * them. */
+	bool deferred;
+
+	/* As set since plane_open(); ifindex 0 = not set. */
+	struct plane_port ports[PORTS_MAX + 1];
+	struct plane_uplink uplinks[UPLINKS_MAX + 1];
+	unsigned int port_count, uplink_count;
+};
+
+/* open.c: loads the object with its maps, fresh or taken over. */
+int plane_load(struct plane *p, struct error *ret_error);
+
+/* Pins the loaded maps in place of all earlier ones. */
+int plane_pin_maps(struct plane *p, struct error *ret_error);
+/* Removes all pins and their directories. */
+void plane_drop_pins(struct plane *p);
+
+/* plane.c, for the sweep: programs as the state of deferral has it; everything that the tables know
+ * of a port or an uplink, both rows of a port included, as a process may have died between the
+ * steps of a change. Each returns whether something was known. */
+int plane_attach_uplink(struct plane *p, const struct plane_uplink *u, struct error *ret_error);
+int plane_attach_port(struct plane *p, const struct plane_port *port, struct error *ret_error);
+bool plane_forget_port(struct plane *p, unsigned int slot);
+bool plane_forget_uplink(struct plane *p, unsigned int number);
+
+enum plane_program { PROGRAM_PORT, PROGRAM_UPLINK_IN, PROGRAM_UPLINK_OUT, PROGRAM_DROP_NET };
+int plane_program_fd(const struct plane *p, enum plane_program which);
+
+/* The words that the kernel side compares. */
+static inline uint64_t plane_mac_word(vmac_mac_t m)
+{
+	uint32_t first;
+	uint16_t last;
+
+	__builtin_memcpy(&first, m.octet, sizeof(first));
+	__builtin_memcpy(&last, m.octet + 4, sizeof(last));
+	return MAC_WORD(first, last);
+}

@@ -1,0 +1,350 @@
+/* The shared tables: see tables.h for the theory. */
+#include "plane/tables.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+static inline uint64_t load(const uint64_t *word)
+{
+	return __atomic_load_n(word, __ATOMIC_ACQUIRE);
+}
+
+static inline void store(uint64_t *word, uint64_t value)
+{
+	__atomic_store_n(word, value, __ATOMIC_RELEASE);
+}
+
+/* --- life
+ * -----------------------------------------------------------------------------------------------
+ */
+
+static size_t mapped_size(size_t count, size_t value)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	return (count * ((value + 7) & ~(size_t)7) + page - 1) / page * page;
+}
+
+static void *map_array(int fd, size_t count, size_t value)
+{
+	void *p = mmap(NULL, mapped_size(count, value), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static void unmap_array(void *p, size_t count, size_t value)
+{
+	if (p)
+		munmap(p, mapped_size(count, value));
+}
+
+/* The map in a map whose update is our grace period. */
+static int open_grace(struct tables *t)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts);
+
+	t->grace_inner_fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "vmac_grace_in", 4, 8, 1, NULL);
+	if (t->grace_inner_fd < 0)
+		return t->grace_inner_fd;
+	opts.inner_map_fd = (__u32)t->grace_inner_fd;
+	t->grace_fd = bpf_map_create(BPF_MAP_TYPE_ARRAY_OF_MAPS, "vmac_grace", 4, 4, 1, &opts);
+	return t->grace_fd < 0 ? t->grace_fd : 0;
+}
+
+int tables_open(struct tables *t, const struct tables_fds *fds)
+{
+	int r;
+
+	memset(t, 0, sizeof(*t));
+	t->index_far_fd = fds->index_far;
+	t->fdb_fd = fds->fdb;
+	t->counters_fd = fds->counters;
+	t->grace_fd = t->grace_inner_fd = -1;
+	t->cpus = libbpf_num_possible_cpus();
+	if (t->cpus < 0)
+		return t->cpus;
+	t->counter_buffer = calloc((size_t)t->cpus, sizeof(struct slot_counters));
+	t->index_near = map_array(fds->index_near, INDEX_NEAR, sizeof(uint64_t));
+	t->members = map_array(fds->members, SLOT_COUNT, sizeof(uint64_t));
+	t->heads = map_array(fds->heads, NET_COUNT, sizeof(uint64_t));
+	t->uplink_macs = map_array(fds->uplink_macs, 16, sizeof(uint64_t));
+	t->rows = map_array(fds->rows, ROW_COUNT, sizeof(struct port_row));
+	t->drops = map_array(fds->drops, SLOT_COUNT, sizeof(struct slot_drops));
+	r = open_grace(t);
+	if (!t->counter_buffer || !t->index_near || !t->members || !t->heads || !t->uplink_macs ||
+	    !t->rows || !t->drops)
+		r = -ENOMEM;
+	/* A process before us may have died just after giving a row up. */
+	if (r == 0)
+		r = tables_grace(t);
+	if (r < 0)
+		tables_close(t);
+	return r;
+}
+
+void tables_close(struct tables *t)
+{
+	unmap_array(t->index_near, INDEX_NEAR, sizeof(uint64_t));
+	unmap_array(t->members, SLOT_COUNT, sizeof(uint64_t));
+	unmap_array(t->heads, NET_COUNT, sizeof(uint64_t));
+	unmap_array(t->uplink_macs, 16, sizeof(uint64_t));
+	unmap_array(t->rows, ROW_COUNT, sizeof(struct port_row));
+	unmap_array(t->drops, SLOT_COUNT, sizeof(struct slot_drops));
+	if (t->grace_fd >= 0)
+		close(t->grace_fd);
+	if (t->grace_inner_fd >= 0)
+		close(t->grace_inner_fd);
+	free(t->counter_buffer);
+	memset(t, 0, sizeof(*t));
+	t->grace_fd = t->grace_inner_fd = -1;
+}
+
+int tables_grace(struct tables *t)
+{
+	uint32_t zero = 0;
+	int r = bpf_map_update_elem(t->grace_fd, &zero, &t->grace_inner_fd, BPF_ANY);
+
+	if (r < 0)
+		return r;
+	t->epoch++;
+	return 0;
+}
+
+/* Returns when a program that began before `epoch` can no longer run. */
+static int wait_for(struct tables *t, uint64_t epoch)
+{
+	return epoch > t->epoch ? tables_grace(t) : 0;
+}
+
+/* --- index and rows
+ * ------------------------------------------------------------------------------------- */
+
+uint64_t tables_index(const struct tables *t, int ifindex)
+{
+	uint32_t key = (uint32_t)ifindex;
+	uint64_t entry;
+
+	if (key < INDEX_NEAR)
+		return load(&t->index_near[key]);
+	return bpf_map_lookup_elem(t->index_far_fd, &key, &entry) < 0 ? 0 : entry;
+}
+
+int tables_index_set(struct tables *t, int ifindex, uint64_t entry)
+{
+	uint32_t key = (uint32_t)ifindex;
+	int r = 0;
+
+	if (key < INDEX_NEAR) {
+		store(&t->index_near[key], entry);
+		return 0;
+	}
+	if (entry)
+		return bpf_map_update_elem(t->index_far_fd, &key, &entry, BPF_ANY);
+	r = bpf_map_delete_elem(t->index_far_fd, &key);
+	return r == -ENOENT ? 0 : r;
+}
+
+static int row_active(const struct tables *t, unsigned int slot)
+{
+	for (int which = 0; which < 2; which++) {
+		unsigned int number = ROW_OF(slot, (unsigned int)which);
+		const struct port_row *row = &t->rows[number];
+
+		if (row->ifindex && tables_index(t, (int)row->ifindex) == number)
+			return which;
+	}
+	return -1;
+}
+
+struct port_row *tables_row(const struct tables *t, unsigned int slot)
+{
+	int which = row_active(t, slot);
+
+	return which < 0 ? NULL : &t->rows[ROW_OF(slot, (unsigned int)which)];
+}
+
+int tables_row_set(struct tables *t, unsigned int slot, const struct port_row *row)
+{
+	int which = row_active(t, slot), r;
+	unsigned int number = ROW_OF(slot, which == 0 ? 1u : 0u);
+	int old_ifindex = 0;
+
+	if (which >= 0) {
+		const struct port_row *old = &t->rows[ROW_OF(slot, (unsigned int)which)];
+
+		if (memcmp(old, row, sizeof(*row)) == 0)
+			return 0;
+		old_ifindex = (int)old->ifindex;
+	}
+	r = wait_for(t, t->row_free[slot]);
+	if (r < 0)
+		return r;
+	t->rows[number] = *row;
+	r = tables_index_set(t, (int)row->ifindex, number);
+	if (r < 0)
+		return r;
+	if (which >= 0)
+		t->row_free[slot] = t->epoch + 1;
+	return old_ifindex && old_ifindex != (int)row->ifindex ? tables_index_set(t, old_ifindex, 0)
+							       : 0;
+}
+
+int tables_row_clear(struct tables *t, unsigned int slot)
+{
+	const struct port_row *row = tables_row(t, slot);
+
+	if (!row)
+		return 0;
+	t->row_free[slot] = t->epoch + 1;
+	return tables_index_set(t, (int)row->ifindex, 0);
+}
+
+/* --- forwarding table
+ * --------------------------------------------------------------------------------------- */
+
+unsigned int tables_fdb(const struct tables *t, unsigned int net, uint64_t mac)
+{
+	uint64_t key = FDB_KEY(net, mac), value;
+
+	return bpf_map_lookup_elem(t->fdb_fd, &key, &value) < 0 ? SLOT_NOBODY : FDB_SLOT(value);
+}
+
+int tables_fdb_set(struct tables *t, unsigned int net, uint64_t mac, unsigned int slot)
+{
+	uint64_t key = FDB_KEY(net, mac), value = FDB_VALUE(slot, mac), old;
+
+	/* An update takes a fresh entry and frees the old one: not for nothing. */
+	if (bpf_map_lookup_elem(t->fdb_fd, &key, &old) == 0 && old == value)
+		return 0;
+	return bpf_map_update_elem(t->fdb_fd, &key, &value, BPF_ANY);
+}
+
+int tables_fdb_clear(struct tables *t, unsigned int net, uint64_t mac)
+{
+	uint64_t key = FDB_KEY(net, mac);
+	int r = bpf_map_delete_elem(t->fdb_fd, &key);
+
+	return r == -ENOENT ? 0 : r;
+}
+
+/* --- members and their lists
+ * ------------------------------------------------------------------------------- */
+
+void tables_member_set(struct tables *t, unsigned int slot, int ifindex, unsigned int mtu)
+{
+	uint64_t next = MEMBER_NEXT(load(&t->members[slot]));
+
+	store(&t->members[slot], MEMBER(ifindex, mtu > 0xffff ? 0xffff : mtu, next));
+}
+
+/* The next slot in the list behind `slot`; a damaged list ends instead of leading out of bounds. */
+static unsigned int next_of(const struct tables *t, unsigned int slot)
+{
+	unsigned int next = MEMBER_NEXT(load(&t->members[slot]));
+
+	return next <= SLOT_PORTS ? next : 0;
+}
+
+static unsigned int first_of(const struct tables *t, unsigned int net)
+{
+	uint64_t first = load(&t->heads[net]);
+
+	return first <= SLOT_PORTS ? (unsigned int)first : 0;
+}
+
+static void set_next(struct tables *t, unsigned int slot, unsigned int next)
+{
+	uint64_t m = load(&t->members[slot]);
+
+	store(&t->members[slot], MEMBER(MEMBER_IFINDEX(m), MEMBER_MTU(m), next));
+}
+
+unsigned int tables_list_count(const struct tables *t, unsigned int net)
+{
+	unsigned int count = 0;
+
+	for (unsigned int slot = first_of(t, net); slot && count < SLOT_PORTS;
+	     slot = next_of(t, slot))
+		count++;
+	return count;
+}
+
+bool tables_list_has(const struct tables *t, unsigned int net, unsigned int wanted)
+{
+	unsigned int count = 0;
+
+	for (unsigned int slot = first_of(t, net); slot && count < SLOT_PORTS;
+	     slot = next_of(t, slot), count++)
+		if (slot == wanted)
+			return true;
+	return false;
+}
+
+int tables_list_add(struct tables *t, unsigned int net, unsigned int slot)
+{
+	int r;
+
+	if (tables_list_has(t, net, slot))
+		return 0;
+	r = wait_for(t, t->place_free[slot]);
+	if (r < 0)
+		return r;
+	set_next(t, slot, first_of(t, net));
+	store(&t->heads[net], slot);
+	return 0;
+}
+
+void tables_list_remove(struct tables *t, unsigned int net, unsigned int wanted)
+{
+	unsigned int count = 0;
+
+	if (first_of(t, net) == wanted) {
+		store(&t->heads[net], next_of(t, wanted));
+		t->place_free[wanted] = t->epoch + 1;
+		return;
+	}
+	for (unsigned int slot = first_of(t, net); slot && count < SLOT_PORTS;
+	     slot = next_of(t, slot), count++)
+		if (next_of(t, slot) == wanted) {
+			set_next(t, slot, next_of(t, wanted));
+			t->place_free[wanted] = t->epoch + 1;
+			return;
+		}
+}
+
+/* --- counters
+ * ------------------------------------------------------------------------------------------------
+ */
+
+int tables_counters(struct tables *t, unsigned int slot, struct slot_counters *ret)
+{
+	const struct slot_counters *each = t->counter_buffer;
+	struct slot_counters sum = { 0 };
+	int r = bpf_map_lookup_elem(t->counters_fd, &slot, t->counter_buffer);
+
+	if (r < 0)
+		return r;
+	for (int cpu = 0; cpu < t->cpus; cpu++) {
+		sum.rx_frames += each[cpu].rx_frames;
+		sum.rx_octets += each[cpu].rx_octets;
+		sum.tx_frames += each[cpu].tx_frames;
+		sum.tx_octets += each[cpu].tx_octets;
+		if (each[cpu].seen_ns > sum.seen_ns)
+			sum.seen_ns = each[cpu].seen_ns;
+	}
+	*ret = sum;
+	return 0;
+}
+
+int tables_counters_clear(struct tables *t, unsigned int slot)
+{
+	memset(t->counter_buffer, 0, (size_t)t->cpus * sizeof(struct slot_counters));
+	memset(&t->drops[slot], 0, sizeof(t->drops[slot]));
+	return bpf_map_update_elem(t->counters_fd, &slot, t->counter_buffer, BPF_ANY);
+}

@@ -1,0 +1,221 @@
+"""What is installed besides the programs: the unit, the manual pages, the completions."""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+
+import pytest
+import yaml
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+PACKAGING = TOP / "packaging"
+PAGES = sorted((TOP / "docs" / "man").iterdir())
+
+LISTS = {
+    "segment": '{"items": [{"name": "lan", "uplink": "eth0"}, {"name": "internal"}], "more": false}',
+    "pool": '{"items":[{"name":"lan-pool","segment":"lan"}]}',
+    "port": '{\n  "items": [\n    {\n      "name" : "web1"\n    }\n  ]\n}',
+    "mac": '{"items":[{"address":"12:34:00:00:00:01","name":"web1-mac","owner":"vm:web1"},'
+           '{"address":"12:34:00:00:00:02","name":""}]}',
+}
+
+
+def need(program):
+    if not shutil.which(program):
+        pytest.skip(f"needs {program}")
+
+
+# --- the unit -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def unit(tmp_path):
+    text = (PACKAGING / "vmacd.service.in").read_text()
+    path = tmp_path / "vmacd.service"
+    # systemd-analyze wants a program that exists.
+    path.write_text(text.replace("@BINDIR@/vmacd", "/bin/true"))
+    return path
+
+
+def test_unit_is_understood(unit):
+    need("systemd-analyze")
+    r = subprocess.run(["systemd-analyze", "verify", "--man=no", unit], capture_output=True, text=True)
+    assert r.returncode == 0 and r.stderr.strip() == ""
+
+
+def test_unit_is_hardened(unit):
+    need("systemd-analyze")
+    r = subprocess.run(["systemd-analyze", "security", "--offline=true", "--threshold=30", "--no-pager",
+                        unit], capture_output=True, text=True)
+    assert r.returncode == 0, r.stdout[-300:]
+
+
+def test_unit_allows_what_vmacd_does(unit):
+    """The two system calls without which no port can be made are not filtered away."""
+    need("systemd-analyze")
+    lines = re.findall(r"^SystemCallFilter=(~?)(.*)$", unit.read_text(), re.M)
+
+    def expand(words):
+        names = set()
+        for word in words.split():
+            if word.startswith("@"):
+                out = subprocess.run(["systemd-analyze", "syscall-filter", word], capture_output=True,
+                                     text=True, check=True).stdout
+                names |= expand(" ".join(l.strip() for l in out.splitlines()[1:]
+                                         if l.strip() and not l.strip().startswith("#")))
+            else:
+                names.add(word)
+        return names
+
+    allowed = set()
+    for minus, words in lines:
+        allowed = allowed - expand(words) if minus else allowed | expand(words)
+    for name in ("bpf", "setns", "clone", "clone3", "ioctl", "sendmsg", "recvmsg", "epoll_wait", "chown",
+                 "fdatasync", "fcntl", "pwrite64", "prlimit64", "getrandom", "rt_sigprocmask",
+                 "timerfd_create", "signalfd4", "eventfd2", "accept4", "statfs", "fstatfs"):
+        assert name in allowed, name
+    for name in ("mount", "unshare", "ptrace", "setuid", "init_module", "process_vm_readv", "reboot"):
+        assert name not in allowed, name
+
+
+# --- the manual ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_page_has_no_fault(page):
+    need("mandoc")
+    r = subprocess.run(["mandoc", "-Tlint", "-Wwarning", page], capture_output=True, text=True)
+    assert r.stdout == ""
+
+
+def test_every_page_is_installed():
+    text = (PACKAGING / "meson.build").read_text()
+    assert len(PAGES) == 4
+    for page in PAGES:
+        assert f"'../docs/man/{page.name}'" in text
+
+
+def test_every_public_function_has_its_page():
+    page = (TOP / "docs" / "man" / "libvmac.3").read_text()
+    for header in sorted((TOP / "include" / "vmac").glob("*.h")):
+        text = re.sub(r"/\*.*?\*/", "", header.read_text(), flags=re.S)
+        assert f".In vmac/{header.name}" in page
+        for name in re.findall(r"\b(vmac_\w+)\([^)]*\)\s*[;{]", text):
+            assert re.search(rf"\.F[no] {name}( |$)", page, re.M), name
+
+
+# --- the example --------------------------------------------------------------------------------
+
+
+def test_example_configuration_reads_when_uncommented():
+    """Every key is there, commented out; taking the marks off gives a whole configuration."""
+    text = (PACKAGING / "vmacd.yaml").read_text()
+    assert yaml.safe_load(text) is None
+    keys = yaml.safe_load(re.sub(r"^#(?! )", "", text, flags=re.M).replace("#    #key:", "    key:"))
+    page = (TOP / "docs" / "man" / "vmacd.yaml.5").read_text()
+    assert set(keys) == {"instance", "state_dir", "socket", "registry", "log_level", "quarantine",
+                         "segments", "pools"}
+    for key in keys:
+        assert f".It Cm {key}" in page
+
+
+# --- completion ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def path(tmp_path):
+    """A PATH with a vmac that knows a few names."""
+    fake = tmp_path / "vmac"
+    cases = "\n".join(f"'{noun}') echo '{text}' ;;" for noun, text in LISTS.items())
+    fake.write_text('#!/bin/sh\nwhile [ "$1" != --json ]; do shift; done\n'
+                    f'[ "$3" = list ] || exit 2\ncase $2 in\n{cases}\nesac\n')
+    fake.chmod(0o755)
+    return f"{tmp_path}:{os.environ['PATH']}"
+
+
+def bash(path, line):
+    """What bash offers at the end of the line."""
+    script = f"""
+        source {PACKAGING}/completion/vmac.bash
+        COMP_LINE={line!r}; COMP_POINT=${{#COMP_LINE}}
+        read -ra COMP_WORDS <<<"$COMP_LINE"; [[ $COMP_LINE == *' ' ]] && COMP_WORDS+=('')
+        COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
+        _vmac; printf '%s\\n' "${{COMPREPLY[@]}}"
+    """
+    r = subprocess.run(["bash", "--norc", "-c", script], capture_output=True, text=True,
+                       env={"PATH": path})
+    assert r.returncode == 0 and r.stderr == "", r.stderr
+    return set(r.stdout.split())
+
+
+@pytest.mark.parametrize("line, offered", [
+    ("vmac ", {"segment", "pool", "mac", "port", "history", "status", "watch", "classify"}),
+    ("vmac p", {"pool", "port"}),
+    ("vmac --j", {"--json"}),
+    ("vmac --json segment ", {"add", "list", "show", "delete"}),
+    ("vmac segment show ", {"lan", "internal"}),
+    ("vmac segment show l", {"lan"}),
+    ("vmac --socket /x/y pool delete ", {"lan-pool"}),
+    ("vmac port delete ", {"web1"}),
+    ("vmac port delete web1 --rel", {"--release"}),
+    ("vmac port add x --kind ", {"tap", "veth", "netdev"}),
+    ("vmac port add x --kind tap --segment i", {"internal"}),
+    ("vmac port set web1 --allow r", {"router-advert"}),
+    ("vmac mac show w", {"web1-mac"}),
+    # bash replaces what stands behind the last colon
+    ("vmac mac show 12:34:00:00:00:0", {"01", "02"}),
+    ("vmac mac release web1-mac 12:34:00:00:00:01", {"01"}),
+    ("vmac mac list --state q", {"quarantined"}),
+    ("vmac pool show lan-pool --k", {"--key"}),
+    ("vmac pool show --key l", {"lan-pool"}),
+    ("vmac pool add p --key ", set()),
+    ("vmac mac add --name ", set()),
+    ("vmac classify ", set()),
+])
+def test_bash_completes(path, line, offered):
+    assert bash(path, line) == offered
+
+
+def test_bash_survives_a_daemon_that_is_not_there(tmp_path):
+    fake = tmp_path / "vmac"
+    fake.write_text("#!/bin/sh\necho 'vmac: cannot reach the daemon' >&2\nexit 6\n")
+    fake.chmod(0o755)
+    assert bash(f"{tmp_path}:{os.environ['PATH']}", "vmac port show ") == set()
+
+
+def zsh(path, line):
+    """What zsh offers: a real zsh on a terminal of its own, asked by the tab key."""
+    script = f"""
+        zmodload zsh/zpty
+        zpty z zsh -f -i
+        zpty -w z "PS1= ; unsetopt zle_bracketed_paste 2>/dev/null; stty cols 200"
+        zpty -w z "fpath=({PACKAGING}/completion \\$fpath); autoload -Uz compinit; compinit -u -D"
+        zpty -w z "zstyle ':completion:*' list-prompt ''; LISTMAX=0; setopt no_auto_menu no_list_beep"
+        zpty -w z "print REA''DY"
+        zpty -r z out '*READY*'
+        zpty -n -w z {line!r}$'\\t\\t'
+        sleep 1
+        while zpty -rt z out; do print -r -- "$out"; done
+        zpty -d z
+    """
+    r = subprocess.run(["zsh", "-f", "-c", script], capture_output=True, text=True, timeout=30,
+                       env={"PATH": path, "HOME": "/nonexistent", "TERM": "dumb"})
+    return r.stdout
+
+
+@pytest.mark.parametrize("line, offered, not_offered", [
+    ("vmac segment ", {"add", "list", "show", "delete"}, {"renew"}),
+    ("vmac segment show ", {"lan", "internal"}, {"web1"}),
+    ("vmac port delete ", {"web1"}, {"lan"}),
+    ("vmac mac show ", {"web1-mac", "12:34:00:00:00:01"}, {"internal"}),
+    ("vmac port add x --kind ", {"tap", "veth", "netdev"}, {"web1"}),
+])
+def test_zsh_completes(path, line, offered, not_offered):
+    need("zsh")
+    out = zsh(path, line).replace("\\:", ":")
+    for word in offered:
+        assert word in out, out
+    for word in not_offered:
+        assert word not in out, out

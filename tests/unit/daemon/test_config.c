@@ -1,0 +1,151 @@
+/* The configuration: what is read, what is refused and where, and the canonical form. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "daemon/config.h"
+
+static int parse(const char *text, struct config **ret, struct error *error)
+{
+	return config_parse("test.yaml", text, strlen(text), NULL, ret, error);
+}
+
+static void test_nothing_is_the_defaults(void **state)
+{
+	static const char *const nothing[] = { "", "\n\n", "# only words\n" };
+	struct error error;
+	struct config *c;
+
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(parse(nothing[i], &c, &error), 0);
+		assert_string_equal(c->instance, "default");
+		assert_string_equal(c->state_dir, "/var/lib/vmac");
+		assert_string_equal(c->socket.path, "/run/vmac/vmacd.sock");
+		assert_string_equal(c->registry.backend, "sqlite");
+		config_free(c);
+	}
+}
+
+static void test_an_instance_has_its_own_places(void **state)
+{
+	struct error error;
+	struct config *c;
+
+	assert_int_equal(parse("instance: lab\nsocket: {mode: '0600'}\n", &c, &error), 0);
+	assert_string_equal(c->state_dir, "/var/lib/vmac-lab");
+	assert_string_equal(c->socket.path, "/run/vmac-lab/vmacd.sock");
+	assert_string_equal(c->socket.mode, "0600");
+	config_free(c);
+	assert_int_equal(config_parse("x", "instance: lab\n", 14, "other", &c, &error), 0);
+	assert_string_equal(c->state_dir, "/var/lib/vmac-other");
+	config_free(c);
+}
+
+static char *printed(const struct config *c)
+{
+	struct error error;
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	assert_int_equal(config_print(c, f, &error), 0);
+	fclose(f);
+	return text;
+}
+
+static void test_canonical_form_reads_back_to_itself(void **state)
+{
+	static const char text[] =
+		"pools: [{segment: lan, name: p, limit: 5, quarantine: 1h, key: "
+		"00112233445566778899aabbccddeeff,\n"
+		"         ranges: ['12:34:00:00:00:00/24', 1235.0000.0000..1235.0000.00ff]}]\n"
+		"segments: [{name: lan, uplink: eth0, vlan: 7}, {name: inside}]\n"
+		"log_level: debug\n";
+	char *first, *second;
+	struct error error;
+	struct config *c;
+
+	assert_int_equal(parse(text, &c, &error), 0);
+	assert_int_equal(c->segments_count, 2);
+	assert_int_equal(c->pools[0].ranges_count, 2);
+	first = printed(c);
+	config_free(c);
+	assert_int_equal(parse(first, &c, &error), 0);
+	second = printed(c);
+	config_free(c);
+	assert_string_equal(first, second);
+	free(first);
+	free(second);
+}
+
+static void test_refusals_say_where_and_what(void **state)
+{
+	static const struct {
+		const char *text, *says;
+	} cases[] = {
+		{ "bogus: 1\n", "bogus" },
+		{ "instance: [a]\n", "instance" },
+		{ "instance: ../../etc\n", "instance" },
+		{ "state_dir: var/lib\n", "absolute" },
+		{ "log_level: loud\n", "loud" },
+		{ "registry: {backend: oracle}\n", "oracle" },
+		{ "socket: {mode: '999'}\n", "999" },
+		{ "segments: [{uplink: eth0}]\n", "name" },
+		{ "segments: [{name: x, vlan: 5000}]\n", "5000" },
+		{ "segments: [{name: x, vlan: many}]\n", "many" },
+		{ "segments: [{name: 'x y'}]\n", "segment x y" },
+		{ "segments: [{name: x, uplink: this-is-far-too-long-for-a-nic}]\n", "uplink" },
+		{ "pools: [{name: p, segment: s, ranges: ['1:2']}]\n", "character" },
+		{ "pools: [{name: p, segment: s, ranges: ['12:ff:ff:ff:ff:ff..13:00:00:00:00:00']}]\n",
+		  "12:ff" },
+		{ "pools: [{name: p, segment: s, quarantine: soon}]\n", "soon" },
+		{ "pools: [{name: p, segment: s, key: abc}]\n", "key" },
+		{ "instance: \"a\n", "test.yaml" },
+		{ "instance: a\ninstance: b\n", "instance" },
+		{ "- a\n- b\n", "test.yaml" },
+	};
+	struct error error;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct config *c = (void *)1;
+
+		if (parse(cases[i].text, &c, &error) == 0)
+			fail_msg("accepted: %s", cases[i].text);
+		assert_ptr_equal(c, (void *)1);
+		assert_int_equal(error.code, ERROR_BAD_CONFIG);
+		if (!strstr(error.message, cases[i].says))
+			fail_msg("'%s' does not name '%s'", error.message, cases[i].says);
+		assert_ptr_equal(strstr(error.message, "test.yaml"), error.message);
+	}
+}
+
+static void test_files_that_cannot_be_read(void **state)
+{
+	struct error error;
+	struct config *c;
+
+	assert_int_not_equal(config_load("/nonexistent/vmacd.yaml", NULL, &c, &error), 0);
+	assert_non_null(strstr(error.message, "/nonexistent/vmacd.yaml"));
+	assert_int_not_equal(config_load("/", NULL, &c, &error), 0);
+	assert_int_not_equal(config_load("/dev/zero", NULL, &c, &error), 0);
+	assert_non_null(strstr(error.message, "1 MiB"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_nothing_is_the_defaults),
+		cmocka_unit_test(test_an_instance_has_its_own_places),
+		cmocka_unit_test(test_canonical_form_reads_back_to_itself),
+		cmocka_unit_test(test_refusals_say_where_and_what),
+		cmocka_unit_test(test_files_that_cannot_be_read),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
