@@ -109,7 +109,7 @@ static const struct verb verbs[] = {
 	  OPTIONS(history_options), .summary = "Show who changed what, when and why, newest first",
 	  .more = "SUBJECT is the name of a segment, pool or port, or a vMAC's address.",
 	  .examples = "  vmac history --since 1h\n"
-		      "  vmac history 0a:22:33:00:00:01\n" },
+		      "  vmac history d2:22:33:00:00:01\n" },
 };
 /* clang-format on */
 

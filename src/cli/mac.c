@@ -268,7 +268,7 @@ static const struct verb verbs[] = {
 	{ .name = "show", .args = "ADDRESS|NAME...", .args_min = 1, .args_max = ARGUMENTS_MAX,
 	  .run = show, OPTIONS(show_options), .summary = "Show a vMAC",
 	  .examples = "  vmac mac show web1\n"
-		      "  vmac mac show 0A-22-33-00-00-01\n" },
+		      "  vmac mac show D2-22-33-00-00-01\n" },
 	{ .name = "set", .args = "ADDRESS|NAME", .args_min = 1, .args_max = 1, .run = set,
 	  .writes = true, OPTIONS(set_options), .summary = "Change what is known about a vMAC",
 	  .examples = "  vmac mac set web1 --ip 192.0.2.11 --ip 2001:db8::11\n"

@@ -136,8 +136,8 @@ static const struct verb verbs[] = {
 	  .more = "Without --range it gets 2^32 locally administered addresses of its own (SLAP's AAI\n"
 		  "quadrant, a random second octet).  A range lies within one first octet.",
 	  .examples = "  vmac pool add lab --segment lan\n"
-		      "  vmac pool add lab --segment lan --range 0a:22:33:00:00:00/24\n"
-		      "  vmac pool add lab --range 0a:22:33:00:00:00..0a:22:33:00:ff:ff --quarantine 1d\n" },
+		      "  vmac pool add lab --segment lan --range d2:22:33:00:00:00/24\n"
+		      "  vmac pool add lab --range d2:22:33:00:00:00..d2:22:33:00:ff:ff --quarantine 1d\n" },
 	{ .name = "list", .args = "", .run = list, OPTIONS(list_options), .summary = "List the pools",
 	  .examples = "  vmac pool list\n" },
 	{ .name = "show", .args = "NAME", .args_min = 1, .args_max = 1, .run = show,

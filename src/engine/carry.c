@@ -107,8 +107,8 @@ static int port_filter(struct engine *e, const struct port *p, bool wanted, stru
 	return r;
 }
 
-static void port_phase(struct engine *e, const struct port *p, enum port_phase phase,
-		       const struct error *trouble)
+static void phase_becomes(struct engine *e, const struct port *p, enum port_phase phase,
+			  const struct error *trouble)
 {
 	static const struct error none;
 	struct port_state *st = &e->ports[p->id];
@@ -141,7 +141,7 @@ void carry_port(struct engine *e, uint32_t id)
 	if (r < 0) {
 		bool absent = error.code == ERROR_NO_INTERFACE || error.code == ERROR_NOT_FOUND;
 
-		port_phase(e, p, absent ? PORT_WAITING : PORT_FAILED, &error);
+		phase_becomes(e, p, absent ? PORT_WAITING : PORT_FAILED, &error);
 		return;
 	}
 	st->ifindex = link.ifindex;
@@ -151,7 +151,7 @@ void carry_port(struct engine *e, uint32_t id)
 		st->set = true;
 		r = port_filter(e, p, p->gate == GATE_OPEN, &error);
 	}
-	port_phase(e, p, r < 0 ? PORT_FAILED : PORT_ACTIVE, r < 0 ? &error : NULL);
+	phase_becomes(e, p, r < 0 ? PORT_FAILED : PORT_ACTIVE, r < 0 ? &error : NULL);
 }
 
 void carry_port_away(struct engine *e, const struct port *p)
@@ -186,5 +186,5 @@ void carry_port_lost(struct engine *e, uint32_t id)
 		  p->made ? "it is made again as soon as that can be" :
 			    "the port goes on when an interface of that name appears",
 		  "%s is gone", p->ifname);
-	port_phase(e, p, PORT_WAITING, &error);
+	phase_becomes(e, p, PORT_WAITING, &error);
 }

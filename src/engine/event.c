@@ -1,6 +1,20 @@
 /* Durable changes and changes of phase, as events. */
+#include "base/cleanup.h"
 #include "engine/inside.h"
 #include "model/record.h"
+
+static const char *const phase_names[] = {
+	[PORT_WAITING] = "waiting",
+	[PORT_ACTIVE] = "active",
+	[PORT_FAILED] = "failed",
+};
+
+_Static_assert(ARRAY_LEN(phase_names) == PORT_PHASE_COUNT, "every phase has a name");
+
+const char *port_phase_name(enum port_phase p)
+{
+	return phase_names[p];
+}
 
 void engine_subscribe(struct engine *e, void (*fn)(void *ctx, const struct engine_event *event),
 		      void *ctx)

@@ -67,7 +67,10 @@ static inline void engine_dispose(struct engine *e, void *p)
 	mem_free(e->cfg.mem, p);
 }
 
-int engine_no_memory(struct error *ret_error);
+static inline int engine_no_memory(struct error *ret_error)
+{
+	return error_set(ret_error, ERROR_NO_MEMORY, "the daemon needs more memory", "out of memory");
+}
 
 /* --- txn.c: changes that belong together ---------------------------------------------------------------- */
 

@@ -4,11 +4,6 @@
 
 #include "engine/inside.h"
 
-int engine_no_memory(struct error *ret_error)
-{
-	return error_set(ret_error, ERROR_NO_MEMORY, "the daemon needs more memory", "out of memory");
-}
-
 void engine_refuse(struct engine *e, answer_fn done, void *ctx, const struct error *error)
 {
 	struct answer answer = { .error = error };

@@ -3,22 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
 #include "engine/inside.h"
 #include "model/record.h"
-
-static const char *const phase_names[] = {
-	[PORT_WAITING] = "waiting",
-	[PORT_ACTIVE] = "active",
-	[PORT_FAILED] = "failed",
-};
-
-_Static_assert(ARRAY_LEN(phase_names) == PORT_PHASE_COUNT, "every phase has a name");
-
-const char *port_phase_name(enum port_phase p)
-{
-	return phase_names[p];
-}
 
 static const char *segment_name(const struct engine *e, uint32_t id)
 {

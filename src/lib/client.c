@@ -329,7 +329,8 @@ static int stream_result(struct vmac_client *c, struct stream *s, CURLcode code,
 		return 0;
 	curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_getinfo(c->curl, CURLINFO_OS_ERRNO, &os_errno);
-	if (code != CURLE_OK) {
+	/* A daemon that stops ends the stream in the middle of it. */
+	if (code != CURLE_OK && !(code == CURLE_PARTIAL_FILE && status == 200)) {
 		fail_transport(c, ret, code, os_errno);
 		return -1;
 	}
