@@ -251,7 +251,7 @@ static void pools_and_segments(struct engine *engine, struct out *o)
 		metric(o, pool_metrics[w.metric].name, "gauge", pool_metrics[w.metric].help);
 		engine_pools(engine, pool_sample, &w);
 	}
-	metric(o, "segment_vmacs", "gauge", "vMACs of the segment, quarantined ones included");
+	metric(o, "segment_vmacs", "gauge", "vMACs of the segment, without those in quarantine");
 	w.metric = 0;
 	engine_segments(engine, segment_sample, &w);
 	metric(o, "segment_uplink_present", "gauge", "0 while the segment's uplink is missing");

@@ -21,8 +21,8 @@ static void list_row(struct grid *g, const json_t *h)
 	grid_add(g, json_text(h, "subject"));
 	grid_add(g, json_text(h, "verb"));
 	grid_add(g, json_text(h, "actor"));
-	grid_addf(g, "%s -> %s", from[0] ? from : "-", to[0] ? to : "-");
 	grid_add(g, json_text(h, "reason"));
+	grid_addf(g, "%s -> %s", from[0] ? from : "-", to[0] ? to : "-");
 }
 
 /* --since: a date as it stands, or a length of time before now. */
@@ -71,7 +71,7 @@ static char *history_path(const struct command *c, const char *since)
 int history_run(struct command *c)
 {
 	static const char *const headings[] = { "AT",  "WHAT",	 "SUBJECT", "VERB",
-						"WHO", "CHANGE", "REASON" };
+						"WHO", "REASON", "CHANGE" };
 	const char *limit = command_option(c, "limit"), *since = command_option(c, "since");
 	char since_buf[WALL_TEXT_MAX] = "";
 	TEXT_AUTO path = NULL;
