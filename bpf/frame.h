@@ -25,8 +25,8 @@
 /* Ticks a second; written by the loader, which can ask the kernel. */
 const volatile __u32 ticks_per_second = 250;
 
-/* The barriers keep the compiler from handling the pointers as 32-bit numbers, which the verifier would
- * not follow. */
+/* The barriers keep the compiler from handling the pointers as 32-bit numbers, which the verifier
+ * would not follow. */
 static __always_inline const void *frame_start(const struct __sk_buff *skb)
 {
 	const void *p = (const void *)(long)skb->data;
@@ -54,10 +54,10 @@ static __always_inline int type_is_tag(__u16 type)
 	       type == TYPE_QINQ_9200 || type == TYPE_QINQ_9300;
 }
 
-/* --- weight ------------------------------------------------------------------------------------------ */
+/* --- weight ---------------------------------------------------------------------------------- */
 
-/* A GSO frame stands for many on the wire.  gso_segs is 0 on frames from a tap, so they are counted by
- * their length; what each segment repeats of the headers is counted, too. */
+/* A GSO frame stands for many on the wire.  gso_segs is 0 on frames from a tap, so they are counted
+ * by their length; what each segment repeats of the headers is counted, too. */
 struct weight {
 	__u32 frames;
 	__u32 octets;
@@ -102,7 +102,7 @@ static __always_inline struct weight weight_of(struct __sk_buff *skb)
 	return w;
 }
 
-/* --- counters ---------------------------------------------------------------------------------------- */
+/* --- counters -------------------------------------------------------------------------------- */
 
 static __always_inline void count_rx(__u32 slot, struct weight w)
 {
@@ -138,7 +138,7 @@ static __always_inline void count_drop(__u32 slot, __u32 reason, struct weight w
 		__sync_fetch_and_add(&d->frames[reason & (DROP_REASONS_MAX - 1)], w.frames);
 }
 
-/* --- whose ------------------------------------------------------------------------------------------- */
+/* --- whose ----------------------------------------------------------------------------------- */
 
 static __always_inline __u64 index_of(__u32 ifindex)
 {

@@ -3,26 +3,28 @@
  *
  * Theory of operation
  *
- * Everything is decided at the port where a frame enters, before anything is forwarded, so that two guests
- * of one host are guarded from each other as they are from the wire.  Each function returns PASS or the
- * reason of the drop.
+ * Everything is decided at the port where a frame enters, before anything is forwarded, so that two
+ * guests of one host are guarded from each other as they are from the wire.  Each function returns
+ * PASS or the reason of the drop.
  *
- * Always: the source address is the vMAC, also inside ARP and ND; no VLAN tag; no control frames for
- * switches; no DHCP server, router advert or redirect unless the port may.  A header that such a check
- * needs and that is cut short, hidden behind a fragment or too deep in extension headers is a drop:
- * what cannot be read is not let through.
+ * Always: the source address is the vMAC, also inside ARP and ND; no VLAN tag; no control frames
+ * for switches; no DHCP server, router advert or redirect unless the port may.  A header that such
+ * a check needs and that is cut short, hidden behind a fragment or too deep in extension headers is
+ * a drop: what cannot be read is not let through.
  *
- * The functions that are not inlined are global, and so verified once and not once for every way to them;
- * the verifier of Linux 5.15 lets those take numbers only, hence `number` (of the row) and not the row.
+ * The functions that are not inlined are global, and so verified once and not once for every way to
+ * them; the verifier of Linux 5.15 lets those take numbers only, hence `number` (of the row) and
+ * not the row.
  *
- * Where addresses are bound (ROW_CHECK_IP), of both families: IPv4 senders are bound ones (0.0.0.0 only
- * from a DHCP client and in ARP probes), IPv6 senders are bound ones or the link-local that the vMAC
- * forms (:: only for neighbour and router solicitations and MLD).  So a family of which no address is
- * bound is closed.
+ * Where addresses are bound (ROW_CHECK_IP), of both families: IPv4 senders are bound ones (0.0.0.0
+ * only from a DHCP client and in ARP probes), IPv6 senders are bound ones or the link-local that
+ * the vMAC forms (:: only for neighbour and router solicitations and MLD).  So a family of which no
+ * address is bound is closed.
  *
- * Fragments (RFC 791, 8200): the part that carries the UDP or ICMPv6 header is judged, the later ones pass.
- * That is safe because a first part that does not hold the whole header is dropped (RFC 7112) and later
- * ones start at octet 8 at the earliest, behind the UDP header; ND is never fragmented (RFC 6980). */
+ * Fragments (RFC 791, 8200): the part that carries the UDP or ICMPv6 header is judged, the later
+ * ones pass. That is safe because a first part that does not hold the whole header is dropped (RFC
+ * 7112) and later ones start at octet 8 at the earliest, behind the UDP header; ND is never
+ * fragmented (RFC 6980). */
 #ifndef VMAC_BPF_GUARD_H
 #define VMAC_BPF_GUARD_H
 
@@ -53,7 +55,7 @@ struct arp_ether_ip4 {
 	__u8 target_ip[4];
 } __attribute__((packed));
 
-/* --- what is bound ------------------------------------------------------------------------------------ */
+/* --- what is bound --------------------------------------------------------------------------- */
 
 static __always_inline int row_has_ip4(const struct port_row *row, __u32 ip)
 {
@@ -77,7 +79,7 @@ static __always_inline int row_has_ip6(const struct port_row *row, __u64 high, _
 	return 0;
 }
 
-/* --- ARP, RARP (RFC 826, 903, 5227) -------------------------------------------------------------------- */
+/* --- ARP, RARP (RFC 826, 903, 5227) ---------------------------------------------------------- */
 
 static __always_inline int guard_arp(const struct port_row *row, const void *data, const void *end)
 {
@@ -99,7 +101,7 @@ static __always_inline int guard_arp(const struct port_row *row, const void *dat
 	return row_has_ip4(row, sender) ? PASS : DROP_SPOOFED_ARP;
 }
 
-/* --- IPv4 ------------------------------------------------------------------------------------------------ */
+/* --- IPv4 ------------------------------------------------------------------------------------ */
 
 static __always_inline int guard_ip4(struct __sk_buff *skb, const struct port_row *row,
 				     const void *data, const void *end)
@@ -134,7 +136,7 @@ static __always_inline int guard_ip4(struct __sk_buff *skb, const struct port_ro
 	return source == 0 && is_client ? PASS : DROP_SPOOFED_IP;
 }
 
-/* --- IPv6 ------------------------------------------------------------------------------------------------ */
+/* --- IPv6 ------------------------------------------------------------------------------------ */
 
 enum icmp6_type {
 	ICMP6_MLD_REPORT = 131,
@@ -208,8 +210,9 @@ __noinline int guard_icmp6(struct __sk_buff *skb, __u32 number, __u32 off, __u32
 	}
 	if (off + sizeof(nd) > end || bpf_skb_load_bytes(skb, off, &nd, sizeof(nd)))
 		return DROP_MALFORMED;
-	/* An advert claims its target; a solicitation from :: claims it, too (RFC 4862 section 5.4.2).
-	 * Any other solicitation asks for somebody else's, from a source that was checked. */
+	/* An advert claims its target; a solicitation from :: claims it, too (RFC 4862
+	 * section 5.4.2). Any other solicitation asks for somebody else's, from a source that was
+	 * checked. */
 	if (row->flags & ROW_CHECK_IP && !row_has_ip6(row, nd.target[0], nd.target[1])) {
 		__u64 source[2];
 
@@ -306,10 +309,10 @@ static __always_inline int guard_ip6(struct __sk_buff *skb, __u32 number,
 	return guard_ip6_chain(skb, number, ip->nexthdr, nobody);
 }
 
-/* --- Ethernet ------------------------------------------------------------------------------------------ */
+/* --- Ethernet -------------------------------------------------------------------------------- */
 
-/* RFC 1042 lets a station send IP and ARP in 802.2 SNAP, and some systems listen to it: nobody needs it,
- * and it would go round every check above. */
+/* RFC 1042 lets a station send IP and ARP in 802.2 SNAP, and some systems listen to it: nobody
+ * needs it, and it would go round every check above. */
 static __always_inline int guard_llc(const void *data, const void *end)
 {
 	const __u8 *llc = data + ETH_HLEN;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* The tables.  src/plane/ writes them all except the counters and the police; docs/dataplane.md says
- * how a change never shows half-done. */
+/* The tables.  src/plane/ writes them all except the counters and the police; docs/dataplane.md
+ * says how a change never shows half-done. */
 #ifndef VMAC_BPF_MAPS_H
 #define VMAC_BPF_MAPS_H
 
@@ -73,7 +73,8 @@ struct {
 	__type(value, struct slot_counters);
 } counters SEC(".maps");
 
-/* Shared by the CPUs and counted atomically: a drop is rare, and 32 words a slot and CPU are not. */
+/* Shared by the CPUs and counted atomically: a drop is rare, and 32 words a slot and CPU are not.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* The only contract between the kernel side (bpf/) and src/plane/: numbers, layouts, reasons.
  *
- * Whoever changes a layout or a meaning here raises VMAC_SCHEMA: maps that an earlier run pinned under
- * another schema are never reused.  Everything is in host byte order except where __be says
+ * Whoever changes a layout or a meaning here raises VMAC_SCHEMA: maps that an earlier run pinned
+ * under another schema are never reused.  Everything is in host byte order except where __be says
  * otherwise. */
 #ifndef VMAC_BPF_SHARED_H
 #define VMAC_BPF_SHARED_H
@@ -11,10 +11,10 @@
 
 #define VMAC_SCHEMA 1
 
-/* --- slots: who a frame is counted for ------------------------------------------------------------ */
+/* --- slots: who a frame is counted for ------------------------------------------------------- */
 
-/* One numbering for all: 0 = nobody; 1 … 4096 a port's id; then the 16 uplink slots, of which the first
- * (the internal segments') has no device.  A slot fits in 16 bits. */
+/* One numbering for all: 0 = nobody; 1 … 4096 a port's id; then the 16 uplink slots, of which the
+ * first (the internal segments') has no device.  A slot fits in 16 bits. */
 #define SLOT_NOBODY   0
 #define SLOT_PORTS    4096
 #define SLOT_UPLINK_0 (SLOT_PORTS + 1)
@@ -27,9 +27,9 @@
 #define NET_COUNT		  65536
 #define NET_OF(uplink_slot, vlan) ((__u32)(uplink_slot) << 12 | (__u32)(vlan))
 #define NET_UPLINK(net)		  ((__u32)(net) >> 12)
-#define NET_VLAN(net)		  ((__u32)(net) & 0xfff)
+#define NET_VLAN(net)		  ((__u32)(net)&0xfff)
 
-/* --- addresses as numbers -------------------------------------------------------------------------- */
+/* --- addresses as numbers -------------------------------------------------------------------- */
 
 /* A MAC address in one word: its first four octets as the CPU loads them, its last two above.  Both
  * sides build it with this expression, so the byte order of the machine does not matter. */
@@ -37,20 +37,20 @@
 
 /* Key of the forwarding table.  Its value has the same 48 high bits (so that a reader knows that
  * the entry was not given to another address under its eyes) and a slot in the low 16. */
-#define FDB_KEY(net, mac_word)	 ((__u64)(mac_word) << 16 | (__u64)(net))
+#define FDB_KEY(net, mac_word)	  ((__u64)(mac_word) << 16 | (__u64)(net))
 #define FDB_VALUE(slot, mac_word) ((__u64)(mac_word) << 16 | (__u64)(slot))
-#define FDB_SLOT(value)		 ((__u32)((value)&0xffff))
-#define FDB_ENTRIES_MAX		 16384
+#define FDB_SLOT(value)		  ((__u32)((value)&0xffff))
+#define FDB_ENTRIES_MAX		  16384
 
-/* --- index: whose is this ifindex? -------------------------------------------------------------------- */
+/* --- index: whose is this ifindex? ----------------------------------------------------------- */
 
 /* 0 = not ours; a port: the number of its row; an uplink: INDEX_UPLINK with its slot. */
-#define INDEX_NEAR	     65536 /* ifindexes below: an array; from there on: a hash */
-#define INDEX_UPLINK	     (1ULL << 32)
-#define INDEX_LOW(entry)     ((__u32)(entry))
-#define INDEX_FAR_MAX	     8192
+#define INDEX_NEAR	 65536 /* ifindexes below: an array; from there on: a hash */
+#define INDEX_UPLINK	 (1ULL << 32)
+#define INDEX_LOW(entry) ((__u32)(entry))
+#define INDEX_FAR_MAX	 8192
 
-/* --- rows: how a port is guarded -------------------------------------------------------------------- */
+/* --- rows: how a port is guarded ------------------------------------------------------------- */
 
 /* Two rows a slot, of which the index names one: a row is written while nobody reads it. */
 #define ROW_OF(slot, which) ((__u32)(slot)*2 + (which))
@@ -66,7 +66,7 @@
 #define ROW_IP6_MAX 9 /* the link-local of the vMAC comes first */
 
 struct port_row {
-	__u64 mac; /* MAC_WORD */
+	__u64 mac;	      /* MAC_WORD */
 	__u64 flood_gap_ns;   /* between two broadcasts at the full rate; 0 = no limit */
 	__u64 flood_burst_ns; /* how far the sender may run ahead of that */
 	__u32 ifindex;
@@ -78,16 +78,16 @@ struct port_row {
 	__u64 ip6[ROW_IP6_MAX][2]; /* as on the wire */
 };
 
-/* --- members: how a slot is reached ------------------------------------------------------------------ */
+/* --- members: how a slot is reached ---------------------------------------------------------- */
 
-/* One word, so that it changes at once: the device (0 = closed), the longest packet it takes, and the
- * next slot in the list of its net's ports.  heads[net] is the first slot of that list. */
+/* One word, so that it changes at once: the device (0 = closed), the longest packet it takes, and
+ * the next slot in the list of its net's ports.  heads[net] is the first slot of that list. */
 #define MEMBER(ifindex, mtu, next) ((__u64)(ifindex) << 32 | (__u64)(mtu) << 16 | (__u64)(next))
 #define MEMBER_IFINDEX(m)	   ((__u32)((m) >> 32))
 #define MEMBER_MTU(m)		   ((__u32)((m) >> 16) & 0xffff)
 #define MEMBER_NEXT(m)		   ((__u32)(m)&0xffff)
 
-/* --- counters ----------------------------------------------------------------------------------------- */
+/* --- counters -------------------------------------------------------------------------------- */
 
 /* Per CPU and slot: what every frame touches. */
 struct slot_counters {
@@ -121,7 +121,7 @@ struct slot_counters {
 	X(MTU, "mtu", "longer than the receiving link's MTU")                                      \
 	X(FLOOD_LIMIT, "flood_limit", "more broadcast and multicast than the port may send")       \
 	X(HOST_SPOOF, "host_spoof", "the host itself sent with the vMAC of a port")                \
-	X(WIRE_SPOOF, "wire_spoof", "from the wire with the vMAC of a port here: a loop or a double") \
+	X(WIRE_SPOOF, "wire_spoof", "from the wire, with a port's vMAC: a loop or a double")       \
 	X(NO_MEMORY, "no_memory", "the kernel could not change the frame's VLAN tag")              \
 	X(COPY_FAILED, "copy_failed", "a broadcast's copy *to* this port was refused by its link")
 
@@ -129,7 +129,7 @@ enum drop_reason {
 #define DROP_REASON_ENUM_(constant, name, meaning) DROP_##constant,
 	VMAC_DROP_REASONS(DROP_REASON_ENUM_)
 #undef DROP_REASON_ENUM_
-	DROP_REASON_COUNT
+		DROP_REASON_COUNT
 };
 
 #define DROP_REASONS_MAX 32 /* the stride of the counters */

@@ -3,28 +3,28 @@
  *
  * Theory of operation
  *
- * vmac_port runs where a guest's frames enter the host.  It guards them (guard.h), then looks for the
- * receiver in a table that only the control plane writes: a port here, the host, or else the wire.
- * Unknown unicast never reaches a port.  Broadcast and multicast are policed and copied along the list of
- * the net's ports, to the host and to the wire.
+ * vmac_port runs where a guest's frames enter the host.  It guards them (guard.h), then looks for
+ * the receiver in a table that only the control plane writes: a port here, the host, or else the
+ * wire. Unknown unicast never reaches a port.  Broadcast and multicast are policed and copied along
+ * the list of the net's ports, to the host and to the wire.
  *
- * vmac_uplink_in runs on what the NIC received, after GRO; frames for a port go to it, copies of broadcasts
- * to all of the net's, everything else on to the host untouched.  vmac_uplink_out does the same for what the
- * host sends.  What is not ours leaves both with TC_ACT_UNSPEC, so that other programs on the NIC have
- * their say.
+ * vmac_uplink_in runs on what the NIC received, after GRO; frames for a port go to it, copies of
+ * broadcasts to all of the net's, everything else on to the host untouched.  vmac_uplink_out does
+ * the same for what the host sends.  What is not ours leaves both with TC_ACT_UNSPEC, so that other
+ * programs on the NIC have their say.
  *
- * vmac_drop_net sits behind vmac_port on every port, as a clsact filter of its own: it sees frames only
- * when the program is missing, and drops them before the host's stack takes them for its own.
+ * vmac_drop_net sits behind vmac_port on every port, as a clsact filter of its own: it sees frames
+ * only when the program is missing, and drops them before the host's stack takes them for its own.
  *
- * A frame that a port sent and that is on its way out by the uplink is told by skb->skb_iif, which the
- * receiving device wrote and nobody else can; on its way into the host it carries MARK_TO_HOST, since
- * there the uplink overwrites skb_iif.  vmac_port never answers TC_ACT_UNSPEC or TC_ACT_OK: both would hand
- * the guest's frame to the host. */
+ * A frame that a port sent and that is on its way out by the uplink is told by skb->skb_iif, which
+ * the receiving device wrote and nobody else can; on its way into the host it carries MARK_TO_HOST,
+ * since there the uplink overwrites skb_iif.  vmac_port never answers TC_ACT_UNSPEC or TC_ACT_OK:
+ * both would hand the guest's frame to the host. */
 #include "guard.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
-/* --- ways out ------------------------------------------------------------------------------------------ */
+/* --- ways out -------------------------------------------------------------------------------- */
 
 static __always_inline int drop(__u32 slot, __u32 reason, struct weight w)
 {
@@ -32,8 +32,8 @@ static __always_inline int drop(__u32 slot, __u32 reason, struct weight w)
 	return TC_ACT_SHOT;
 }
 
-/* The frame (or each segment of it) is no longer than the link takes.  An unsegmented frame needs one
- * comparison; the tag of a VLAN does not count as long as it is not in the frame. */
+/* The frame (or each segment of it) is no longer than the link takes.  An unsegmented frame needs
+ * one comparison; the tag of a VLAN does not count as long as it is not in the frame. */
 static __always_inline int fits(struct __sk_buff *skb, __u32 ifindex, __u32 mtu)
 {
 	__u32 link_mtu = 0;
@@ -60,7 +60,8 @@ static __always_inline int send_to_port(struct __sk_buff *skb, __u32 from, __u32
 	return bpf_redirect(ifindex, 0);
 }
 
-/* Copies the frame to every open port of the net but one.  A copy that fails is its receiver's loss. */
+/* Copies the frame to every open port of the net but one.  A copy that fails is its receiver's
+ * loss. */
 __noinline int replicate(struct __sk_buff *skb, __u32 net, __u32 except)
 {
 	__u64 *head = bpf_map_lookup_elem(&heads, &net), member;
@@ -87,7 +88,7 @@ __noinline int replicate(struct __sk_buff *skb, __u32 net, __u32 except)
 	return 0;
 }
 
-/* --- from a port --------------------------------------------------------------------------------------- */
+/* --- from a port ----------------------------------------------------------------------------- */
 
 /* A bucket as one word (the generic cell rate algorithm): when, at the full rate, all sent so far
  * would have been sent.  Losing the race four times lets the frame pass: the limit is a brake, not
@@ -231,7 +232,7 @@ int vmac_drop_net(struct __sk_buff *skb)
 	return drop(slot, DROP_NO_PROGRAM, weight_of(skb));
 }
 
-/* --- uplinks ------------------------------------------------------------------------------------------- */
+/* --- uplinks --------------------------------------------------------------------------------- */
 
 /* A frame as an uplink sees it.  `tagged`: an 802.1Q tag, in metadata or in the frame, made `vlan`;
  * `nested`: there is another one behind it, so it is no access frame of any net here. */
@@ -287,8 +288,8 @@ static __always_inline int uplink_read(struct __sk_buff *skb, struct uplink_fram
 	return 0;
 }
 
-/* Takes the tag off.  The kernel looks for one in the frame only where skb->protocol says so, which a raw
- * socket may have set to anything: then the tag is still there, and no port must see it. */
+/* Takes the tag off.  The kernel looks for one in the frame only where skb->protocol says so, which
+ * a raw socket may have set to anything: then the tag is still there, and no port must see it. */
 static __always_inline int untag(struct __sk_buff *skb, const struct uplink_frame *f)
 {
 	__be16 type;

@@ -53,8 +53,7 @@ void attach_init(struct attach *a, bool tcx, const char *instance, const char *l
 	snprintf(a->links, sizeof(a->links), "%s", links);
 }
 
-/* --- errors
- * -------------------------------------------------------------------------------------------- */
+/* --- errors ---------------------------------------------------------------------------------- */
 
 static int attach_failed(int r, int ifindex, const char *what, struct error *ret_error)
 {
@@ -68,8 +67,7 @@ static int attach_failed(int r, int ifindex, const char *what, struct error *ret
 			 "cannot put the %s on %s: %s", what, ifname, strerror(-r));
 }
 
-/* --- clsact
- * ---------------------------------------------------------------------------------------------- */
+/* --- clsact ---------------------------------------------------------------------------------- */
 
 static enum bpf_tc_attach_point tc_point(enum attach_side side)
 {
@@ -138,9 +136,7 @@ bool attach_clear_filters(const struct attach *a, int ifindex)
 	return in || out;
 }
 
-/* --- tcx
- * --------------------------------------------------------------------------------------------------
- */
+/* --- tcx ------------------------------------------------------------------------------------- */
 
 static void link_path(const struct attach *a, const char *name, char path[static PATH_MAX])
 {
@@ -229,9 +225,7 @@ bool attach_any_link(const struct attach *a)
 	return any;
 }
 
-/* --- either
- * ------------------------------------------------------------------------------------------------
- */
+/* --- either ---------------------------------------------------------------------------------- */
 
 int attach_set(const struct attach *a, const char *name, int ifindex, enum attach_side side,
 	       int program_fd, bool keep, struct error *ret_error)

@@ -28,8 +28,7 @@ static_assert(UPLINKS_MAX == 15, "four bits of a net");
 static_assert(ROW_IP4_MAX >= VMAC_IPS_MAX && ROW_IP6_MAX >= VMAC_IPS_MAX + 1, "all fit");
 static_assert(DROP_REASON_COUNT <= PLANE_REASONS_MAX, "plane.h's array is large enough");
 
-/* --- what libbpf says
- * ---------------------------------------------------------------------------------- */
+/* --- what libbpf says ------------------------------------------------------------------------ */
 
 /* libbpf's messages: to our log, and the last telling one into the error.  libbpf has one printer
  * for the whole process, so these are, too; we run in one thread. */
@@ -51,8 +50,7 @@ static int on_libbpf_print(enum libbpf_print_level level, const char *fmt, va_li
 	return 0;
 }
 
-/* --- bpffs
- * --------------------------------------------------------------------------------------------- */
+/* --- bpffs ----------------------------------------------------------------------------------- */
 
 static int bpffs_ready(const char *path, struct error *ret_error)
 {
@@ -133,9 +131,7 @@ void plane_drop_pins(struct plane *p)
 	rmdir(p->dir);
 }
 
-/* --- maps
- * ------------------------------------------------------------------------------------------------
- */
+/* --- maps ------------------------------------------------------------------------------------ */
 
 struct map_pins {
 	struct bpf_map *map[MAPS_MAX];
@@ -212,9 +208,7 @@ int plane_pin_maps(struct plane *p, struct error *ret_error)
 	return 0;
 }
 
-/* --- load
- * ------------------------------------------------------------------------------------------------
- */
+/* --- load ------------------------------------------------------------------------------------ */
 
 static unsigned int kernel_ticks(void)
 {
@@ -315,8 +309,7 @@ int plane_program_fd(const struct plane *p, enum plane_program which)
 	return -1;
 }
 
-/* --- open and close
- * ----------------------------------------------------------------------------------------- */
+/* --- open and close -------------------------------------------------------------------------- */
 
 static int check_config(const struct plane_config *c, struct error *ret_error)
 {

@@ -54,8 +54,7 @@ static int check_link(int ifindex, struct error *ret_error)
 			 ifindex);
 }
 
-/* --- the host in the nets of an uplink
- * ---------------------------------------------------------------- */
+/* --- the host in the nets of an uplink ------------------------------------------------------- */
 
 static int host_entry_set(struct plane *p, unsigned int net, uint64_t mac)
 {
@@ -90,8 +89,7 @@ static int host_entries_move(struct plane *p, unsigned int slot, uint64_t from, 
 	return 0;
 }
 
-/* --- taking a port's reach away
- * -------------------------------------------------------------------------- */
+/* --- taking a port's reach away -------------------------------------------------------------- */
 
 static int list_add(struct plane *p, unsigned int net, unsigned int slot)
 {
@@ -129,9 +127,7 @@ bool plane_forget_port(struct plane *p, unsigned int slot)
 	return known;
 }
 
-/* --- uplinks
- * ------------------------------------------------------------------------------------------------
- */
+/* --- uplinks --------------------------------------------------------------------------------- */
 
 int plane_attach_uplink(struct plane *p, const struct plane_uplink *u, struct error *ret_error)
 {
@@ -238,8 +234,7 @@ int plane_uplink_remove(struct plane *p, unsigned int slot, struct error *ret_er
 	return 0;
 }
 
-/* --- ports: what is asked
- * ---------------------------------------------------------------------------------- */
+/* --- ports: what is asked -------------------------------------------------------------------- */
 
 static int check_port(struct plane *p, const struct plane_port *port, struct error *ret_error)
 {
@@ -329,8 +324,7 @@ static struct port_row row_of(const struct plane_port *port)
 	return row;
 }
 
-/* --- ports: doing it
- * ---------------------------------------------------------------------------------------- */
+/* --- ports: doing it ------------------------------------------------------------------------- */
 
 int plane_attach_port(struct plane *p, const struct plane_port *port, struct error *ret_error)
 {

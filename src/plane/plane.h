@@ -36,8 +36,7 @@ void plane_close(struct plane *p);
 /* Detaches everything and removes the pins: for a stop that means it. */
 int plane_purge(struct plane *p, struct error *ret_error);
 
-/* --- uplinks
- * -------------------------------------------------------------------------------------------- */
+/* --- uplinks --------------------------------------------------------------------------------- */
 
 struct plane_uplink {
 	unsigned int slot; /* 1 … UPLINKS_MAX; 0 stands for internal segments and is never set */
@@ -56,8 +55,7 @@ struct plane_net {
 int plane_uplink_set(struct plane *p, const struct plane_uplink *uplink, struct error *ret_error);
 int plane_uplink_remove(struct plane *p, unsigned int slot, struct error *ret_error);
 
-/* --- ports
- * ---------------------------------------------------------------------------------------------- */
+/* --- ports ----------------------------------------------------------------------------------- */
 
 struct plane_port {
 	uint32_t id; /* 1 … PORTS_MAX: the port's slot for counters, stable over restarts */
@@ -90,8 +88,7 @@ int plane_port_remove(struct plane *p, uint32_t id, bool keep_dropping, struct e
  * plane_purge() hands a guest's link to the host. */
 int plane_sweep(struct plane *p, unsigned int *ret_removed, struct error *ret_error);
 
-/* --- counters
- * ------------------------------------------------------------------------------------------- */
+/* --- counters -------------------------------------------------------------------------------- */
 
 /* Reasons, in the order of bpf/shared.h (which defines enum drop_reason). */
 unsigned int plane_drop_reason_count(void);

@@ -20,9 +20,7 @@ static inline void store(uint64_t *word, uint64_t value)
 	__atomic_store_n(word, value, __ATOMIC_RELEASE);
 }
 
-/* --- life
- * -----------------------------------------------------------------------------------------------
- */
+/* --- life ------------------------------------------------------------------------------------ */
 
 static size_t mapped_size(size_t count, size_t value)
 {
@@ -122,8 +120,7 @@ static int wait_for(struct tables *t, uint64_t epoch)
 	return epoch > t->epoch ? tables_grace(t) : 0;
 }
 
-/* --- index and rows
- * ------------------------------------------------------------------------------------- */
+/* --- index and rows -------------------------------------------------------------------------- */
 
 uint64_t tables_index(const struct tables *t, int ifindex)
 {
@@ -205,8 +202,7 @@ int tables_row_clear(struct tables *t, unsigned int slot)
 	return tables_index_set(t, (int)row->ifindex, 0);
 }
 
-/* --- forwarding table
- * --------------------------------------------------------------------------------------- */
+/* --- forwarding table ------------------------------------------------------------------------ */
 
 unsigned int tables_fdb(const struct tables *t, unsigned int net, uint64_t mac)
 {
@@ -233,8 +229,7 @@ int tables_fdb_clear(struct tables *t, unsigned int net, uint64_t mac)
 	return r == -ENOENT ? 0 : r;
 }
 
-/* --- members and their lists
- * ------------------------------------------------------------------------------- */
+/* --- members and their lists ----------------------------------------------------------------- */
 
 void tables_member_set(struct tables *t, unsigned int slot, int ifindex, unsigned int mtu)
 {
@@ -318,9 +313,7 @@ void tables_list_remove(struct tables *t, unsigned int net, unsigned int wanted)
 		}
 }
 
-/* --- counters
- * ------------------------------------------------------------------------------------------------
- */
+/* --- counters -------------------------------------------------------------------------------- */
 
 int tables_counters(struct tables *t, unsigned int slot, struct slot_counters *ret)
 {

@@ -5,12 +5,13 @@
  * The programs read while we write, on other CPUs, and must never see half of a change.  Arrays are
  * mapped into our memory (BPF_F_MMAPABLE), so that one aligned word is one atomic store:
  *
- *   index[ifindex]   whose link this is, and by which of its two rows it is guarded
- *   rows[slot][2]    how a port is guarded; the row that the index does not name is written, then
- * the index is switched to it members[slot]    {ifindex, mtu, next}: how a slot is reached, and a
- * list of the ports of a net that begins at heads[net]; insertion and removal are the classic RCU
- * list operations fdb              (net, address) → slot, a hash; the value repeats the address, so
- * that a reader whose entry was given to another address under its eyes finds out
+ * - index[ifindex]: whose link this is, and by which of its two rows it is guarded.
+ * - rows[slot][2]: how a port is guarded; the row that the index does not name is written, then the
+ *   index is switched to it.
+ * - members[slot]: {ifindex, mtu, next}: how a slot is reached, and a list of the ports of a net
+ * that begins at heads[net]; insertion and removal are the classic RCU list operations.
+ * - fdb: (net, address) → slot, a hash; the value repeats the address, so that a reader whose entry
+ *   was given to another address under its eyes finds out.
  *
  * What a reader may still hold (the row before, a list element that was taken out, an entry of a
  * slot that changes its net) is written again only after a grace period: tables_grace() returns

@@ -90,7 +90,8 @@ int main(void)
 	measure(p, "port, spoofed: dropped", PROGRAM_PORT, a.ifindex, udp4(B, A, "192.0.2.3"));
 	measure(p, "wire to port, UDP", PROGRAM_UPLINK_IN, u.ifindex, udp4(A, WIRE, "192.0.2.9"));
 	measure(p, "wire to host, UDP", PROGRAM_UPLINK_IN, u.ifindex, udp4(NIC, WIRE, "192.0.2.9"));
-	measure(p, "host to wire, UDP", PROGRAM_UPLINK_OUT, u.ifindex, udp4(WIRE, NIC, "192.0.2.8"));
+	measure(p, "host to wire, UDP", PROGRAM_UPLINK_OUT, u.ifindex,
+		udp4(WIRE, NIC, "192.0.2.8"));
 	measure(p, "host to port, UDP", PROGRAM_UPLINK_OUT, u.ifindex, udp4(A, NIC, "192.0.2.8"));
 	plane_close(p);
 	return 0;

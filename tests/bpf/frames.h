@@ -78,8 +78,8 @@ static inline struct frame arp(const char *to, const char *from, unsigned int op
 }
 
 /* `fragment`: the 16 bits of flags and offset. */
-static inline struct frame ip4(const char *to, const char *from, const char *src, unsigned int proto,
-			       unsigned int fragment, unsigned int payload)
+static inline struct frame ip4(const char *to, const char *from, const char *src,
+			       unsigned int proto, unsigned int fragment, unsigned int payload)
 {
 	struct frame f = eth(to, from, 0x0800);
 

@@ -1,7 +1,7 @@
 /* A place to try the data plane in: network namespaces of our own, links, raw frames.
  *
- * lab_open() puts the process into a new network and mount namespace with a BPF file system of its own, so
- * whatever a test leaves behind dies with it. */
+ * lab_open() puts the process into a new network and mount namespace with a BPF file system of its
+ * own, so whatever a test leaves behind dies with it. */
 #pragma once
 
 #include <stdbool.h>
@@ -15,7 +15,8 @@
 /* Exits with 77 and says why where this kernel or user cannot run the test. */
 void lab_open(void);
 
-struct plane *lab_plane(const char *attach); /* NULL: the best; fails the test when it cannot open */
+struct plane *lab_plane(
+	const char *attach); /* NULL: the best; fails the test when it cannot open */
 
 void lab_command(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
@@ -23,12 +24,13 @@ void lab_command(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int lab_namespace(void);    /* a handle */
 void lab_inside(int space); /* -1: back to the lab's own */
 
-/* Links in the lab's own namespace, up.  A tap's far end is *ret_fd: what is sent to the tap is read
- * there. A veth's far end is `peer` in `space`. */
+/* Links in the lab's own namespace, up.  A tap's far end is *ret_fd: what is sent to the tap is
+ * read there. A veth's far end is `peer` in `space`. */
 int lab_tap(const char *name, unsigned int mtu, int *ret_fd);
 int lab_veth(const char *name, const char *peer, int space, vmac_mac_t peer_address);
 
-/* A raw socket on a link of the namespace that we are in; receives everything, own frames excepted. */
+/* A raw socket on a link of the namespace that we are in; receives everything, own frames excepted.
+ */
 int lab_raw(const char *ifname);
 /* The same behind tc, as a protocol of the host's stack sees frames of that EtherType. */
 int lab_stack(const char *ifname, uint16_t type);
@@ -38,7 +40,8 @@ unsigned int lab_raw_count(int fd, uint16_t type, int ms);
 /* The next frame with that type, its length or 0. */
 struct lab_meta {
 	int vlan; /* from the metadata, -1 = none */
-	int kind; /* PACKET_HOST, …; OTHERHOST is also what the stack makes of a VLAN it does not have */
+	int kind; /* PACKET_HOST, …; OTHERHOST is also what the stack makes of a VLAN it does not
+		     have */
 };
 size_t lab_raw_next(int fd, uint16_t type, int ms, uint8_t buf[static 2048], struct lab_meta *ret);
 

@@ -85,7 +85,7 @@ static struct frame padded(struct frame f)
 	return f;
 }
 
-/* --- Ethernet ------------------------------------------------------------------------------------------ */
+/* --- Ethernet -------------------------------------------------------------------------------- */
 
 static void own_address_passes_and_others_do_not(void **state)
 {
@@ -174,7 +174,7 @@ static void snap_does_not_go_round_the_guard(void **state)
 	CHECK(padded(f), PASSES);
 }
 
-/* --- ARP --------------------------------------------------------------------------------------------------- */
+/* --- ARP ------------------------------------------------------------------------------------- */
 
 static void arp_speaks_for_the_port_only(void **state)
 {
@@ -190,8 +190,8 @@ static void arp_speaks_for_the_port_only(void **state)
 	CHECK(arp(ALL, ME, 1, ME, MY4, OTHER4), PASSES);
 	CHECK(arp(OUT, ME, 2, ME, MY4, OTHER4), PASSES);
 	CHECK(arp(OUT, ME, 2, ME, "192.0.2.77", OTHER4), PASSES);
-	CHECK(arp(ALL, ME, 1, ME, MY4, MY4), PASSES); /* gratuitous */
-	CHECK(arp(ALL, ME, 1, ME, "0.0.0.0", MY4), PASSES); /* RFC 5227 probe */
+	CHECK(arp(ALL, ME, 1, ME, MY4, MY4), PASSES);		  /* gratuitous */
+	CHECK(arp(ALL, ME, 1, ME, "0.0.0.0", MY4), PASSES);	  /* RFC 5227 probe */
 	CHECK(arp(ALL, ME, 3, ME, "0.0.0.0", "0.0.0.0"), PASSES); /* RARP of a moved VM */
 	CHECK(arp(ALL, ME, 1, ME, OTHER4, OTHER4), DROP_SPOOFED_ARP);
 	CHECK(arp(OUT, ME, 2, ME, OTHER4, OTHER4), DROP_SPOOFED_ARP);
@@ -214,7 +214,7 @@ static void arp_speaks_for_the_port_only(void **state)
 	}
 }
 
-/* --- IPv4 --------------------------------------------------------------------------------------------------- */
+/* --- IPv4 ------------------------------------------------------------------------------------ */
 
 static struct frame udp4(const char *src, unsigned int sport, unsigned int dport)
 {
@@ -329,7 +329,7 @@ static void dhcp_servers_are_allowed_by_name(void **state)
 	CHECK(ip6_done(f), PASSES);
 }
 
-/* --- IPv6 ---------------------------------------------------------------------------------------------------- */
+/* --- IPv6 ------------------------------------------------------------------------------------ */
 
 static struct frame nd(const char *src, unsigned int type, const char *target, unsigned int option,
 		       const char *mac)
@@ -538,9 +538,10 @@ static void fragments_hide_nothing(void **state)
 	CHECK(ip6_done(f), DROP_MALFORMED);
 }
 
-/* --- every length ------------------------------------------------------------------------------------------ */
+/* --- every length ---------------------------------------------------------------------------- */
 
-/* Through the tap itself, since BPF_PROG_RUN refuses the shortest; the kernel takes none below 14. */
+/* Through the tap itself, since BPF_PROG_RUN refuses the shortest; the kernel takes none below 14.
+ */
 static void frames_cut_short_never_pass_as_whole(void **state)
 {
 	const struct frame whole[] = { arp(ALL, ME, 1, ME, MY4, OTHER4), udp4(MY4, 68, 67),
@@ -565,7 +566,7 @@ static void frames_cut_short_never_pass_as_whole(void **state)
 		}
 }
 
-/* --- life -------------------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------ */
 
 static int setup(void **state)
 {

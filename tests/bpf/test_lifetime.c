@@ -20,10 +20,11 @@
 #define NIC  "52:54:00:aa:bb:cc"
 #define MISS "5a:99:00:00:00:99"
 
+static const char *attach_wanted; /* NULL: the best the kernel has */
 static struct plane *p;
 static int up, up_fd, a, a_fd, b, b_fd;
 
-/* --- tools --------------------------------------------------------------------------------------------- */
+/* --- tools ----------------------------------------------------------------------------------- */
 
 static vmac_mac_t mac_of(unsigned int id)
 {
@@ -121,9 +122,9 @@ static void purge(void)
 
 static int fresh(void **state)
 {
-	p = lab_plane(NULL);
+	p = lab_plane(attach_wanted);
 	purge();
-	reopen(NULL);
+	reopen(attach_wanted);
 	return 0;
 }
 
@@ -134,7 +135,7 @@ static int done(void **state)
 	return 0;
 }
 
-/* --- taking over ----------------------------------------------------------------------------------------- */
+/* --- taking over ----------------------------------------------------------------------------- */
 
 static void a_new_process_takes_over_what_it_finds(void **state)
 {
@@ -145,7 +146,7 @@ static void a_new_process_takes_over_what_it_finds(void **state)
 	plane_close(p);
 	p = NULL;
 	assert_int_equal(crossing(), 1); /* nobody is there, and it goes on */
-	p = lab_plane(NULL);
+	p = lab_plane(attach_wanted);
 	assert_true(facts().maps_reused);
 	assert_int_equal(facts().ports, 0);
 	assert_int_equal(crossing(), 1);
@@ -164,7 +165,7 @@ static void what_nobody_set_again_is_swept(void **state)
 
 	set_all();
 	sweep();
-	reopen(NULL);
+	reopen(attach_wanted);
 	set_uplink();
 	set(port_of(1, a));
 	assert_int_equal(crossing(), 1);
@@ -176,7 +177,7 @@ static void what_nobody_set_again_is_swept(void **state)
 	assert_int_equal(sweep(), 0);
 	/* The link is free for another use. */
 	assert_int_equal(plane_uplink_set(p, &other, &e), 0);
-	reopen(NULL);
+	reopen(attach_wanted);
 	set_uplink();
 	assert_true(sweep() >= 2);
 	assert_int_equal(tables_index(&p->tables, b), 0);
@@ -198,7 +199,7 @@ static void purge_leaves_nothing(void **state)
 	crossing();
 	assert_int_equal(lab_raw_count(stack, TYPE, 20), 1); /* an ordinary link again */
 	close(stack);
-	reopen(NULL);
+	reopen(attach_wanted);
 	assert_false(facts().maps_reused);
 }
 
@@ -215,7 +216,7 @@ static void maps_of_another_layout_are_replaced_without_a_gap(void **state)
 	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "stranger", 4, 8, 1, NULL);
 	assert_int_equal(bpf_obj_pin(fd, path), 0);
 	close(fd);
-	p = lab_plane(NULL);
+	p = lab_plane(attach_wanted);
 	assert_false(facts().maps_reused);
 	assert_int_equal(crossing(), 1);
 	set_uplink();
@@ -228,7 +229,7 @@ static void maps_of_another_layout_are_replaced_without_a_gap(void **state)
 	sweep();
 	assert_int_equal(crossing(), 1);
 	assert_int_equal(lab_counters(p, 1).rx_frames, 1); /* the new program counts */
-	reopen(NULL);
+	reopen(attach_wanted);
 	assert_true(facts().maps_reused);
 	assert_int_equal(crossing(), 1);
 }
@@ -246,13 +247,14 @@ static void the_way_of_attaching_may_change(void **state)
 		assert_int_equal(crossing(), 1);
 		sweep();
 		assert_int_equal(crossing(), 1);
-		assert_string_equal(facts().attach,
-				    ways[i] ? ways[i] : attach_has_tcx() ? "tcx" : "clsact");
+		assert_string_equal(facts().attach, ways[i]	       ? ways[i]
+						    : attach_has_tcx() ? "tcx"
+								       : "clsact");
 	}
 	assert_int_equal(lab_counters(p, 1).rx_frames, 12); /* no frame was switched twice */
 }
 
-/* --- changing ---------------------------------------------------------------------------------------------- */
+/* --- changing -------------------------------------------------------------------------------- */
 
 static void a_port_moves_between_segments_and_addresses(void **state)
 {
@@ -303,9 +305,10 @@ static void a_number_used_again_is_another_link(void **state)
 
 	set_all();
 	set(port_of(3, vanished));
-	close(fd); /* the tap vanishes, and its number with it */
+	close(fd);
+	lab_command("ip link del gone"); /* the tap vanishes, and its number with it */
 	lab_command("ip link add again index %d type veth peer name again1", vanished);
-	reopen(NULL);
+	reopen(attach_wanted);
 	set_uplink();
 	port = port_of(4, vanished);
 	set(port);
@@ -344,7 +347,7 @@ static void counters_start_again_with_the_next_set(void **state)
 	assert_int_equal(lab_counters(p, 1).rx_frames, 0);
 }
 
-/* --- refusals ---------------------------------------------------------------------------------------------- */
+/* --- refusals -------------------------------------------------------------------------------- */
 
 #define CHECK_REFUSED(call, wanted)                                                                \
 	do {                                                                                       \
@@ -355,8 +358,8 @@ static void counters_start_again_with_the_next_set(void **state)
 
 static void what_cannot_be_is_refused(void **state)
 {
-	static const char *const bad[] = { "", "a/b", "..", "a b", "dot.dot",
-					   "123456789012345678901234567890123" };
+	static const char *const bad[] = { "",	  "a/b",     "..",
+					   "a b", "dot.dot", "123456789012345678901234567890123" };
 	struct plane_uplink u = { 1, a, lab_mac(NIC), 1500 };
 	struct plane_port port = port_of(3, a);
 	struct plane_counters c;
@@ -396,7 +399,7 @@ static void what_cannot_be_is_refused(void **state)
 	assert_int_equal(crossing(), 1); /* nothing of it did any harm */
 }
 
-/* --- size ----------------------------------------------------------------------------------------------------- */
+/* --- size ------------------------------------------------------------------------------------ */
 
 static double seconds(void)
 {
@@ -449,7 +452,7 @@ static void a_segment_has_1024_ports(void **state)
 	c = lab_counters(p, 100);
 	assert_int_equal(lab_drops_sum(&c), 0);
 	start = seconds();
-	reopen(NULL);
+	reopen(attach_wanted);
 	set_uplink();
 	for (unsigned int i = 0; i < SEGMENT_PORTS_MAX; i++)
 		set(port_of(100 + i, links[i]));
@@ -459,7 +462,7 @@ static void a_segment_has_1024_ports(void **state)
 		close(fds[i]);
 }
 
-/* --- under fire ---------------------------------------------------------------------------------------------- */
+/* --- under fire ------------------------------------------------------------------------------ */
 
 static void *fire(void *stop)
 {
@@ -512,7 +515,7 @@ static void a_change_is_never_seen_half_done(void **state)
 	assert_int_equal(lab_drops_sum(&c), 0);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 #define TEST_(f) cmocka_unit_test_setup_teardown(f, fresh, done)
 	const struct CMUnitTest tests[] = {
@@ -530,6 +533,7 @@ int main(void)
 		TEST_(a_change_is_never_seen_half_done),
 	};
 
+	attach_wanted = argc > 1 ? argv[1] : NULL;
 	lab_open();
 	a = lab_tap("a", 1500, &a_fd);
 	b = lab_tap("b", 1500, &b_fd);

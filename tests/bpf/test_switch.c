@@ -17,7 +17,8 @@
 #define WIRE "52:54:00:00:00:01" /* somebody out there */
 #define MISS "5a:99:00:00:00:99" /* nobody */
 
-/* The stations: three ports untagged, two on VLAN 10, two of an internal segment; then the uplink's wire. */
+/* The stations: three ports untagged, two on VLAN 10, two of an internal segment; then the uplink's
+ * wire. */
 enum { A, B, C, V, W, I, J, STATIONS, UP = STATIONS, ENDS };
 
 static const char *const names[ENDS] = { "a", "b", "c", "v", "w", "i", "j", "up" };
@@ -32,7 +33,7 @@ static struct plane *p;
 static const char *attach_wanted; /* NULL: the best the kernel has */
 static int links[ENDS], fds[ENDS], host_fd;
 
-/* --- tools --------------------------------------------------------------------------------------------- */
+/* --- tools ----------------------------------------------------------------------------------- */
 
 static struct plane_port port_of(int station)
 {
@@ -172,7 +173,7 @@ static void check_uplink_drop(struct frame f, enum drop_reason reason)
 	assert_int_equal(at_host(&kind), 0);
 }
 
-/* --- unicast ------------------------------------------------------------------------------------------- */
+/* --- unicast --------------------------------------------------------------------------------- */
 
 static void port_to_port_and_nobody_else(void **state)
 {
@@ -270,7 +271,7 @@ static void the_mark_never_reaches_the_stack(void **state)
 	assert_int_equal(run.mark_after, 7);
 }
 
-/* --- broadcast ----------------------------------------------------------------------------------------- */
+/* --- broadcast ------------------------------------------------------------------------------- */
 
 static void broadcast_reaches_all_of_the_net_once(void **state)
 {
@@ -352,7 +353,7 @@ static void floods_are_limited(void **state)
 	CHECK_ARRIVED(BIT(B) | BIT(C) | BIT(UP));
 }
 
-/* --- VLANs ------------------------------------------------------------------------------------------------- */
+/* --- VLANs ----------------------------------------------------------------------------------- */
 
 static void a_vlan_segment_is_tagged_on_the_wire_only(void **state)
 {
@@ -439,7 +440,7 @@ static void a_tag_in_metadata_is_dropped_at_a_port(void **state)
 	check_drop(V, tagged(MISS, macs[V], 0x8100, 10), DROP_VLAN_TAG);
 }
 
-/* --- the host ---------------------------------------------------------------------------------------------- */
+/* --- the host -------------------------------------------------------------------------------- */
 
 static void host_sends_as(uint16_t protocol, struct frame f)
 {
@@ -499,7 +500,7 @@ static void the_wire_does_not_speak_with_a_vmac(void **state)
 	check_uplink_drop(tagged(ALL, macs[V], 0x8100, 10), DROP_WIRE_SPOOF);
 }
 
-/* --- refusals ---------------------------------------------------------------------------------------------- */
+/* --- refusals -------------------------------------------------------------------------------- */
 
 static void refusals_have_their_reasons(void **state)
 {
@@ -581,7 +582,7 @@ static void a_program_without_its_row_drops(void **state)
 	assert_int_equal(after.drops[DROP_UNKNOWN_PORT], before.drops[DROP_UNKNOWN_PORT] + 2);
 }
 
-/* --- weight ---------------------------------------------------------------------------------------------- */
+/* --- weight ---------------------------------------------------------------------------------- */
 
 static void gso_frames_count_by_segment(void **state)
 {
@@ -599,7 +600,7 @@ static void gso_frames_count_by_segment(void **state)
 	assert_int_equal(after.rx_octets - before.rx_octets, 3 * 54 + 3000);
 }
 
-/* --- everything at once ------------------------------------------------------------------------------------- */
+/* --- everything at once ---------------------------------------------------------------------- */
 
 static uint32_t seed = 1;
 
@@ -615,8 +616,8 @@ static struct frame random_frame(void)
 {
 	static const uint16_t types[] = { 0x0800, 0x86dd, 0x0806, 0x8035, 0x8100, 46, TYPE };
 	const char *to[] = { macs[B], macs[C], macs[A], NIC, MISS, ALL, "33:33:00:00:00:01" };
-	struct frame f = eth(to[random32() % 7], random32() % 8 ? macs[A] : macs[B],
-			     types[random32() % 7]);
+	struct frame f =
+		eth(to[random32() % 7], random32() % 8 ? macs[A] : macs[B], types[random32() % 7]);
 	size_t len = 14 + random32() % 140;
 
 	while (f.len < len)
@@ -695,7 +696,7 @@ static void every_random_frame_is_accounted_for(void **state)
 	drain();
 }
 
-/* --- life -------------------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------ */
 
 static int setup(void **state)
 {

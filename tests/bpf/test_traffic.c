@@ -1,5 +1,5 @@
-/* Real traffic between namespaces: nothing is lost when the process that set it all up is killed and another
- * takes over, and offloads survive. */
+/* Real traffic between namespaces: nothing is lost when the process that set it all up is killed
+ * and another takes over, and offloads survive. */
 #include "lab.h"
 
 #include <arpa/inet.h>
@@ -32,7 +32,7 @@ static int left, right, wire;	  /* namespaces */
 static int port_if[2], uplink_if;
 static vmac_mac_t macs[2], nic;
 
-/* --- the ports ------------------------------------------------------------------------------------------- */
+/* --- the ports ------------------------------------------------------------------------------- */
 
 static struct plane_port port_of(unsigned int i)
 {
@@ -91,7 +91,7 @@ static void daemon_kill(pid_t pid)
 	waitpid(pid, NULL, 0);
 }
 
-/* --- frames lost ------------------------------------------------------------------------------------------ */
+/* --- frames lost ----------------------------------------------------------------------------- */
 
 struct stream {
 	int fd;
@@ -132,7 +132,8 @@ static void stream_init(struct stream *s, int space, const char *ifname, vmac_ma
 	lab_inside(-1);
 }
 
-/* Three streams (port to port, port to wire, wire to port) while the process dies and comes back. */
+/* Three streams (port to port, port to wire, wire to port) while the process dies and comes back.
+ */
 static void check_no_loss(const char *const *ways)
 {
 	struct stream streams[3];
@@ -187,7 +188,7 @@ static void nothing_is_lost_when_the_way_of_attaching_changes(void **state)
 	check_no_loss(ways);
 }
 
-/* --- offloads --------------------------------------------------------------------------------------------- */
+/* --- offloads -------------------------------------------------------------------------------- */
 
 static uint64_t sum_of(const uint8_t *data, size_t len, uint64_t sum)
 {
@@ -205,7 +206,8 @@ static void fill(uint8_t *data, size_t len, uint32_t *seed)
 }
 
 /* A child in a namespace that takes (or sends) the stream, and tells its sum through a pipe. */
-static int stream_end(int space, bool server, const char *address, pid_t *ret_pid, int *ret_listening)
+static int stream_end(int space, bool server, const char *address, pid_t *ret_pid,
+		      int *ret_listening)
 {
 	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(5001) };
 	static uint8_t buf[1 << 20];
@@ -275,7 +277,7 @@ static size_t longest_until_report(int raw, int report, uint64_t *ret_sum)
 		}
 		if (fds[1].revents)
 			return read(report, ret_sum, sizeof(*ret_sum)) == sizeof(*ret_sum) ? longest
-											    : 0;
+											   : 0;
 	}
 }
 
@@ -320,7 +322,8 @@ static void offloads_survive(void **state)
 	check_stream(left, wire, "192.0.2.200", "eth0");
 	check_stream(wire, right, "192.0.2.2", "eth0");
 	c = lab_counters(p, 1);
-	/* Counted as the wire would have carried them: three streams of full segments, and more ACKs. */
+	/* Counted as the wire would have carried them: three streams of full segments, and more
+	 * ACKs. */
 	assert_true(c.rx_frames > 3 * (STREAM_MIB << 20) / MTU);
 	assert_true(c.rx_octets > 3 * ((uint64_t)STREAM_MIB << 20));
 	assert_int_equal(c.drops[DROP_MTU], 0);
@@ -349,9 +352,9 @@ static void gso_of_a_larger_mtu_is_dropped(void **state)
 	close(fd);
 	fd = socket(AF_INET, SOCK_DGRAM, 0);
 	static uint8_t payload[1400];
-	assert_int_equal(sendto(fd, payload, sizeof(payload), 0, (struct sockaddr *)&to,
-				sizeof(to)),
-			 sizeof(payload));
+	assert_int_equal(
+		sendto(fd, payload, sizeof(payload), 0, (struct sockaddr *)&to, sizeof(to)),
+		sizeof(payload));
 	close(fd);
 	lab_inside(-1);
 	usleep(20000);
@@ -361,7 +364,7 @@ static void gso_of_a_larger_mtu_is_dropped(void **state)
 	plane_close(p);
 }
 
-/* --- life -------------------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------ */
 
 static void address(int space, const char *ifname, const char *ip)
 {
