@@ -54,8 +54,9 @@ static void strings_are_escaped(void **state)
 
 static void what_is_no_utf8_is_replaced(void **state)
 {
-	static const char *const bad[] = { "\xff", "\x80", "\xc3", "\xc0\x80", "\xed\xa0\x80",
-					   "\xf4\x90\x80\x80", "\xf0\x9f\x98", "\xe2\x82" };
+	static const char *const bad[] = { "\xff",	   "\x80",	   "\xc3",
+					   "\xc0\x80",	   "\xed\xa0\x80", "\xf4\x90\x80\x80",
+					   "\xf0\x9f\x98", "\xe2\x82" };
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct out o = { 0 };
