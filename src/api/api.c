@@ -155,11 +155,11 @@ int api_fd(const struct api *a)
 	return a->epoll_fd;
 }
 
-void api_resume(struct api *a, struct MHD_Connection *conn)
+/* Makes the owner's loop call api_ready(), at once and without a timer. */
+static void api_wake(struct api *a)
 {
 	uint64_t one = 1;
 
-	MHD_resume_connection(conn);
 	if (a->woken)
 		return;
 	a->woken = true;
@@ -168,14 +168,34 @@ void api_resume(struct api *a, struct MHD_Connection *conn)
 		log_debug("api: wake-up: %s", strerror(errno));
 }
 
+void api_resume(struct api *a, struct MHD_Connection *conn)
+{
+	MHD_resume_connection(conn);
+	api_wake(a);
+}
+
+/* Whether libmicrohttpd could go on at once: it takes one step of a connection a run, and a socket that it
+ * has not read to its end is not told again by epoll. */
+static bool mhd_busy(struct api *a)
+{
+	MHD_UNSIGNED_LONG_LONG ms;
+
+	return MHD_get_timeout(a->mhd, &ms) == MHD_YES && ms == 0;
+}
+
 void api_ready(struct api *a)
 {
+	unsigned int runs = 0;
 	uint64_t n;
 
 	if (a->woken && read(a->wake_fd, &n, sizeof(n)) > 0)
 		a->woken = false;
 	events_tick(a->events, a->config.mono_now());
-	MHD_run(a->mhd);
+	do
+		MHD_run(a->mhd);
+	while (mhd_busy(a) && ++runs < API_RUNS_MAX);
+	if (runs == API_RUNS_MAX)
+		api_wake(a);
 }
 
 mono_t api_next_expiry(struct api *a)

@@ -20,6 +20,7 @@
 #define API_ARGS_MAX	      2			 /* of a path */
 #define API_ARG_MAX	      128
 #define API_STATUS_MAX	      600
+#define API_RUNS_MAX	      8 /* of the server, before others in the loop have their turn */
 
 struct events;
 struct route;

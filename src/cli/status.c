@@ -21,7 +21,7 @@ static void daemon_part(const json_t *s)
 		   (double)json_number(registry, "commit_ns_most") / 1e6);
 	show_pairf(&g, "data plane", "%s%s", json_text(s, "attach"),
 		   json_yes(s, "maps_reused") ? ", taken over from an earlier run" : "");
-	show_pairf(&g, "vmacs", "%s, %s of them in quarantine",
+	show_pairf(&g, "vmacs", "%s, and %s in quarantine",
 		   show_number(json_number(s, "vmacs"), vmacs),
 		   show_number(json_number(s, "quarantined"), quarantined));
 	show_pairf(&g, "commands", "%llu, %llu refused", json_number(s, "commands"),

@@ -305,7 +305,8 @@ static void a_number_used_again_is_another_link(void **state)
 
 	set_all();
 	set(port_of(3, vanished));
-	close(fd); /* the tap vanishes, and its number with it */
+	close(fd);
+	lab_command("ip link del gone"); /* the tap vanishes, and its number with it */
 	lab_command("ip link add again index %d type veth peer name again1", vanished);
 	reopen(attach_wanted);
 	set_uplink();

@@ -1,4 +1,5 @@
-/* What a registry that is not as we left it does: a precise error at once, no crash, nothing changed. */
+/* What a registry that is not as we left it does: a precise error at once, no crash, nothing
+ * changed. */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -22,7 +23,7 @@
 #define RECORDS 3000
 #define PAGE	4096
 
-/* --- a registry and its files ---------------------------------------------------------------------- */
+/* --- a registry and its files ----------------------------------------------------------------- */
 
 static void make_records(struct store *s, unsigned int from, unsigned int count)
 {
@@ -86,8 +87,8 @@ static void overwrite(const char *directory, const char *name, off_t at, size_t 
 	assert_true(fd >= 0);
 	/* -1: noise, the same in every run. */
 	for (size_t i = 0; i < len; i++)
-		data[i] = (char)(octet >= 0 ? (unsigned int)octet :
-					      (i * 2654435761u + (unsigned int)at) >> 13);
+		data[i] = (char)(octet >= 0 ? (unsigned int)octet
+					    : (i * 2654435761u + (unsigned int)at) >> 13);
 	assert_int_equal(pwrite(fd, data, len, at), len);
 	free(data);
 	close(fd);
@@ -152,13 +153,14 @@ static void run_sql(const char *directory, const char *sql)
 	char path[FIXTURE_PATH_MAX];
 	sqlite3 *db;
 
-	assert_int_equal(sqlite3_open(fixture_path(directory, "registry.db", path), &db), SQLITE_OK);
+	assert_int_equal(sqlite3_open(fixture_path(directory, "registry.db", path), &db),
+			 SQLITE_OK);
 	if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
 		fail_msg("%s: %s", sql, sqlite3_errmsg(db));
 	assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
-/* --- the database ---------------------------------------------------------------------------------- */
+/* --- the database ----------------------------------------------------------------------------- */
 
 static void test_as_we_left_it(void **state)
 {
@@ -268,7 +270,8 @@ static void test_impossible_records(void **state)
 		  "pool with id 3" },
 		{ "INSERT INTO pool VALUES (3, 1, 'a', '', '', zeroblob(15), 0, 0, 0, 0)",
 		  "pool with id 3" },
-		{ "INSERT INTO port VALUES (4, 1, 'a', 'tube', 'open', 0, '2a:00:00:00:00:01', '', '',"
+		{ "INSERT INTO port VALUES (4, 1, 'a', 'tube', 'open', 0, '2a:00:00:00:00:01', '', "
+		  "'',"
 		  " '', 0, 0, 1, 0, 0, 0, 0)",
 		  "port with id 4" },
 		{ "DROP TABLE port", "no such table" },
@@ -290,7 +293,7 @@ static void test_impossible_records(void **state)
 	expect_records(*state, RECORDS);
 }
 
-/* --- the log --------------------------------------------------------------------------------------- */
+/* --- the log ---------------------------------------------------------------------------------- */
 
 #define FRAME (24 + PAGE)
 
@@ -354,7 +357,7 @@ static void test_log_alone(void **state)
 	expect_corrupt(*state, "is there, but its registry.db is not");
 }
 
-/* --- while it runs --------------------------------------------------------------------------------- */
+/* --- while it runs ---------------------------------------------------------------------------- */
 
 static void test_a_record_that_vanished_is_final(void **state)
 {
@@ -387,7 +390,7 @@ static void test_a_record_that_vanished_is_final(void **state)
 	free(fresh);
 }
 
-/* --- versions -------------------------------------------------------------------------------------- */
+/* --- versions --------------------------------------------------------------------------------- */
 
 static void test_a_newer_version(void **state)
 {
@@ -424,12 +427,11 @@ static void test_migrations(void **state)
 	assert_int_equal(n, 2);
 	assert_int_equal(sqlite_number(db, "SELECT count(*) FROM sqlite_schema", &n, &error), 0);
 	assert_int_equal(n, 1);
-	assert_int_equal(sqlite_migrate(db, list, 1, &error),
-			 -error_errno(ERROR_REGISTRY_VERSION));
+	assert_int_equal(sqlite_migrate(db, list, 1, &error), -error_errno(ERROR_REGISTRY_VERSION));
 	sqlite3_close(db);
 }
 
-/* --- one at a time --------------------------------------------------------------------------------- */
+/* --- one at a time ---------------------------------------------------------------------------- */
 
 static void test_a_second_one_is_told_who_has_it(void **state)
 {

@@ -211,7 +211,8 @@ static void test_read_only(void **state)
 	store_close(c->store);
 	c->store = NULL;
 	assert_int_equal(mount(c->directory, c->directory, NULL, MS_BIND, NULL), 0);
-	assert_int_equal(mount(NULL, c->directory, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL), 0);
+	assert_int_equal(mount(NULL, c->directory, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL),
+			 0);
 	assert_true(fixture_try("sqlite", c->directory, &c->store, &error) < 0);
 	assert_int_equal(error.code, ERROR_REGISTRY_READ_ONLY);
 	assert_non_null(strstr(error.message, "Read-only file system"));

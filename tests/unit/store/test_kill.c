@@ -1,8 +1,8 @@
 /* Killed at any moment: what was answered is there, and nothing is there by half.
  *
- * A child submits transactions that make a batch of vMACs or delete one, and writes a word into a pipe for
- * each answer.  The parent kills it, loads the registry and compares.  What was submitted and not answered
- * may be there or not, but wholly.  Rounds: VMAC_KILL_ROUNDS, 50 by itself. */
+ * A child submits transactions that make a batch of vMACs or delete one, and writes a word into a
+ * pipe for each answer.  The parent kills it, loads the registry and compares.  What was submitted
+ * and not answered may be there or not, but wholly.  Rounds: VMAC_KILL_ROUNDS, 50 by itself. */
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -25,7 +25,7 @@
 #define BATCH_MOST 40
 #define FLIGHT	   16 /* transactions that wait at once */
 
-/* --- the child ------------------------------------------------------------------------------------- */
+/* --- the child -------------------------------------------------------------------------------- */
 
 struct report {
 	uint32_t batch;
@@ -44,7 +44,8 @@ struct child {
 	uint64_t seed;
 	unsigned int next, in_flight;
 	int pipe;
-	/* Batches of this round that are durable and not deleted; the next to delete is the oldest. */
+	/* Batches of this round that are durable and not deleted; the next to delete is the oldest.
+	 */
 	struct job *alive[BATCHES / 64];
 	size_t first, last;
 };
@@ -68,8 +69,8 @@ static void child_make(struct child *c)
 	snprintf(owner, sizeof(owner), "%u/%u", j->batch, j->count);
 	for (unsigned int i = 0; i < j->count; i++) {
 		snprintf(name, sizeof(name), "b%u-%u", j->batch, i);
-		j->vmacs[i] = fixture_vmac(1, 0x2a0000000000 + (uint64_t)j->batch * 64 + i, name,
-					   owner);
+		j->vmacs[i] =
+			fixture_vmac(1, 0x2a0000000000 + (uint64_t)j->batch * 64 + i, name, owner);
 		deed_add(j->deed, CHANGE_VMAC, NULL, j->vmacs[i], "allocate");
 	}
 	j->deed->after = job_answered;
@@ -127,14 +128,14 @@ static void child_run(const char *directory, unsigned int first, uint64_t seed, 
 	}
 }
 
-/* --- the parent ------------------------------------------------------------------------------------ */
+/* --- the parent ------------------------------------------------------------------------------- */
 
 enum fate { UNKNOWN, MADE, DELETED };
 
 struct parent {
 	char directory[FIXTURE_PATH_MAX];
-	uint8_t *fates;	    /* by batch: what was answered last */
-	unsigned int next;  /* the first batch number that no child has used */
+	uint8_t *fates;	   /* by batch: what was answered last */
+	unsigned int next; /* the first batch number that no child has used */
 	unsigned int answers;
 	uint64_t seed;
 };
@@ -227,7 +228,8 @@ static int64_t number(const char *directory, const char *sql)
 	sqlite3 *db;
 	int64_t n;
 
-	assert_int_equal(sqlite3_open(fixture_path(directory, "registry.db", path), &db), SQLITE_OK);
+	assert_int_equal(sqlite3_open(fixture_path(directory, "registry.db", path), &db),
+			 SQLITE_OK);
 	assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
 	assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
 	n = sqlite3_column_int64(statement, 0);
@@ -254,8 +256,9 @@ static void test_killed_at_random(void **state)
 	print_message("%d kills, %u answers\n", rounds, p.answers);
 	assert_true(p.answers > (unsigned int)rounds);
 	/* Each row has its lines, and no line is without its change. */
-	assert_int_equal(number(p.directory, "SELECT sum(CASE verb WHEN 'allocate' THEN 1 ELSE -1 END)"
-					     " FROM history"),
+	assert_int_equal(number(p.directory,
+				"SELECT sum(CASE verb WHEN 'allocate' THEN 1 ELSE -1 END)"
+				" FROM history"),
 			 number(p.directory, "SELECT count(*) FROM vmac"));
 	assert_int_equal(number(p.directory, "SELECT count(*) FROM vmac") -
 				 number(p.directory, "SELECT count(DISTINCT key) FROM vmac"),

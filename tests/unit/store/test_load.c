@@ -1,6 +1,7 @@
 /* What goes in comes out: every field of every record, through the files and back. */
 #include <errno.h>
 #include <setjmp.h>
+#include <sqlite3.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -88,18 +89,43 @@ static void test_small_records(void **state)
 		{ .id = 65535, .name = "b", .uplink = "eth0", .vlan = 4094, .created.ms = -1 },
 	};
 	struct pool pools[2] = {
-		{ .id = 1, .segment = 1, .name = "p", .range_count = 1, .key = { 1, 0, 255 },
-		  .ranges = { { { { 0x2a } }, { { 0x2a, 1 } } } }, .quarantine_ms = 14400000 },
-		{ .id = UINT32_MAX, .segment = 65535, .range_count = POOL_RANGES_MAX,
-		  .exclude_count = POOL_EXCLUDES_MAX, .cursor = UINT64_MAX, .limit = UINT64_MAX,
-		  .quarantine_ms = INT64_MAX, .created.ms = 77 },
+		{ .id = 1,
+		  .segment = 1,
+		  .name = "p",
+		  .range_count = 1,
+		  .key = { 1, 0, 255 },
+		  .ranges = { { { { 0x2a } }, { { 0x2a, 1 } } } },
+		  .quarantine_ms = 14400000 },
+		{ .id = UINT32_MAX,
+		  .segment = 65535,
+		  .range_count = POOL_RANGES_MAX,
+		  .exclude_count = POOL_EXCLUDES_MAX,
+		  .cursor = UINT64_MAX,
+		  .limit = UINT64_MAX,
+		  .quarantine_ms = INT64_MAX,
+		  .created.ms = 77 },
 	};
 	struct port ports[2] = {
-		{ .id = 1, .segment = 1, .name = "p1", .ifname = "tap0", .kind = PORT_TAP,
-		  .owner_uid = UINT32_MAX, .owner_gid = UINT32_MAX, .queues = 1 },
-		{ .id = 2, .segment = 65535, .kind = PORT_VETH, .gate = GATE_OPEN, .made = true,
-		  .address = { { 0x2a, 1, 2, 3, 4, 5 } }, .owner_uid = 1000, .owner_gid = 1001,
-		  .queues = 256, .mtu = 65535, .allow = UINT32_MAX, .flood_pps = UINT32_MAX,
+		{ .id = 1,
+		  .segment = 1,
+		  .name = "p1",
+		  .ifname = "tap0",
+		  .kind = PORT_TAP,
+		  .owner_uid = UINT32_MAX,
+		  .owner_gid = UINT32_MAX,
+		  .queues = 1 },
+		{ .id = 2,
+		  .segment = 65535,
+		  .kind = PORT_VETH,
+		  .gate = GATE_OPEN,
+		  .made = true,
+		  .address = { { 0x2a, 1, 2, 3, 4, 5 } },
+		  .owner_uid = 1000,
+		  .owner_gid = 1001,
+		  .queues = 256,
+		  .mtu = 65535,
+		  .allow = UINT32_MAX,
+		  .flood_pps = UINT32_MAX,
 		  .created.ms = 88 },
 	};
 	struct deed *d = deed_new();
@@ -154,23 +180,36 @@ static void extremes(struct vmac *ret[2])
 {
 	static char name[NAME_MAX_LEN + 1], owner[OWNER_MAX_LEN + 1], note[NOTE_MAX_LEN + 1];
 	static struct ip ips[VMAC_IPS_MAX];
-	struct vmac least = { .segment = 1, .until = WALL_NEVER, .name = "", .owner = "",
-			      .tenant = "", .note = "" };
+	struct vmac least = {
+		.segment = 1, .until = WALL_NEVER, .name = "", .owner = "", .tenant = "", .note = ""
+	};
 	struct vmac most = {
-		.address = vmac_mac_from_u64(0xffffffffffff), .segment = 65535, .kind = VMAC_CLUSTER,
-		.origin = VMAC_PROTOCOL, .state = VMAC_QUARANTINED, .pool = UINT32_MAX,
-		.port = UINT32_MAX, .epoch = UINT64_MAX, .created.ms = INT64_MAX, .changed.ms = -1,
-		.until.ms = INT64_MIN + 1, .ttl_ms = INT64_MAX, .name = name, .owner = owner,
-		.tenant = owner, .note = note, .ips = ips, .ip_count = VMAC_IPS_MAX,
+		.address = vmac_mac_from_u64(0xffffffffffff),
+		.segment = 65535,
+		.kind = VMAC_CLUSTER,
+		.origin = VMAC_PROTOCOL,
+		.state = VMAC_QUARANTINED,
+		.pool = UINT32_MAX,
+		.port = UINT32_MAX,
+		.epoch = UINT64_MAX,
+		.created.ms = INT64_MAX,
+		.changed.ms = -1,
+		.until.ms = INT64_MIN + 1,
+		.ttl_ms = INT64_MAX,
+		.name = name,
+		.owner = owner,
+		.tenant = owner,
+		.note = note,
+		.ips = ips,
+		.ip_count = VMAC_IPS_MAX,
 	};
 
 	fill(name, NAME_MAX_LEN, 'n');
 	fill(owner, OWNER_MAX_LEN, 'o');
 	fill(note, NOTE_MAX_LEN, '=');
 	for (unsigned int i = 0; i < VMAC_IPS_MAX; i++)
-		assert_int_equal(ip_parse(i % 2 ? "192.0.2.255" : "fe80::1234:5678:9abc:def0",
-					  &ips[i]),
-				 0);
+		assert_int_equal(
+			ip_parse(i % 2 ? "192.0.2.255" : "fe80::1234:5678:9abc:def0", &ips[i]), 0);
 	ret[0] = fixture_vmac_copy(&least);
 	ret[1] = fixture_vmac_copy(&most);
 }
@@ -268,6 +307,47 @@ static void test_many_with_gaps(void **state)
 	free(vmacs);
 }
 
+static void expect_text(const char *directory, const char *sql, const char *text)
+{
+	char path[FIXTURE_PATH_MAX];
+	sqlite3_stmt *statement;
+	sqlite3 *db;
+
+	fixture_path(directory, "registry.db", path);
+	assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+	assert_string_equal((const char *)sqlite3_column_text(statement, 0), text);
+	sqlite3_finalize(statement);
+	sqlite3_close(db);
+}
+
+/* With SQLite's own tool, while we have it open: docs/registry.md says so. */
+static void test_people_can_read_it(void **state)
+{
+	struct segment *lan = fixture_segment(65535, "lan");
+	struct scene *c = *state;
+	struct deed *d = deed_new();
+	struct vmac *v[2];
+
+	extremes(v);
+	deed_add(d, CHANGE_SEGMENT, NULL, lan, "create");
+	deed_add(d, CHANGE_VMAC, NULL, v[1], "adopt");
+	deed_do(c->store, d);
+	expect_text(
+		c->directory,
+		"SELECT segment || ' ' || address || ' ' || state || ' ' || kind || ' ' || origin"
+		" FROM vmacs",
+		"lan ff:ff:ff:ff:ff:ff quarantined cluster protocol");
+	expect_text(c->directory,
+		    "SELECT at || ' ' || kind || ' ' || segment || ' ' || subject || ' ' || verb"
+		    " FROM changes WHERE seq = 2",
+		    "2026-09-21 14:13:20 vmac lan ff:ff:ff:ff:ff:ff adopt");
+	free(lan);
+	free(v[0]);
+	free(v[1]);
+}
+
 struct refusal {
 	size_t given, most;
 };
@@ -318,6 +398,7 @@ int main(void)
 		TEST(test_small_records),
 		TEST(test_vmacs),
 		TEST(test_a_whole_life_in_one_commit),
+		TEST(test_people_can_read_it),
 		TEST(test_many_with_gaps),
 		TEST(test_a_visitor_that_refuses),
 #undef TEST

@@ -60,8 +60,9 @@ static void expect_more(const struct vmac *v, const char *text)
 
 static void test_more(void **state)
 {
-	struct vmac v = { .created.ms = 5, .changed.ms = 5, .until = WALL_NEVER, .tenant = "",
-			  .note = "" };
+	struct vmac v = {
+		.created.ms = 5, .changed.ms = 5, .until = WALL_NEVER, .tenant = "", .note = ""
+	};
 	struct ip ips[VMAC_IPS_MAX];
 
 	expect_more(&v, "");
@@ -74,7 +75,9 @@ static void test_more(void **state)
 			"note=two words, \"quotes\" and =");
 	for (unsigned int i = 0; i < VMAC_IPS_MAX; i++)
 		assert_int_equal(ip_parse(i % 2 ? "192.0.2.1" : "2001:db8::1", &ips[i]), 0);
-	v = (struct vmac){ .until = WALL_NEVER, .tenant = "", .note = "", .ips = ips, .ip_count = 3 };
+	v = (struct vmac){
+		.until = WALL_NEVER, .tenant = "", .note = "", .ips = ips, .ip_count = 3
+	};
 	expect_more(&v, "ip=2001:db8::1\nip=192.0.2.1\nip=2001:db8::1");
 }
 
@@ -83,8 +86,12 @@ static void test_the_longest_more(void **state)
 	char tenant[OWNER_MAX_LEN + 1], note[NOTE_MAX_LEN + 1], buf[ROW_MORE_MAX];
 	struct ip ips[VMAC_IPS_MAX];
 	struct row_texts texts;
-	struct vmac v = { .changed.ms = INT64_MIN + 1, .until.ms = INT64_MIN + 1,
-			  .ttl_ms = INT64_MIN + 1, .tenant = tenant, .note = note, .ips = ips,
+	struct vmac v = { .changed.ms = INT64_MIN + 1,
+			  .until.ms = INT64_MIN + 1,
+			  .ttl_ms = INT64_MIN + 1,
+			  .tenant = tenant,
+			  .note = note,
+			  .ips = ips,
 			  .ip_count = VMAC_IPS_MAX };
 	struct vmac w = { 0 };
 	size_t len;
@@ -104,9 +111,21 @@ static void test_the_longest_more(void **state)
 static void test_impossible_more(void **state)
 {
 	static const char *const bad[] = {
-		"x",	   "=",		  "x=1",	"changed=",	"changed=1x",
-		"\n",	   "tenant=",	  "tenant=a\n", "ip=",		"ip=1.2.3",
-		"until=-", "until= 1",	  "note",	"note=a\n\nip=::", "changed=9223372036854775808",
+		"x",
+		"=",
+		"x=1",
+		"changed=",
+		"changed=1x",
+		"\n",
+		"tenant=",
+		"tenant=a\n",
+		"ip=",
+		"ip=1.2.3",
+		"until=-",
+		"until= 1",
+		"note",
+		"note=a\n\nip=::",
+		"changed=9223372036854775808",
 		"ttl_ms=99999999999999999999999",
 		"ip=::\nip=::\nip=::\nip=::\nip=::\nip=::\nip=::\nip=::\nip=::",
 	};
@@ -183,9 +202,9 @@ static void test_filter(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_status),	     cmocka_unit_test(test_more),
+		cmocka_unit_test(test_status),		 cmocka_unit_test(test_more),
 		cmocka_unit_test(test_the_longest_more), cmocka_unit_test(test_impossible_more),
-		cmocka_unit_test(test_ranges),	     cmocka_unit_test(test_filter),
+		cmocka_unit_test(test_ranges),		 cmocka_unit_test(test_filter),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
