@@ -66,15 +66,19 @@ char *vmac_escape(const char *text)
 {
 	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 				    "0123456789-._~:";
+	static const char hex[] = "0123456789ABCDEF";
 	char *escaped = malloc(3 * strlen(text) + 1), *at = escaped;
 
 	if (!escaped)
 		return NULL;
 	for (; *text; text++) {
-		if (strchr(plain, *text))
+		if (strchr(plain, *text)) {
 			*at++ = *text;
-		else
-			at += sprintf(at, "%%%02X", (unsigned char)*text);
+		} else {
+			*at++ = '%';
+			*at++ = hex[(unsigned char)*text >> 4];
+			*at++ = hex[*text & 15];
+		}
 	}
 	*at = '\0';
 	return escaped;
