@@ -246,6 +246,7 @@ static struct tables_fds fds_of(const struct vmac_bpf *bpf)
 		.index_far = bpf_map__fd(bpf->maps.index_far),
 		.rows = bpf_map__fd(bpf->maps.rows),
 		.fdb = bpf_map__fd(bpf->maps.fdb),
+		.fdb_near = bpf_map__fd(bpf->maps.fdb_near),
 		.members = bpf_map__fd(bpf->maps.members),
 		.heads = bpf_map__fd(bpf->maps.heads),
 		.uplink_macs = bpf_map__fd(bpf->maps.uplink_macs),
