@@ -77,7 +77,7 @@ static int on_turn(sd_event_source *s, void *ctx)
 		   next.wall.ms * 1000);
 }
 
-static int block_signals(void)
+int loop_block_signals(void)
 {
 	sigset_t set;
 
@@ -93,8 +93,6 @@ static int loop_setup(struct loop *l)
 	int r;
 
 	r = sd_event_new(&l->event);
-	if (r >= 0)
-		r = block_signals();
 	if (r >= 0)
 		r = sd_event_add_signal(l->event, NULL, SIGTERM, NULL, NULL);
 	if (r >= 0)

@@ -190,6 +190,10 @@ static int serve(struct daemon *d, bool with_plane, struct error *ret_error)
 	struct loop_parts parts;
 	int r;
 
+	r = loop_block_signals();
+	if (r < 0)
+		return error_set(ret_error, ERROR_INTERNAL, "", "cannot block signals: %s",
+				 strerror(-r));
 	/* The store first: its lock is what keeps a second daemon from our state. */
 	r = open_store(d, ret_error);
 	if (r == 0 && with_plane)

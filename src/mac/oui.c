@@ -13,7 +13,7 @@ static const struct {
 	uint8_t digits; /* of an assignment */
 } registries[] = { { "MA-L", 6 }, { "MA-M", 7 }, { "MA-S", 9 }, { "IAB", 9 }, { "CID", 6 } };
 
-/* Cuts the next field off: unquotes it in place, ends it with a zero and moves *at behind its comma.
+/* Cuts the next field off: unquotes it in place, ends it with a zero, moves *at behind its comma.
  * NULL when there is none, or when something follows a closing quote.  A quote that the line does
  * not close ends with the line (RFC 4180 section 2.6: a field may hold line breaks). */
 static char *next_field(char **at)

@@ -38,11 +38,11 @@ int name_check(const char *what, const char *name, struct error *ret_error)
 	return 0;
 }
 
-/* --- UTF-8 (RFC 3629 section 4) ----------------------------------------------------------------- */
+/* --- UTF-8 (RFC 3629 section 4) --------------------------------------------------------------- */
 
-/* The character at `at` of a text of `left` octets; *ret_len is how many of them it takes, 0 when
- * they are not UTF-8: cut off, overlong, a surrogate, or above U+10FFFF. */
-static uint32_t utf8_at(const uint8_t *at, size_t left, size_t *ret_len)
+/* The character at `at`; *ret_len is how many octets it takes, 0 when they are not UTF-8: cut off
+ * (the zero at the end of a text continues nothing), overlong, a surrogate, or above U+10FFFF. */
+static uint32_t utf8_at(const uint8_t *at, size_t *ret_len)
 {
 	static const struct {
 		uint8_t mask, lead;
@@ -59,7 +59,7 @@ static uint32_t utf8_at(const uint8_t *at, size_t left, size_t *ret_len)
 	*ret_len = 0;
 	while (n < ARRAY_LEN(forms) && (at[0] & forms[n].mask) != forms[n].lead)
 		n++;
-	if (n == ARRAY_LEN(forms) || n + 1 > left)
+	if (n == ARRAY_LEN(forms))
 		return 0;
 	c = at[0] & (uint8_t)~forms[n].mask;
 	for (size_t i = 1; i <= n; i++) {
@@ -85,7 +85,7 @@ static int characters_check(const char *what, const char *text, enum error_code 
 	size_t len = strlen(text), step;
 
 	for (size_t i = 0; i < len; i += step) {
-		uint32_t c = utf8_at((const uint8_t *)text + i, len - i, &step);
+		uint32_t c = utf8_at((const uint8_t *)text + i, &step);
 
 		if (step == 0)
 			return error_set(ret_error, code, "send the text as UTF-8",
@@ -109,7 +109,7 @@ int text_check(const char *what, const char *text, size_t max, struct error *ret
 	return characters_check(what, text, ERROR_BAD_VALUE, ret_error);
 }
 
-/* --- interface names ---------------------------------------------------------------------------- */
+/* --- interface names -------------------------------------------------------------------------- */
 
 int ifname_check(const char *what, const char *name, struct error *ret_error)
 {

@@ -268,7 +268,9 @@ void pool_machine_untake(struct pool_machine *m, vmac_mac_t address, uint64_t cu
 {
 	struct spot spot = held_spot_of(m, address);
 
-	assert(spot.usable && !quarantine_find(spot.queue, spot.number));
+	assert(!quarantine_find(spot.queue, spot.number));
+	if (!spot.usable)
+		return;
 	assert(cursor < m->usable.size);
 	pool_bits_clear(&m->taken, spot.number);
 	m->used--;

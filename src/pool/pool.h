@@ -98,7 +98,7 @@ int pool_machine_take_exact(struct pool_machine *m, vmac_mac_t address, wall_t n
 			    struct error *ret_error);
 
 /* Undoes a take whose durability failed: free again at once.  `cursor`: as it was before (or the
- * present one).  The address must be used. */
+ * present one).  The address must be used; an excluded one that is held has nothing to undo. */
 void pool_machine_untake(struct pool_machine *m, vmac_mac_t address, uint64_t cursor);
 
 /* A used address goes into quarantine until `until` (now + cfg.quarantine_ms, as the caller

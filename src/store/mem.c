@@ -2,10 +2,10 @@
  *
  * Theory of operation
  *
- * The contract without a disk: a commit is everything that waits when store_dispatch() is called, and it is
- * answered there and then, so that the owner meets the same order of events as with a real backend,
- * never an answer from inside store_submit().  Records are not kept (their submitter has them, and a
- * new store is empty); history is, up to MEM_HISTORY_MAX lines. */
+ * The contract without a disk: a commit is everything that waits when store_dispatch() is called,
+ * and it is answered there and then, so that the owner meets the same order of events as with a
+ * real backend, never an answer from inside store_submit().  Records are not kept (their submitter
+ * has them, and a new store is empty); history is, up to MEM_HISTORY_MAX lines. */
 #include "store/mem.h"
 
 #include <assert.h>
@@ -40,7 +40,7 @@ struct mem_store {
 	struct mem_ask *asks, **asks_end;
 	/* A ring, the line with number seq at seq % MEM_HISTORY_MAX. */
 	struct history *lines;
-	uint64_t seq; /* of the newest line, 0 = none */
+	uint64_t seq;			    /* of the newest line, 0 = none */
 	char (*segments)[NAME_MAX_LEN + 1]; /* by id */
 	unsigned int fail_commits;
 	enum error_code fail_code;
@@ -119,7 +119,7 @@ static int mem_fd(struct store *s)
 	return mem_of(s)->wake;
 }
 
-/* --- commit -------------------------------------------------------------------------------------- */
+/* --- commit ----------------------------------------------------------------------------------- */
 
 static void mem_note_segment(struct mem_store *m, const struct change *c)
 {
@@ -212,7 +212,7 @@ static void mem_answer_durable(struct mem_store *m, struct queue *group)
 	}
 }
 
-/* --- history ------------------------------------------------------------------------------------- */
+/* --- history ---------------------------------------------------------------------------------- */
 
 static void mem_history(struct store *s, const struct history_query *q, store_history_fn done,
 			void *ctx)
@@ -254,7 +254,7 @@ static void mem_answer_ask(struct mem_store *m, struct mem_ask *ask)
 	free(ask);
 }
 
-/* --- the rest ------------------------------------------------------------------------------------ */
+/* --- the rest --------------------------------------------------------------------------------- */
 
 static void mem_dispatch(struct store *s)
 {

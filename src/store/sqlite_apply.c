@@ -9,7 +9,7 @@
 #include "store/change_line.h"
 #include "store/sqlite.h"
 
-#define CONTAINER_OF(p, type, member) ((type *)((char *)(p) - offsetof(type, member)))
+#define CONTAINER_OF(p, type, member) ((type *)((char *)(p)-offsetof(type, member)))
 
 /* A vMAC is found by its id; its key says that it is the one that was meant. */
 static const char *const sql[] = {
@@ -65,7 +65,7 @@ static void bind_text(sqlite3_stmt *s, int column, const char *text)
 	sqlite3_bind_text(s, column, text, -1, SQLITE_STATIC);
 }
 
-/* --- the small tables ---------------------------------------------------------------------------- */
+/* --- the small tables ------------------------------------------------------------------------- */
 
 static int apply_segment(struct applier *a, const struct change *c, struct error *ret_error)
 {
@@ -137,7 +137,7 @@ static int apply_port(struct applier *a, const struct change *c, struct error *r
 	return applier_run(a, APPLY_PORT_PUT, ret_error);
 }
 
-/* --- vMACs --------------------------------------------------------------------------------------- */
+/* --- vMACs ------------------------------------------------------------------------------------ */
 
 static void bind_number_or_null(sqlite3_stmt *s, int column, uint64_t n)
 {
@@ -173,8 +173,19 @@ static void walk_next(struct walk *w)
 	walk_settle(w);
 }
 
-enum { VMAC_ID, VMAC_KEY, VMAC_STATUS, VMAC_POOL, VMAC_PORT, VMAC_EPOCH, VMAC_CREATED, VMAC_NAME,
-       VMAC_OWNER, VMAC_MORE, VMAC_COLUMNS };
+enum {
+	VMAC_ID,
+	VMAC_KEY,
+	VMAC_STATUS,
+	VMAC_POOL,
+	VMAC_PORT,
+	VMAC_EPOCH,
+	VMAC_CREATED,
+	VMAC_NAME,
+	VMAC_OWNER,
+	VMAC_MORE,
+	VMAC_COLUMNS
+};
 
 static bool creates_vmac(const struct walk *w)
 {
@@ -263,7 +274,7 @@ static int apply_vmac_changed(struct applier *a, const struct change *c, struct 
 	return applier_run_one(a, which, ret_error);
 }
 
-/* --- history ------------------------------------------------------------------------------------- */
+/* --- history ---------------------------------------------------------------------------------- */
 
 /* SQLITE_OK, with the name in a->segment_name, or SQLite's error. */
 static int applier_segment_name(struct applier *a, uint32_t id)
@@ -323,7 +334,7 @@ static int lines_next(struct history_source *source, struct history *ret)
 	return SQLITE_DONE;
 }
 
-/* --- groups -------------------------------------------------------------------------------------- */
+/* --- groups ----------------------------------------------------------------------------------- */
 
 static int applier_apply(struct applier *a, const struct change *c, struct error *ret_error)
 {
@@ -343,8 +354,8 @@ static int applier_apply(struct applier *a, const struct change *c, struct error
 	return 0;
 }
 
-/* The lines are written in few large strokes: before a segment changes, whose name the lines before it
- * bear, and at the end. */
+/* The lines are written in few large strokes: before a segment changes, whose name the lines before
+ * it bear, and at the end. */
 static int applier_apply_all(struct applier *a, const struct queue *group, struct error *ret_error)
 {
 	int r = 0;
@@ -412,4 +423,5 @@ void applier_done(struct applier *a)
 	for (size_t i = 0; i < APPLY_COUNT; i++)
 		sqlite3_finalize(a->statements[i]);
 	history_writer_done(&a->history);
+	*a = (struct applier){ 0 };
 }

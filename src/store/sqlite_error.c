@@ -9,11 +9,11 @@ static const char hint_full[] =
 	"make room on the registry's file system; vmacd goes on by itself as soon as there is some";
 static const char hint_read_only[] =
 	"make the registry's directory writable for vmacd (mount it rw, check its owner and mode)";
-static const char hint_corrupt[] =
-	"stop vmacd, keep a copy of the directory, put a backup in its place or save what is readable with "
-	"\"sqlite3 registry.db .recover\" (docs/registry.md)";
-static const char hint_failed[] =
-	"look into the kernel's log for errors of the disk; what was answered before is in the registry";
+static const char hint_corrupt[] = "stop vmacd, keep a copy of the directory, put a backup in its "
+				   "place or save what is readable with "
+				   "\"sqlite3 registry.db .recover\" (docs/registry.md)";
+static const char hint_failed[] = "look into the kernel's log for errors of the disk; what was "
+				  "answered before is in the registry";
 
 static enum error_code code_of_errno(int err)
 {
@@ -56,11 +56,11 @@ static enum error_code code_of(sqlite3 *db)
 
 static const char *hint_of(enum error_code code)
 {
-	return code == ERROR_REGISTRY_FULL	  ? hint_full :
-	       code == ERROR_REGISTRY_READ_ONLY ? hint_read_only :
-	       code == ERROR_REGISTRY_CORRUPT   ? hint_corrupt :
-	       code == ERROR_NO_MEMORY	  ? NULL :
-						    hint_failed;
+	return code == ERROR_REGISTRY_FULL	  ? hint_full
+	       : code == ERROR_REGISTRY_READ_ONLY ? hint_read_only
+	       : code == ERROR_REGISTRY_CORRUPT	  ? hint_corrupt
+	       : code == ERROR_NO_MEMORY	  ? NULL
+						  : hint_failed;
 }
 
 int sqlite_failed(struct error *e, sqlite3 *db, const char *doing)
@@ -80,7 +80,8 @@ int sqlite_corrupt(struct error *e, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(what, sizeof(what), fmt, ap);
 	va_end(ap);
-	return error_set(e, ERROR_REGISTRY_CORRUPT, hint_corrupt, "the registry is damaged: %s", what);
+	return error_set(e, ERROR_REGISTRY_CORRUPT, hint_corrupt, "the registry is damaged: %s",
+			 what);
 }
 
 int sqlite_file_failed(struct error *e, int err, const char *doing, const char *path)

@@ -56,9 +56,8 @@ int sqlite_lock(const struct sqlite_paths *p, int *ret_fd, struct error *ret_err
 	if (fd < 0)
 		return sqlite_file_failed(ret_error, errno, "open", p->lock);
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-		return errno == EWOULDBLOCK ?
-			       lock_taken(fd, p, ret_error) :
-			       sqlite_file_failed(ret_error, errno, "lock", p->lock);
+		return errno == EWOULDBLOCK ? lock_taken(fd, p, ret_error)
+					    : sqlite_file_failed(ret_error, errno, "lock", p->lock);
 	/* The pid is for people; the lock holds without it (on a full disk). */
 	n = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
 	if (ftruncate(fd, 0) == 0 && pwrite(fd, text, (size_t)n, 0) != n && ftruncate(fd, 0) < 0)

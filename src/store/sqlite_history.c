@@ -3,13 +3,14 @@
  * Theory of operation
  *
  * Lines are only ever appended, so writing one costs the same however many there are.  An index by
- * subject would not: addresses come in random order, so nearly every line would touch another page of
- * it, and that page would have to be written twice (log and database) for one line.
+ * subject would not: addresses come in random order, so nearly every line would touch another page
+ * of it, and that page would have to be written twice (log and database) for one line.
  *
- * Instead each HISTORY_BLOCK lines are summed up in one row of history_block: the oldest and the newest
- * time, and a filter of the segments and subjects in it.  A look-up walks these from the newest and
- * reads only the blocks that may have something: for one address among ten million lines, 2,442 filters
- * and about 6 blocks that disappoint.  Lines behind the last full block are always read.
+ * Instead each HISTORY_BLOCK lines are summed up in one row of history_block: the oldest and the
+ * newest time, and a filter of the segments and subjects in it.  A look-up walks these from the
+ * newest and reads only the blocks that may have something: for one address among ten million
+ * lines, 2,442 filters and about 6 blocks that disappoint.  Lines behind the last full block are
+ * always read.
  *
  * If history_writer_rewind() fails, the writer refuses to write until it succeeds. */
 #include <errno.h>
@@ -19,7 +20,7 @@
 #include "store/lines.h"
 #include "store/sqlite.h"
 
-/* --- writing ------------------------------------------------------------------------------------- */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 #define SEQ_UNKNOWN UINT64_MAX
 
@@ -93,8 +94,19 @@ int history_writer_rewind(struct history_writer *w, struct error *ret_error)
 	return r;
 }
 
-enum { LINE_SEQ, LINE_AT, LINE_KIND, LINE_SEGMENT, LINE_SUBJECT, LINE_VERB, LINE_ACTOR,
-       LINE_REASON, LINE_FROM, LINE_TO, LINE_COLUMNS };
+enum {
+	LINE_SEQ,
+	LINE_AT,
+	LINE_KIND,
+	LINE_SEGMENT,
+	LINE_SUBJECT,
+	LINE_VERB,
+	LINE_ACTOR,
+	LINE_REASON,
+	LINE_FROM,
+	LINE_TO,
+	LINE_COLUMNS
+};
 
 static int line_next(struct feed *f)
 {
@@ -181,7 +193,7 @@ int history_write(struct history_writer *w, struct history_source *source, struc
 	return r;
 }
 
-/* --- reading ------------------------------------------------------------------------------------- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 struct history_search {
 	sqlite3 *db;
@@ -197,8 +209,8 @@ static const char sql_lines[] =
 	" WHERE seq > ?1 AND seq < ?2 AND at >= ?3 AND at <= ?4"
 	" AND (?5 IS NULL OR ifnull(segment, '') = ?5)"
 	" AND (?6 IS NULL OR ifnull(subject, '') = ?6) ORDER BY seq DESC LIMIT ?7";
-static const char sql_blocks[] =
-	"SELECT last, at_least, at_most, filter FROM history_block WHERE last < ?1 ORDER BY last DESC";
+static const char sql_blocks[] = "SELECT last, at_least, at_most, filter FROM history_block WHERE "
+				 "last < ?1 ORDER BY last DESC";
 
 static int64_t search_since(const struct history_search *h)
 {
@@ -273,8 +285,8 @@ static int search_blocks(struct history_search *h, struct error *ret_error)
 
 	/* A block that `before` cuts has its last line at or behind it: look for that one, too. */
 	sqlite3_bind_int64(h->blocks, 1,
-			   h->before > INT64_MAX - HISTORY_BLOCK ? INT64_MAX :
-								   h->before + HISTORY_BLOCK);
+			   h->before > INT64_MAX - HISTORY_BLOCK ? INT64_MAX
+								 : h->before + HISTORY_BLOCK);
 	while (r == 0 && h->found->count < h->q->limit &&
 	       (rc = sqlite3_step(h->blocks)) == SQLITE_ROW) {
 		int64_t last = sqlite3_column_int64(h->blocks, 0);

@@ -151,8 +151,8 @@ static int load_table(sqlite3 *db, const char *sql, const char *what,
 
 int sqlite_load_small(sqlite3 *db, const struct store_visitor *visitor, struct error *ret_error)
 {
-	int r = load_table(db, "SELECT * FROM segment ORDER BY id", "segment", load_segment, visitor,
-			   ret_error);
+	int r = load_table(db, "SELECT * FROM segment ORDER BY id", "segment", load_segment,
+			   visitor, ret_error);
 
 	if (r == 0)
 		r = load_table(db, "SELECT * FROM pool ORDER BY id", "pool", load_pool, visitor,

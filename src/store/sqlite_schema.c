@@ -1,7 +1,8 @@
-/* The tables, how they came to be, and connections to them.  docs/registry.md explains every column.
+/* Connections, and the life of the file: made, opened, brought up to date.
  *
- * A registry is made whole under another name and then renamed, so a file with the registry's name that
- * is empty or lacks our application id is damage (or somebody else's), never a registry in the making. */
+ * A registry is made whole under another name and then renamed, so a file with the registry's name
+ * that is empty or lacks our application id is damage (or somebody else's), never a registry in the
+ * making. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,58 +16,11 @@
 #include "store/fd.h"
 #include "store/sqlite.h"
 
-#define TEXT_(x) #x
-#define TEXT(x)	 TEXT_(x)
-
-#define APPLICATION_ID 1984774467 /* "vMAC" */
-#define BUSY_MS	       5000	  /* how long a person with the sqlite3 tool may hold the file */
+#define BUSY_MS		5000 /* how long a person with the sqlite3 tool may hold the file */
 #define WRITE_CACHE_KIB 65536
 #define READ_CACHE_KIB	4096
 
-/* A released row is never edited: what is new is a new row, and `PRAGMA user_version` says how many
- * have been done. */
-static const struct sqlite_migration migrations[] = {
-	{ 1, "PRAGMA application_id = " TEXT(APPLICATION_ID) ";"
-	     "CREATE TABLE registry (uuid TEXT NOT NULL, created INTEGER NOT NULL);"
-	     "CREATE TABLE segment (id INTEGER PRIMARY KEY, name TEXT NOT NULL, uplink TEXT NOT NULL,"
-	     " vlan INTEGER NOT NULL, epoch_floor INTEGER NOT NULL, created INTEGER NOT NULL,"
-	     " net INTEGER NOT NULL);"
-	     "CREATE TABLE pool (id INTEGER PRIMARY KEY, segment INTEGER NOT NULL, name TEXT NOT NULL,"
-	     " ranges TEXT NOT NULL, excludes TEXT NOT NULL, key BLOB NOT NULL,"
-	     " cursor INTEGER NOT NULL, quarantine_ms INTEGER NOT NULL, most INTEGER NOT NULL,"
-	     " created INTEGER NOT NULL);"
-	     "CREATE TABLE port (id INTEGER PRIMARY KEY, segment INTEGER NOT NULL, name TEXT NOT NULL,"
-	     " kind TEXT NOT NULL, gate TEXT NOT NULL, made INTEGER NOT NULL, address TEXT NOT NULL,"
-	     " ifname TEXT NOT NULL, peer_netns TEXT NOT NULL, peer_ifname TEXT NOT NULL,"
-	     " owner_uid INTEGER NOT NULL, owner_gid INTEGER NOT NULL, queues INTEGER NOT NULL,"
-	     " mtu INTEGER NOT NULL, allow INTEGER NOT NULL, flood_pps INTEGER NOT NULL,"
-	     " created INTEGER NOT NULL);"
-	     "CREATE TABLE vmac (id INTEGER PRIMARY KEY, key INTEGER NOT NULL, status INTEGER NOT NULL,"
-	     " pool INTEGER, port INTEGER, epoch INTEGER, created INTEGER NOT NULL, name TEXT,"
-	     " owner TEXT, more TEXT);"
-	     "CREATE TABLE history (seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind INTEGER NOT NULL,"
-	     " segment TEXT, subject TEXT, verb TEXT, actor TEXT, reason TEXT, before TEXT, after TEXT);"
-	     "CREATE TABLE history_block (last INTEGER PRIMARY KEY, at_least INTEGER NOT NULL,"
-	     " at_most INTEGER NOT NULL, filter BLOB NOT NULL);"
-	     "CREATE VIEW vmacs AS SELECT v.id, s.name AS segment,"
-	     " printf('%02x:%02x:%02x:%02x:%02x:%02x', key >> 40 & 255, key >> 32 & 255,"
-	     " key >> 24 & 255, key >> 16 & 255, key >> 8 & 255, key & 255) AS address,"
-	     " CASE status % 10 WHEN 0 THEN 'reserved' WHEN 1 THEN 'bound' WHEN 2 THEN 'moving'"
-	     " ELSE 'quarantined' END AS state,"
-	     " CASE status / 10 % 10 WHEN 0 THEN 'station' WHEN 1 THEN 'router' ELSE 'cluster' END"
-	     " AS kind,"
-	     " CASE status / 100 WHEN 0 THEN 'allocated' WHEN 1 THEN 'pinned' WHEN 2 THEN 'adopted'"
-	     " ELSE 'protocol' END AS origin,"
-	     " pool.name AS pool, port.name AS port, coalesce(epoch, 0) AS epoch,"
-	     " datetime(v.created / 1000, 'unixepoch') AS created, v.name, v.owner, v.more"
-	     " FROM vmac v LEFT JOIN segment s ON s.id = (v.key >> 48 & 65535)"
-	     " LEFT JOIN pool ON pool.id = v.pool LEFT JOIN port ON port.id = v.port;"
-	     "CREATE VIEW changes AS SELECT seq, datetime(at / 1000, 'unixepoch') AS at,"
-	     " CASE kind WHEN 0 THEN 'segment' WHEN 1 THEN 'pool' WHEN 2 THEN 'vmac' ELSE 'port' END"
-	     " AS kind, segment, subject, verb, actor, reason, before, after FROM history;" },
-};
-
-/* --- connections --------------------------------------------------------------------------------- */
+/* --- connections ------------------------------------------------------------------------------ */
 
 int sqlite_run(sqlite3 *db, const char *sql, const char *doing, struct error *ret_error)
 {
@@ -134,7 +88,7 @@ int sqlite_connect(const char *path, bool write, sqlite3 **ret, struct error *re
 	return 0;
 }
 
-/* --- migrations ---------------------------------------------------------------------------------- */
+/* --- migrations ------------------------------------------------------------------------------- */
 
 static int migrate_once(sqlite3 *db, const struct sqlite_migration *m, struct error *ret_error)
 {
@@ -175,10 +129,10 @@ int sqlite_migrate(sqlite3 *db, const struct sqlite_migration *list, size_t coun
 
 static int migrate(sqlite3 *db, struct error *ret_error)
 {
-	return sqlite_migrate(db, migrations, ARRAY_LEN(migrations), ret_error);
+	return sqlite_migrate(db, sqlite_migrations, sqlite_migration_count, ret_error);
 }
 
-/* --- a new registry ------------------------------------------------------------------------------ */
+/* --- a new registry --------------------------------------------------------------------------- */
 
 static int registry_insert(sqlite3 *db, struct error *ret_error)
 {
@@ -255,7 +209,7 @@ static int registry_make(const struct sqlite_paths *p, struct error *ret_error)
 	return r;
 }
 
-/* --- an existing one ----------------------------------------------------------------------------- */
+/* --- an existing one -------------------------------------------------------------------------- */
 
 static int registry_check(sqlite3 *db, const struct sqlite_paths *p, struct error *ret_error)
 {
@@ -264,7 +218,7 @@ static int registry_check(sqlite3 *db, const struct sqlite_paths *p, struct erro
 
 	if (r < 0)
 		return r;
-	if (id != APPLICATION_ID)
+	if (id != SQLITE_APPLICATION_ID)
 		return sqlite_corrupt(ret_error, "%s is not a registry of vmac", p->main);
 	if (sqlite3_db_readonly(db, "main") == 1)
 		return sqlite_file_failed(ret_error, EROFS, "write", p->main);
@@ -338,8 +292,8 @@ static int registry_settle(sqlite3 *db, const struct sqlite_paths *p, struct err
 	if (r == 0)
 		r = registry_log_mode(db, p, ret_error);
 	if (r == 0)
-		r = sqlite_run(db, "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0", "open",
-			       ret_error);
+		r = sqlite_run(db, "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0",
+			       "open", ret_error);
 	if (r == 0)
 		r = migrate(db, ret_error);
 	return r;
@@ -364,8 +318,8 @@ int sqlite_open_registry(const struct sqlite_paths *p, sqlite3 **ret, unsigned i
 		r = sqlite_connect(p->main, true, &db, ret_error);
 	if (r < 0)
 		return r;
-	/* The log's blocks are worth keeping: written in place they need no change of metadata.  And a
-	 * registry that we refuse stays exactly as we found it. */
+	/* The log's blocks are worth keeping: written in place they need no change of metadata. And
+	 * a registry that we refuse stays exactly as we found it. */
 	sqlite3_file_control(db, "main", SQLITE_FCNTL_PERSIST_WAL, &persist);
 	sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	r = registry_settle(db, p, ret_error);
@@ -375,7 +329,7 @@ int sqlite_open_registry(const struct sqlite_paths *p, sqlite3 **ret, unsigned i
 		sqlite3_close(db);
 		return r;
 	}
-	*ret_schema = migrations[ARRAY_LEN(migrations) - 1].version;
+	*ret_schema = sqlite_migrations[sqlite_migration_count - 1].version;
 	memcpy(ret_uuid, uuid, sizeof(uuid));
 	*ret = db;
 	return 0;

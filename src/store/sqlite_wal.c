@@ -2,16 +2,18 @@
  *
  * Theory of operation
  *
- * SQLite ends its recovery at the first frame whose checksum does not fit, and rightly so: that is what a
- * transaction looks like that a power cut tore.  But a log that was damaged later looks the same to it,
- * and everything behind the damage would be gone without a word, answered or not.  The difference can be
- * seen: each commit is on the disk before the next one begins, so frames of this log's generation (their
- * salt says so) behind the END of a later transaction prove that the frame in question had been whole.
- * The form of the file: https://www.sqlite.org/fileformat2.html#walformat
+ * SQLite ends its recovery at the first frame whose checksum does not fit, and rightly so: that is
+ * what a transaction looks like that a power cut tore.  But a log that was damaged later looks the
+ * same to it, and everything behind the damage would be gone without a word, answered or not.  The
+ * difference can be seen: each commit is on the disk before the next one begins, so frames of this
+ * log's generation (their salt says so) behind the END of a later transaction prove that the frame
+ * in question had been whole. The form of the file:
+ * https://www.sqlite.org/fileformat2.html#walformat
  *
- * The log is written round and round in place.  Blocks that a file already has are flushed without a
- * change of its metadata, which is about a third faster than appending, so the file gets its full size
- * when it is made and keeps it.  At a clean end its header is blanked: an empty log, whatever follows. */
+ * The log is written round and round in place.  Blocks that a file already has are flushed without
+ * a change of its metadata, which is about a third faster than appending, so the file gets its full
+ * size when it is made and keeps it.  At a clean end its header is blanked: an empty log, whatever
+ * follows. */
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -132,10 +134,11 @@ static int wal_walk(int fd, const struct wal_head *head, const char *path, struc
 		if (fits || !ours)
 			continue;
 		if (ended)
-			return sqlite_corrupt(ret_error,
-					      "page %llu of its log %s was overwritten, and answered "
-					      "changes stand behind it",
-					      (unsigned long long)misfit + 1, path);
+			return sqlite_corrupt(
+				ret_error,
+				"page %llu of its log %s was overwritten, and answered "
+				"changes stand behind it",
+				(unsigned long long)misfit + 1, path);
 		ended = f.size_behind != 0;
 	}
 }

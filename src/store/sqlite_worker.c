@@ -2,21 +2,23 @@
  *
  * Theory of operation
  *
- * The owner puts transactions into `waiting`; the worker takes as many as one commit may hold, applies
- * them, commits, and puts them into `durable`, in order; the owner answers them from store_dispatch(),
- * which the eventfd calls for.  While a commit is on its way to the disk, the next group gathers.
+ * The owner puts transactions into `waiting`; the worker takes as many as one commit may hold,
+ * applies them, commits, and puts them into `durable`, in order; the owner answers them from
+ * store_dispatch(), which the eventfd calls for.  While a commit is on its way to the disk, the
+ * next group gathers.
  *
  * A commit that fails sets `failing`, and from then on the worker begins nothing: everything in
- * `failed` and in `waiting`, including what the owner submits until it hears of it, stands on the state
- * that is about to be undone.  The owner answers what is durable, then all of these, newest first, and
- * clears `failing` just before it answers the oldest: from then on submissions are fresh.
- * REGISTRY_CORRUPT is final: every later group fails with the same error, untried.
+ * `failed` and in `waiting`, including what the owner submits until it hears of it, stands on the
+ * state that is about to be undone.  The owner answers what is durable, then all of these, newest
+ * first, and clears `failing` just before it answers the oldest: from then on submissions are
+ * fresh. REGISTRY_CORRUPT is final: every later group fails with the same error, untried.
  *
- * The log is carried over into the database (a passive checkpoint) when it has WAL_FRAMES_MAX pages,
- * after the answer to the commit that filled it, or when the worker has been idle for IDLE_MS.
+ * The log is carried over into the database (a passive checkpoint) when it has WAL_FRAMES_MAX
+ * pages, after the answer to the commit that filled it, or when the worker has been idle for
+ * IDLE_MS.
  *
- * Looks into the history wait in `asks` until all that was submitted before them is settled, and then
- * go to the reader's thread, so that a long look delays no commit. */
+ * Looks into the history wait in `asks` until all that was submitted before them is settled, and
+ * then go to the reader's thread, so that a long look delays no commit. */
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -47,7 +49,7 @@ static int64_t now_ns(void)
 	return t.tv_sec * 1000000000LL + t.tv_nsec;
 }
 
-/* --- the log ------------------------------------------------------------------------------------- */
+/* --- the log ---------------------------------------------------------------------------------- */
 
 static int note_frames(void *store, sqlite3 *db, const char *name, int frames)
 {
@@ -68,9 +70,10 @@ static void carry_over(struct sqlite_store *s)
 		s->frames = 0;
 }
 
-/* A commit that failed at its flush has whole frames in the log, and who knows how much of them is on
- * the disk: after a crash they would be taken for a transaction.  So the log is begun afresh before
- * anything else is written. */
+/* A commit that failed at its flush has whole frames in the log, and who knows how much of them is
+ * on the disk: after a crash they would be taken for a transaction.  So the log is begun afresh,
+ * before the failure is answered if that can be done, and before anything else is written in any
+ * case. */
 static int settle_log(struct sqlite_store *s, struct error *ret_error)
 {
 	if (!s->applier.log_doubtful)
@@ -83,13 +86,19 @@ static int settle_log(struct sqlite_store *s, struct error *ret_error)
 	return sqlite_wal_grow(&s->paths, ret_error);
 }
 
-/* --- commit -------------------------------------------------------------------------------------- */
+/* --- commit ----------------------------------------------------------------------------------- */
 
 static int commit(struct sqlite_store *s, const struct queue *group, struct error *ret_error)
 {
+	struct error second;
 	int r = settle_log(s, ret_error);
 
-	return r == 0 ? applier_commit(&s->applier, group, ret_error) : r;
+	if (r < 0)
+		return r;
+	r = applier_commit(&s->applier, group, ret_error);
+	if (r < 0)
+		settle_log(s, &second);
+	return r;
 }
 
 static void group_durable(struct sqlite_store *s, struct queue *group, int64_t ns)
@@ -138,7 +147,7 @@ static void group_run(struct sqlite_store *s, struct queue *group)
 	}
 }
 
-/* --- the worker's loop --------------------------------------------------------------------------- */
+/* --- the worker's loop ------------------------------------------------------------------------ */
 
 static struct queue group_take(struct queue *waiting)
 {
@@ -206,7 +215,7 @@ static void *worker_run(void *store)
 	return NULL;
 }
 
-/* --- threads ------------------------------------------------------------------------------------- */
+/* --- threads ---------------------------------------------------------------------------------- */
 
 int sqlite_threads_start(struct sqlite_store *s, struct error *ret_error)
 {

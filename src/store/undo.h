@@ -1,9 +1,9 @@
 /* Telling the owner, newest first, that transactions failed.
  *
- * A transaction stands on those before it, so it can be undone only while all of them still stand.  What
- * is submitted in the middle of this (from a done()) stands on ground that is about to go: it goes on top
- * and fails next.  Once the last is taken off, the owner stands where the registry stands, and what its
- * done() submits is tried again. */
+ * A transaction stands on those before it, so it can be undone only while all of them still stand.
+ * What is submitted in the middle of this (from a done()) stands on ground that is about to go: it
+ * goes on top and fails next.  Once the last is taken off, the owner stands where the registry
+ * stands, and what its done() submits is tried again. */
 #pragma once
 
 #include "store/store.h"

@@ -1,5 +1,5 @@
-/* ARP for IPv4 over Ethernet (RFC 826; probes and announcements: RFC 5227) and RARP (RFC 903), which
- * shares its form. */
+/* ARP for IPv4 over Ethernet (RFC 826; probes and announcements: RFC 5227) and RARP (RFC 903),
+ * which shares its form. */
 #pragma once
 
 #include <vmac/mac.h>
@@ -25,9 +25,9 @@ struct arp {
 /* The Ethernet type that carries an operation: ETH_TYPE_ARP or ETH_TYPE_RARP. */
 uint16_t arp_eth_type(uint16_t operation);
 
-/* Reads one packet out of a frame of type eth_type; what is left in the reader is padding.  Rejects
- * other hardware or protocol types and lengths, and operations that do not belong to eth_type.  Says
- * nothing about whether the addresses make sense together: that is the guard's. */
+/* Reads one packet out of a frame of type eth_type; what is left in the reader is padding.
+ * Rejects other hardware or protocol types and lengths, and operations that do not belong to
+ * eth_type.  Says nothing about whether the addresses make sense together: that is the guard's. */
 int arp_decode(struct reader *r, uint16_t eth_type, struct arp *ret, const char **ret_why);
 
 /* Writes ARP_LEN octets; marks the writer when the operation is none of the four. */

@@ -1,7 +1,7 @@
 /* What the codecs share.
  *
- * How a decoder says no: every decoder returns 0, or -EBADMSG with *ret_why (NULL: not wanted) set to a
- * static text that names what is wrong; the reader and *ret are then as they were. */
+ * How a decoder says no: every decoder returns 0, or -EBADMSG with *ret_why (NULL: not wanted) set
+ * to a static text that names what is wrong; the reader and *ret are then as they were. */
 #pragma once
 
 #include <errno.h>

@@ -33,9 +33,10 @@ struct eth {
 	uint16_t type; /* of the payload, or its length where <= ETH_LENGTH_MAX */
 };
 
-/* Reads one header with its tags.  The reader then stands at the payload; where the type is a length,
- * it also ends with the payload, so that padding is gone.  Rejects a group address as the sender
- * (IEEE 802.3 3.2.3), more than ETH_TAGS_MAX tags, VLAN 4095, and types between a length and a type. */
+/* Reads one header with its tags.  The reader then stands at the payload; where the type is a
+ * length, it also ends with the payload, so that padding is gone.  Rejects a group address as the
+ * sender (IEEE 802.3 3.2.3), more than ETH_TAGS_MAX tags, VLAN 4095, and types between a length
+ * and a type. */
 int eth_decode(struct reader *r, struct eth *ret, const char **ret_why);
 
 /* Writes one header; marks the writer where a value cannot be written or would not be accepted. */

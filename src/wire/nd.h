@@ -36,10 +36,11 @@ struct nd {
 	vmac_mac_t mac;
 };
 
-/* Reads one message out of the payload of `ip`, to the end of the reader, and holds it against every
- * validity rule of sections 6.1.1, 6.1.2, 7.1.1 and 7.1.2.  Options that the message does not define
- * are skipped ("MUST be ignored"), as is what is inside those we do not know; two link-layer options
- * that contradict each other are rejected, since hosts differ in which they believe. */
+/* Reads one message out of the payload of `ip`, to the end of the reader, and holds it against
+ * every validity rule of sections 6.1.1, 6.1.2, 7.1.1 and 7.1.2.  Options that the message does
+ * not define are skipped ("MUST be ignored"), as is what is inside those we do not know; two
+ * link-layer options that contradict each other are rejected, since hosts differ in which they
+ * believe. */
 int nd_decode(struct reader *r, const struct ipv6 *ip, struct nd *ret, const char **ret_why);
 
 /* Octets that nd_encode() writes: ip.payload_len. */

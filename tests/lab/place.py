@@ -107,6 +107,8 @@ class Site:
             self.lan.run("ip", "link", "set", name, "master", "br0")
         self.host.run("ip", "addr", "add", f"{HOST4}/24", "dev", "eth0")
         self.client.run("ip", "addr", "add", f"{CLIENT4}/24", "dev", "eth0")
+        # Its addresses are the bound ones and no others.
+        self.fix.sh("echo 0 >/proc/sys/net/ipv6/conf/default/accept_ra")
         self.leases = lab.directory / "leases"
         with open(lab.directory / "dnsmasq.log", "wb") as log:
             self.lan.start("dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--port=0", "--no-resolv", "--no-hosts",

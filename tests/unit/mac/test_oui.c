@@ -91,6 +91,7 @@ static void longest_prefix_wins(void **state)
 		{ 0x70b3d5000001, "large" },  { 0x70b3d6000001, NULL },
 		{ 0xaa0004000401, "local" },  { 0x71b3d5f2f001, "small" }, /* its group form */
 		{ 0x72b3d5f2f001, NULL },     /* its local form belongs to nobody */
+		{ 0x73b3d5f2f001, NULL },     /* nor does that one's group form */
 		{ 0x111111222222, "group" },  { 0x101111222222, "its twin" },
 	};
 

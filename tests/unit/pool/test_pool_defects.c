@@ -1,34 +1,5 @@
 /* What other allocators do wrong, each with a test that ours does the opposite. */
-#include "support.h"
-
-struct fixture {
-	struct counting_mem c;
-	struct pool_machine m;
-	struct error e;
-};
-
-static void fixture_init(struct fixture *f, const struct pool *cfg)
-{
-	memset(f, 0, sizeof(*f));
-	counting_mem_init(&f->c);
-	assert_int_equal(pool_config_check(cfg, &f->e), 0);
-	assert_int_equal(pool_machine_init(&f->m, cfg, &f->c.mem), 0);
-}
-
-static void fixture_done(struct fixture *f)
-{
-	pool_machine_done(&f->m);
-	assert_int_equal(f->c.blocks, 0);
-}
-
-static vmac_mac_t take(struct fixture *f)
-{
-	vmac_mac_t mac;
-
-	if (pool_machine_take(&f->m, NOW, &mac, &f->e) < 0)
-		fail_msg("%s", f->e.message);
-	return mac;
-}
+#include "machine.h"
 
 /* kubemacpool forgets an address that two VMs share when one of them goes.  Here a second holder is
  * refused in the first place, so the release of one address is the release of its only holder, and

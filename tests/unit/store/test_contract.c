@@ -46,8 +46,8 @@ static int scene_end(void **state)
 	return 0;
 }
 
-/* No file of this process may grow or be written behind its first 4,096 octets: what a dying disk is
- * to the sqlite backend; mem is told to fail. */
+/* No file of this process may grow or be written behind its first 4,096 octets: what a dying disk
+ * is to the sqlite backend; mem is told to fail. */
 static void scene_break(struct scene *c, bool broken)
 {
 	struct rlimit limit = { broken ? 4096 : RLIM_INFINITY, RLIM_INFINITY };
@@ -69,7 +69,7 @@ static void scene_reopen(struct scene *c)
 	c->store = fixture_open(c->backend, c->directory);
 }
 
-/* --- order --------------------------------------------------------------------------------------- */
+/* --- order ------------------------------------------------------------------------------------ */
 
 #define MANY 300
 
@@ -140,7 +140,7 @@ static void test_close_answers_what_waits(void **state)
 	c->store = fixture_open(c->backend, c->directory);
 }
 
-/* --- failure ------------------------------------------------------------------------------------- */
+/* --- failure ---------------------------------------------------------------------------------- */
 
 static struct deed *submit_vmac(struct scene *c, struct vmac **ret, unsigned int n)
 {
@@ -177,8 +177,7 @@ static void test_failure_takes_all_behind_it_newest_first(void **state)
 	scene_break(c, false);
 	for (unsigned int i = 0; i < 30; i++) {
 		assert_int_equal(deeds[i]->turn, i < 10 ? i + 1 : 10 + 30 - i);
-		assert_int_equal(deeds[i]->error.code,
-				 i < 10 ? ERROR_NONE : ERROR_REGISTRY_FAILED);
+		assert_int_equal(deeds[i]->error.code, i < 10 ? ERROR_NONE : ERROR_REGISTRY_FAILED);
 		deed_free(deeds[i]);
 		free(vmacs[i]);
 	}
@@ -256,7 +255,8 @@ static void take_lines(void *ctx, const struct error *error, const struct histor
 	for (size_t i = 0; i < count && i < ARRAY_LEN(a->texts); i++)
 		snprintf(a->texts[i], sizeof(a->texts[i]), "%s|%s|%s|%s|%s|%s|%s|%s",
 			 change_kind_name(lines[i].kind), lines[i].segment, lines[i].subject,
-			 lines[i].verb, lines[i].actor, lines[i].reason, lines[i].from, lines[i].to);
+			 lines[i].verb, lines[i].actor, lines[i].reason, lines[i].from,
+			 lines[i].to);
 }
 
 static struct answer ask(struct scene *c, struct history_query q)
@@ -317,7 +317,7 @@ static void test_recovers_and_keeps_nothing_of_a_failure(void **state)
 	loaded_done(&loaded);
 }
 
-/* --- history ------------------------------------------------------------------------------------- */
+/* --- history ---------------------------------------------------------------------------------- */
 
 static void test_history_says_who_when_why_from_to(void **state)
 {
@@ -460,7 +460,7 @@ static void test_history_answers_behind_what_was_submitted(void **state)
 	}
 }
 
-/* --- the rest ------------------------------------------------------------------------------------ */
+/* --- the rest --------------------------------------------------------------------------------- */
 
 static void test_a_large_transaction(void **state)
 {

@@ -133,6 +133,8 @@ static void every_rule_of_rfc_4861_is_held(void **state)
 	assert_string_equal(WHY_NOT(packet_ns, 65, 2), "message ends inside an option");
 	assert_string_equal(WHY_NOT(packet_ra_options, 57, 0), "option of length zero");
 	assert_string_equal(WHY_NOT(packet_ra_options, 57, 255), "message ends inside an option");
+	assert_string_equal(WHY_NOT(packet_ra_options, 56, 1),
+			    "link-layer address that is not of Ethernet");
 	/* 7.1.1 and 7.1.2: target not multicast. */
 	assert_string_equal(WHY_NOT(packet_ns, 48, 0xff), "target is a multicast address");
 	assert_string_equal(WHY_NOT(packet_na, 48, 0xff), "target is a multicast address");

@@ -1,0 +1,47 @@
+"""The table of rooms: who may include and link what.  docs/architecture.md says it in words ("The
+staircase"); include_graph.py holds both against each other and the code against this."""
+
+PURE = ("base", "mac", "wire", "model", "pool")
+
+# What each room may include of the others, and link.
+MAY_USE = {
+    "base": (),
+    "mac": ("base",),
+    "wire": ("base", "mac"),
+    "model": ("base", "mac"),
+    "pool": ("base", "mac", "model"),
+    "host": ("base", "mac", "model"),
+    "plane": ("base", "mac", "model"),
+    "store": ("base", "mac", "model"),
+    "engine": ("base", "mac", "wire", "model", "pool", "host", "plane", "store"),
+    "api": ("base", "mac", "model", "engine"),
+    "lib": ("base", "include/vmac"),
+    "cli": ("base", "mac", "wire", "model", "lib"),
+    "daemon": ("base", "mac", "wire", "model", "pool", "host", "plane", "store", "engine", "api",
+               "lib"),
+}
+
+# Of these rooms others see one header only; the rest of the room is its own.
+CONTRACT = {
+    "host": "host/host.h",
+    "plane": "plane/plane.h",
+    "store": "store/store.h",
+    "engine": "engine/engine.h",
+    "api": "api/api.h",
+}
+
+# Seen but not linked: its caller brings it (a test brings a false one).
+HEADER_ONLY = {("api", "engine")}
+
+# The room that stands behind each installed header, <vmac/…>.
+INSTALLED = {
+    "vmac/mac.h": "mac",
+    "vmac/classify.h": "mac",
+    "vmac/client.h": "lib",
+}
+
+# The one contract between the kernel side and user space, and who may see it.
+KERNEL_CONTRACT = ("bpf/shared.h", "plane")
+
+# Made by the build, so not to be found in the tree.
+GENERATED = {"vmac.skel.h": "plane"}
