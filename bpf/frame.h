@@ -140,19 +140,16 @@ static __always_inline void count_drop(__u32 slot, __u32 reason, struct weight w
 
 /* --- whose ----------------------------------------------------------------------------------- */
 
-static __always_inline __u64 index_of(__u32 ifindex)
+/* Not inlined, these two: the compiler would make one call of both lookups, with the map in a
+ * variable, and the kernel inlines the lookup of an array only where it knows the map. */
+static __noinline __u64 index_of_far(__u32 ifindex)
 {
-	__u64 *entry;
+	__u64 *entry = bpf_map_lookup_elem(&index_far, &ifindex);
 
-	if (ifindex < INDEX_NEAR)
-		entry = bpf_map_lookup_elem(&index_near, &ifindex);
-	else
-		entry = bpf_map_lookup_elem(&index_far, &ifindex);
 	return entry ? READ_ONCE(*entry) : 0;
 }
 
-/* The slot that has this address in this net, or SLOT_NOBODY. */
-static __always_inline __u32 fdb_slot(__u32 net, __u64 mac)
+static __noinline __u32 fdb_slot_far(__u32 net, __u64 mac)
 {
 	__u64 key = FDB_KEY(net, mac), *entry, value;
 
@@ -161,6 +158,30 @@ static __always_inline __u32 fdb_slot(__u32 net, __u64 mac)
 		return SLOT_NOBODY;
 	value = READ_ONCE(*entry);
 	return (value ^ key) >> 16 ? SLOT_NOBODY : FDB_SLOT(value);
+}
+
+static __always_inline __u64 index_of(__u32 ifindex)
+{
+	__u64 *entry;
+
+	if (ifindex >= INDEX_NEAR)
+		return index_of_far(ifindex);
+	entry = bpf_map_lookup_elem(&index_near, &ifindex);
+	return entry ? READ_ONCE(*entry) : 0;
+}
+
+/* The slot that has this address in this net, or SLOT_NOBODY. */
+static __always_inline __u32 fdb_slot(__u32 net, __u64 mac)
+{
+	__u32 place = FDB_NEAR_PLACE(net, mac);
+	__u64 *near = bpf_map_lookup_elem(&fdb_near, &place), value;
+
+	if (near) {
+		value = READ_ONCE(*near);
+		if (value >> 16 == mac)
+			return FDB_SLOT(value);
+	}
+	return fdb_slot_far(net, mac);
 }
 
 static __always_inline __u64 member_of(__u32 slot)

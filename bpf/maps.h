@@ -44,6 +44,14 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, FDB_NEAR_ENTRIES);
+	__type(key, __u32);
+	__type(value, __u64);
+} fdb_near SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, SLOT_COUNT);
 	__type(key, __u32);
 	__type(value, __u64);

@@ -42,6 +42,14 @@
 #define FDB_SLOT(value)		  ((__u32)((value)&0xffff))
 #define FDB_ENTRIES_MAX		  16384
 
+/* In front of the table, an array of its values, so that a frame for a local address costs no hash
+ * lookup.  For one address every net has another place, so address and place together are the whole
+ * key, and one word says it all.  An address whose place is taken is in the table only. */
+#define FDB_NEAR_ENTRIES NET_COUNT
+#define FDB_NEAR_PLACE(net, mac_word)                                                              \
+	(((__u32)((__u64)(mac_word)*0x9e3779b97f4a7c15ULL >> 48) + (__u32)(net)) &                 \
+	 (FDB_NEAR_ENTRIES - 1))
+
 /* --- index: whose is this ifindex? ----------------------------------------------------------- */
 
 /* 0 = not ours; a port: the number of its row; an uplink: INDEX_UPLINK with its slot. */

@@ -15,7 +15,8 @@
 
 #define SOCKET_MODE 0660
 
-/* Paths and queries stay as they were sent: query_decode() decodes, piece by piece and with a check. */
+/* Paths and queries stay as they were sent: query_decode() decodes, piece by piece and with a
+ * check. */
 static size_t unescape_nothing(void *cls, struct MHD_Connection *conn, char *text)
 {
 	return strlen(text);
@@ -57,18 +58,17 @@ static void log_mhd(void *cls, const char *fmt, va_list ap)
 
 static int mhd_start(struct api *a, int listen_fd, struct error *ret_error)
 {
+	/* clang-format off: an option a line */
 	a->mhd = MHD_start_daemon(
 		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
-		request_handle, a,
-		MHD_OPTION_EXTERNAL_LOGGER, log_mhd, a,
-		MHD_OPTION_LISTEN_SOCKET, listen_fd,
-		MHD_OPTION_CONNECTION_LIMIT, (unsigned int)API_CONNECTIONS_MAX,
+		request_handle, a, MHD_OPTION_EXTERNAL_LOGGER, log_mhd, a, MHD_OPTION_LISTEN_SOCKET,
+		listen_fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned int)API_CONNECTIONS_MAX,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)API_CONNECTION_MEMORY,
 		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)API_IDLE_S,
-		MHD_OPTION_NOTIFY_COMPLETED, request_completed, a,
-		MHD_OPTION_NOTIFY_CONNECTION, connection_notify, a,
-		MHD_OPTION_UNESCAPE_CALLBACK, unescape_nothing, NULL,
+		MHD_OPTION_NOTIFY_COMPLETED, request_completed, a, MHD_OPTION_NOTIFY_CONNECTION,
+		connection_notify, a, MHD_OPTION_UNESCAPE_CALLBACK, unescape_nothing, NULL,
 		MHD_OPTION_END);
+	/* clang-format on */
 	if (!a->mhd) {
 		close(listen_fd);
 		return error_set(ret_error, ERROR_INTERNAL, NULL, "the HTTP server does not start");
@@ -174,8 +174,8 @@ void api_resume(struct api *a, struct MHD_Connection *conn)
 	api_wake(a);
 }
 
-/* Whether libmicrohttpd could go on at once: it takes one step of a connection a run, and a socket that it
- * has not read to its end is not told again by epoll. */
+/* Whether libmicrohttpd could go on at once: it takes one step of a connection a run, and a socket
+ * that it has not read to its end is not told again by epoll. */
 static bool mhd_busy(struct api *a)
 {
 	MHD_UNSIGNED_LONG_LONG ms;

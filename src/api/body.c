@@ -53,8 +53,8 @@ static int wrong_type(const struct field *f, const char *path, const json_t *v,
 		      struct error *ret_error)
 {
 	return error_set(ret_error, ERROR_WRONG_TYPE, NULL, "%s: expected %s, found %s", path,
-			 expected(f), json_is_integer(v) && f->type == FIELD_UINT
-						? "a negative one" : found(v));
+			 expected(f),
+			 json_is_integer(v) && f->type == FIELD_UINT ? "a negative one" : found(v));
 }
 
 static int object_read(const struct schema *s, const char *prefix, const json_t *object,
@@ -140,8 +140,8 @@ static int object_read(const struct schema *s, const char *prefix, const json_t 
 		const struct field *f = schema_find(s, key);
 
 		snprintf(path, sizeof(path), "%s%s%.64s", prefix, prefix[0] ? "." : "", key);
-		r = f ? value_read(f, path, v, target, ret_error) :
-			unknown_field(s, path, ret_error);
+		r = f ? value_read(f, path, v, target, ret_error)
+		      : unknown_field(s, path, ret_error);
 		if (r < 0)
 			return r;
 	}

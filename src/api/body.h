@@ -1,6 +1,7 @@
 /* Request bodies: JSON octets to the engine's arguments, without HTTP.
  *
- * Every body is untrusted.  Reading one never leaves anything behind: on failure the body is empty. */
+ * Every body is untrusted.  Reading one never leaves anything behind: on failure the body is empty.
+ */
 #pragma once
 
 #include <stddef.h>

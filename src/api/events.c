@@ -2,17 +2,19 @@
  *
  * Theory of operation
  *
- * What happened goes once, as finished text, into one ring that all subscribers share; a subscriber is
- * a position in it.  So memory is bounded whatever the subscribers do: one that is too slow finds that the
- * ring went past its position, is told how many events it lost (`event: lost`), and goes on with the oldest
- * that is left.  A client that comes back says the id of the last event it has (Last-Event-ID) and
- * gets what the ring still holds behind it.
+ * What happened goes once, as finished text, into one ring that all subscribers share; a subscriber
+ * is a position in it.  So memory is bounded whatever the subscribers do: one that is too slow
+ * finds that the ring went past its position, is told how many events it lost (`event: lost`), and
+ * goes on with the oldest that is left.  A client that comes back says the id of the last event it
+ * has (Last-Event-ID) and gets what the ring still holds behind it.
  *
- * An id is GENERATION-POSITION.  While nobody listens, and EVENTS_LINGER after the last one left, we leave the
- * engine's list, so that a busy daemon does not format events for nobody; the ring begins anew then, with
- * another generation, and an id of an earlier one is answered with `event: lost` of unknown count.
+ * An id is GENERATION-POSITION.  While nobody listens, and EVENTS_LINGER after the last one left,
+ * we leave the engine's list, so that a busy daemon does not format events for nobody; the ring
+ * begins anew then, with another generation, and an id of an earlier one is answered with `event:
+ * lost` of unknown count.
  *
- * A subscriber that has everything is suspended; an event, or the keep-alive comment, resumes it. */
+ * A subscriber that has everything is suspended; an event, or the keep-alive comment, resumes it.
+ */
 #include "api/internal.h"
 #include "api/views.h"
 
@@ -80,7 +82,7 @@ void events_free(struct events *e)
 	free(e);
 }
 
-/* --- telling ------------------------------------------------------------------------------------------ */
+/* --- telling -------------------------------------------------------------------------------- */
 
 static void subscriber_wake(struct subscriber *s)
 {
@@ -101,9 +103,9 @@ static void event_happened(void *ctx, const struct engine_event *event)
 	view_event(&data, event);
 	json = out_take(&data, &len);
 	if (json) {
-		out_printf(&text, "id: %llx-%llu\nevent: %s\ndata: ",
-			   (unsigned long long)e->generation, (unsigned long long)e->head,
-			   event->what);
+		out_printf(&text,
+			   "id: %llx-%llu\nevent: %s\ndata: ", (unsigned long long)e->generation,
+			   (unsigned long long)e->head, event->what);
 		out_bytes(&text, json, len);
 		out_puts(&text, "\n\n");
 		b.text = out_take(&text, &b.len);
@@ -117,7 +119,7 @@ static void event_happened(void *ctx, const struct engine_event *event)
 		subscriber_wake(s);
 }
 
-/* --- sending -------------------------------------------------------------------------------------------- */
+/* --- sending -------------------------------------------------------------------------------- */
 
 static void say_lost(struct subscriber *s, uint64_t count)
 {
@@ -175,7 +177,7 @@ static ssize_t subscriber_read(void *cls, uint64_t pos, char *buf, size_t max)
 	return (ssize_t)n;
 }
 
-/* --- subscribing ---------------------------------------------------------------------------------------- */
+/* --- subscribing ---------------------------------------------------------------------------- */
 
 /* MHD_ContentReaderFreeCallback: the connection is gone. */
 static void subscriber_free(void *cls)
@@ -282,7 +284,7 @@ void events_stream(struct request *r)
 	request_stream(r, response);
 }
 
-/* --- time ------------------------------------------------------------------------------------------------- */
+/* --- time ----------------------------------------------------------------------------------- */
 
 void events_tick(struct events *e, mono_t now)
 {

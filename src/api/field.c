@@ -134,9 +134,9 @@ int field_set_uint(const struct field *f, const char *path, uint64_t n, void *ta
 
 	assert(f->type == FIELD_UINT);
 	if (n < f->least || n > f->most)
-		return error_set(ret_error, ERROR_BAD_VALUE, NULL,
-				 "%s: %llu is not in %llu … %llu", path, (unsigned long long)n,
-				 (unsigned long long)f->least, (unsigned long long)f->most);
+		return error_set(ret_error, ERROR_BAD_VALUE, NULL, "%s: %llu is not in %llu … %llu",
+				 path, (unsigned long long)n, (unsigned long long)f->least,
+				 (unsigned long long)f->most);
 	assert(f->size == 2 || f->size == 4 || f->size == 8);
 	if (f->size == 2)
 		*(uint16_t *)to = (uint16_t)n;
@@ -155,7 +155,7 @@ void field_set_bool(const struct field *f, bool b, void *target)
 	field_mark(f, target);
 }
 
-/* --- parse functions for tables ----------------------------------------------------------------- */
+/* --- parse functions for tables ------------------------------------------------------------- */
 
 int field_parse_mac(const char *text, void *to, struct error *ret_error)
 {
@@ -163,10 +163,11 @@ int field_parse_mac(const char *text, void *to, struct error *ret_error)
 
 	if (vmac_mac_parse(text, to, &fault) == 0)
 		return 0;
-	return error_set(ret_error, ERROR_BAD_ADDRESS,
-			 "02:00:5e:10:00:01, 02-00-5E-10-00-01, 0200.5e10.0001 and 02005e100001 are read",
-			 "\"%.40s\" is no MAC address: %s at position %zu", text, fault.reason,
-			 fault.position + 1);
+	return error_set(
+		ret_error, ERROR_BAD_ADDRESS,
+		"02:00:5e:10:00:01, 02-00-5E-10-00-01, 0200.5e10.0001 and 02005e100001 are read",
+		"\"%.40s\" is no MAC address: %s at position %zu", text, fault.reason,
+		fault.position + 1);
 }
 
 int field_parse_range(const char *text, void *to, struct error *ret_error)

@@ -1,7 +1,8 @@
 /* Input by table: what a request may say, field by field.
  *
- * One table describes a body or a query string: names, types, bounds and where the value goes.  It is
- * read by one reader, it is what a refusal lists as known, and the OpenAPI file is held against it. */
+ * One table describes a body or a query string: names, types, bounds and where the value goes.  It
+ * is read by one reader, it is what a refusal lists as known, and the OpenAPI file is held against
+ * it. */
 #pragma once
 
 #include <stdbool.h>
@@ -27,8 +28,8 @@ struct field {
 	const char *name;
 	enum field_type type;
 	bool required;
-	size_t at;	 /* where the value goes, in octets from the start of the target */
-	size_t has_at;	 /* a bool there becomes true when the field is given; FIELD_NOWHERE = none */
+	size_t at;     /* where the value goes, in octets from the start of the target */
+	size_t has_at; /* a bool there becomes true when the field is given; FIELD_NOWHERE = none */
 	size_t count_at; /* FIELD_LIST: an unsigned int there counts; FIELD_NOWHERE = none, and the
 			  * elements all go to one place (flags that parse() ors together) */
 	size_t size;	 /* FIELD_UINT, FIELD_LIST: octets of one value */
@@ -60,8 +61,8 @@ const struct field *schema_find(const struct schema *s, const char *name);
 /* "name, pool, …": what the schema knows, for a hint. */
 void schema_names(const struct schema *s, char *buf, size_t size);
 
-/* Checks and stores one text; path names it in messages ("allocate.name").  The text is borrowed by the
- * target where the field keeps texts.  Only for FIELD_NAME … FIELD_PARSED. */
+/* Checks and stores one text; path names it in messages ("allocate.name").  The text is borrowed by
+ * the target where the field keeps texts.  Only for FIELD_NAME … FIELD_PARSED. */
 int field_set_text(const struct field *f, const char *path, const char *text, void *target,
 		   struct error *ret_error);
 
@@ -74,7 +75,7 @@ int field_set_uint(const struct field *f, const char *path, uint64_t n, void *ta
 void field_set_bool(const struct field *f, bool b, void *target);
 void field_mark(const struct field *f, void *target); /* given: has_at */
 
-/* --- parse functions for tables --------------------------------------------------------------------- */
+/* --- parse functions for tables ------------------------------------------------------------- */
 
 int field_parse_mac(const char *text, void *to, struct error *ret_error);
 int field_parse_range(const char *text, void *to, struct error *ret_error);

@@ -16,11 +16,12 @@
 #define API_CONNECTION_MEMORY (32 * 1024) /* headers of a request, and the read buffer */
 #define API_IDLE_S	      60	  /* a connection that neither sends nor reads */
 #define API_BODY_MAX	      (1024 * 1024)
-#define API_BODY_DRAIN_MAX    (16 * 1024 * 1024) /* read and thrown away, so that the refusal arrives */
-#define API_ARGS_MAX	      2			 /* of a path */
-#define API_ARG_MAX	      128
-#define API_STATUS_MAX	      600
-#define API_RUNS_MAX	      8 /* of the server, before others in the loop have their turn */
+#define API_BODY_DRAIN_MAX                                                                         \
+	(16 * 1024 * 1024) /* read and thrown away, so that the refusal arrives */
+#define API_ARGS_MAX   2   /* of a path */
+#define API_ARG_MAX    128
+#define API_STATUS_MAX 600
+#define API_RUNS_MAX   8 /* of the server, before others in the loop have their turn */
 
 struct events;
 struct route;
@@ -29,8 +30,8 @@ struct route;
 struct api_counters {
 	uint64_t by_status[API_STATUS_MAX];
 	uint64_t refusals[ERROR_CODE_COUNT];
-	uint64_t connections;	/* ever */
-	uint64_t answers_lost;	/* the client was gone before its answer */
+	uint64_t connections;  /* ever */
+	uint64_t answers_lost; /* the client was gone before its answer */
 	uint64_t events_sent, events_lost;
 	unsigned int connected; /* now */
 	unsigned int subscribers;
@@ -51,8 +52,8 @@ struct api {
 	bool closed;		 /* lives only for `requests` */
 };
 
-/* One request.  The engine may hold it longer than the client stays: `conn` is NULL then, and the answer
- * only frees it. */
+/* One request.  The engine may hold it longer than the client stays: `conn` is NULL then, and the
+ * answer only frees it. */
 struct request {
 	struct api *api;
 	struct MHD_Connection *conn;
@@ -80,7 +81,7 @@ struct request {
 	struct MHD_Response *stream; /* an event stream instead of a text */
 };
 
-/* --- request.c: the way of a request ------------------------------------------------------------------ */
+/* --- request.c: the way of a request -------------------------------------------------------- */
 
 enum MHD_Result request_handle(void *cls, struct MHD_Connection *conn, const char *url,
 			       const char *method, const char *version, const char *upload_data,
@@ -95,13 +96,13 @@ void request_resume_all(struct api *a);
 void request_answer(struct request *r, int status, struct out *o);
 void request_answer_text(struct request *r, const char *content_type, struct out *o);
 void request_refuse(struct request *r, const struct error *e);
-void request_done(struct request *r); /* 204 */
+void request_done(struct request *r);				     /* 204 */
 void request_stream(struct request *r, struct MHD_Response *stream); /* taken over */
 
 /* Who asks, and the reason that body or query gave. */
 struct caller request_caller(const struct request *r, char who[static 32]);
 
-/* --- routes.c ------------------------------------------------------------------------------------------- */
+/* --- routes.c ------------------------------------------------------------------------------- */
 
 struct route {
 	const char *method, *pattern;
@@ -109,17 +110,17 @@ struct route {
 	void (*handler)(struct request *r);
 	const struct schema *query;
 	const struct schema *body; /* NULL: takes none */
-	bool view; /* runs when everything submitted before it is durable */
+	bool view;		   /* runs when everything submitted before it is durable */
 };
 
 extern const struct route routes[];
 extern const unsigned int route_count;
 
-/* Finds the route and fills r->route and r->arg.  Errors: NO_ROUTE, BAD_METHOD (fills r->allow), and those
- * of query_decode().  OPTIONS: 0 with r->route NULL and r->allow filled. */
+/* Finds the route and fills r->route and r->arg.  Errors: NO_ROUTE, BAD_METHOD (fills r->allow),
+ * and those of query_decode().  OPTIONS: 0 with r->route NULL and r->allow filled. */
 int route_find(struct request *r, const char *method, const char *url, struct error *ret_error);
 
-/* --- handlers ------------------------------------------------------------------------------------------ */
+/* --- handlers ------------------------------------------------------------------------------- */
 
 void segments_list(struct request *r);
 void segments_add(struct request *r);
@@ -148,20 +149,21 @@ void metrics_show(struct request *r);
 void openapi_show(struct request *r);
 void events_stream(struct request *r);
 
-/* --- events.c ------------------------------------------------------------------------------------------- */
+/* --- events.c ------------------------------------------------------------------------------- */
 
 int events_new(struct api *a, struct events **ret, struct error *ret_error);
 void events_tick(struct events *e, mono_t now);
 mono_t events_next_expiry(const struct events *e);
 
-/* Ends every stream (their connections resume and close); then, when the connections are gone: free. */
+/* Ends every stream (their connections resume and close); then, when the connections are gone:
+ * free. */
 void events_stop(struct events *e);
 void events_free(struct events *e);
 
-/* --- api.c ------------------------------------------------------------------------------------------------ */
+/* --- api.c ---------------------------------------------------------------------------------- */
 
 void api_unref(struct api *a); /* a request has ended */
 
-/* Resumes a connection.  libmicrohttpd looks for resumed ones only in MHD_run(), and with an external loop
- * nothing of its own makes that be called: so our descriptor becomes readable. */
+/* Resumes a connection.  libmicrohttpd looks for resumed ones only in MHD_run(), and with an
+ * external loop nothing of its own makes that be called: so our descriptor becomes readable. */
 void api_resume(struct api *a, struct MHD_Connection *conn);

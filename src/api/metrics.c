@@ -94,7 +94,7 @@ static void collect_uplink(void *ctx, const char *uplink)
 		row_keep(t, row, &c);
 }
 
-/* --- writing ------------------------------------------------------------------------------------------ */
+/* --- writing -------------------------------------------------------------------------------- */
 
 static void metric(struct out *o, const char *name, const char *type, const char *help)
 {
@@ -137,10 +137,14 @@ static const struct {
 	const char *name, *help;
 	size_t at;
 } row_metrics[] = {
-	{ "rx_frames_total", "Frames received, drops included", offsetof(struct counters_view, rx_frames) },
-	{ "rx_octets_total", "Octets received, drops included", offsetof(struct counters_view, rx_octets) },
-	{ "tx_frames_total", "Frames handed to the link", offsetof(struct counters_view, tx_frames) },
-	{ "tx_octets_total", "Octets handed to the link", offsetof(struct counters_view, tx_octets) },
+	{ "rx_frames_total", "Frames received, drops included",
+	  offsetof(struct counters_view, rx_frames) },
+	{ "rx_octets_total", "Octets received, drops included",
+	  offsetof(struct counters_view, rx_octets) },
+	{ "tx_frames_total", "Frames handed to the link",
+	  offsetof(struct counters_view, tx_frames) },
+	{ "tx_octets_total", "Octets handed to the link",
+	  offsetof(struct counters_view, tx_octets) },
 	{ "link_dropped_total", "Frames the link itself dropped",
 	  offsetof(struct counters_view, link_dropped) },
 };
@@ -194,17 +198,19 @@ static void port_phases(struct out *o, const struct rows *t)
 		}
 }
 
-/* --- pools and segments ---------------------------------------------------------------------------------- */
+/* --- pools and segments --------------------------------------------------------------------- */
 
 static const struct {
 	const char *name, *help;
 	size_t at;
 } pool_metrics[] = {
 	{ "pool_size", "Addresses in the pool's ranges", offsetof(struct pool_view, size) },
-	{ "pool_excluded", "Addresses that are never handed out", offsetof(struct pool_view, excluded) },
+	{ "pool_excluded", "Addresses that are never handed out",
+	  offsetof(struct pool_view, excluded) },
 	{ "pool_used", "Addresses in use", offsetof(struct pool_view, used) },
 	{ "pool_quarantined", "Addresses in quarantine", offsetof(struct pool_view, quarantined) },
-	{ "pool_available", "Addresses that can be had now", offsetof(struct pool_view, available) },
+	{ "pool_available", "Addresses that can be had now",
+	  offsetof(struct pool_view, available) },
 };
 
 struct writing {
@@ -233,8 +239,8 @@ static void segment_sample(void *ctx, const struct segment_view *v)
 	out_puts(w->o, w->metric == 0 ? "vmac_segment_vmacs{" : "vmac_segment_uplink_present{");
 	label(w->o, "segment", v->segment->name);
 	out_printf(w->o, "} %llu\n",
-		   w->metric == 0 ? (unsigned long long)v->vmacs :
-				    (unsigned long long)(internal || v->uplink_present));
+		   w->metric == 0 ? (unsigned long long)v->vmacs
+				  : (unsigned long long)(internal || v->uplink_present));
 }
 
 static void pools_and_segments(struct engine *engine, struct out *o)
@@ -245,7 +251,7 @@ static void pools_and_segments(struct engine *engine, struct out *o)
 		metric(o, pool_metrics[w.metric].name, "gauge", pool_metrics[w.metric].help);
 		engine_pools(engine, pool_sample, &w);
 	}
-	metric(o, "segment_vmacs", "gauge", "vMACs of the segment, quarantined ones included");
+	metric(o, "segment_vmacs", "gauge", "vMACs of the segment, without those in quarantine");
 	w.metric = 0;
 	engine_segments(engine, segment_sample, &w);
 	metric(o, "segment_uplink_present", "gauge", "0 while the segment's uplink is missing");
@@ -253,7 +259,7 @@ static void pools_and_segments(struct engine *engine, struct out *o)
 	engine_segments(engine, segment_sample, &w);
 }
 
-/* --- the daemon ------------------------------------------------------------------------------------------- */
+/* --- the daemon ----------------------------------------------------------------------------- */
 
 static void by_code(struct out *o, const char *name, const char *help,
 		    const uint64_t count[ERROR_CODE_COUNT])

@@ -28,7 +28,7 @@ void out_printf(struct out *o, const char *fmt, ...) __attribute__((format(print
  * become U+FFFD, so that what leaves is always valid. */
 void out_json(struct out *o, const char *text);
 
-/* --- JSON structure ----------------------------------------------------------------------------- */
+/* --- JSON structure ------------------------------------------------------------------------- */
 
 void out_open(struct out *o, char bracket); /* '{' or '[', as a value */
 void out_close(struct out *o, char bracket);
@@ -50,5 +50,6 @@ void out_item_mac(struct out *o, vmac_mac_t m);
 /* {"error": {"code", "message", "hint"}} */
 void out_error(struct out *o, const struct error *e);
 
-/* Hands the memory (malloc) over with its length; NULL when memory ran out.  The text is empty then. */
+/* Hands the memory (malloc) over with its length; NULL when memory ran out.  The text is empty
+ * then. */
 char *out_take(struct out *o, size_t *ret_len);

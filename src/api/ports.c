@@ -41,8 +41,7 @@ void ports_list(struct request *r)
 	request_answer(r, MHD_HTTP_OK, &l.o);
 }
 
-static int look(struct engine *engine, const char *name, struct out *o,
-		struct error *ret_error)
+static int look(struct engine *engine, const char *name, struct out *o, struct error *ret_error)
 {
 	struct port_view v;
 	int r = engine_port_view(engine, name, &v, ret_error);

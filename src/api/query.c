@@ -44,8 +44,16 @@ SCHEMA(query_history,
 
 void query_init(struct query *q)
 {
-	*q = (struct query){ .segment = "", .pool = "", .owner = "", .tenant = "", .subject = "",
-			     .reason = "", .after = "", .state = -1, .kind = -1, .origin = -1,
+	*q = (struct query){ .segment = "",
+			     .pool = "",
+			     .owner = "",
+			     .tenant = "",
+			     .subject = "",
+			     .reason = "",
+			     .after = "",
+			     .state = -1,
+			     .kind = -1,
+			     .origin = -1,
 			     .limit = QUERY_LIMIT };
 }
 
@@ -82,8 +90,8 @@ int query_decode(const char *what, const char *from, size_t len, char *to, size_
 			i += 2;
 		}
 		if (c == '\0')
-			return error_set(ret_error, ERROR_BAD_VALUE, NULL, "%s: has a NUL character",
-					 what);
+			return error_set(ret_error, ERROR_BAD_VALUE, NULL,
+					 "%s: has a NUL character", what);
 		if (n + 1 >= size)
 			return error_set(ret_error, ERROR_TOO_LARGE, NULL,
 					 "%s: longer than %zu octets", what, size - 1);
@@ -111,8 +119,8 @@ static const char *keep(struct query *q, const char *name, const char *value,
 			  QUERY_TEXT_MAX - 1);
 		return NULL;
 	}
-	if (query_decode(name, value, strlen(value), at, QUERY_TEXT_MAX - q->text_used,
-			 ret_error) < 0)
+	if (query_decode(name, value, strlen(value), at, QUERY_TEXT_MAX - q->text_used, ret_error) <
+	    0)
 		return NULL;
 	q->text_used += strlen(at) + 1;
 	return at;

@@ -1,7 +1,7 @@
 /* Query strings and path arguments, read by the same kind of table as bodies.
  *
- * Values arrive as they stood in the request line ('+' already a space); percent escapes are decoded
- * here, so that %00 and broken escapes are refused instead of cutting a text short. */
+ * Values arrive as they stood in the request line ('+' already a space); percent escapes are
+ * decoded here, so that %00 and broken escapes are refused instead of cutting a text short. */
 #pragma once
 
 #include "api/field.h"

@@ -4,9 +4,9 @@
  *
  * libmicrohttpd calls request_handle() when the headers are there, for each piece of the body, when
  * the request is complete, and again whenever the connection was resumed.  The first three read;
- * at the third the route's handler runs and calls the engine.  Either the engine answers from within that
- * call (a refusal, a view while nothing waits): the response goes out at once.  Or it answers later:
- * the connection is suspended meanwhile, and the answer resumes it.
+ * at the third the route's handler runs and calls the engine.  Either the engine answers from
+ * within that call (a refusal, a view while nothing waits): the response goes out at once.  Or it
+ * answers later: the connection is suspended meanwhile, and the answer resumes it.
  *
  * A request has two holders, the connection and the engine (`held`), and is freed by the last. */
 #include "api/internal.h"
@@ -46,7 +46,7 @@ static struct request *request_new(struct api *a, struct MHD_Connection *conn)
 	return r;
 }
 
-/* --- waiting ---------------------------------------------------------------------------------------- */
+/* --- waiting -------------------------------------------------------------------------------- */
 
 static void request_suspend(struct request *r)
 {
@@ -90,7 +90,7 @@ static bool request_unhold(struct request *r)
 	return false;
 }
 
-/* --- answering ----------------------------------------------------------------------------------------- */
+/* --- answering ------------------------------------------------------------------------------ */
 
 static void answered(struct request *r, int status, const char *content_type)
 {
@@ -197,7 +197,7 @@ static enum MHD_Result request_send(struct request *r)
 	return ok;
 }
 
-/* --- reading -------------------------------------------------------------------------------------------- */
+/* --- reading -------------------------------------------------------------------------------- */
 
 static bool body_append(struct request *r, const char *data, size_t len)
 {
@@ -231,8 +231,8 @@ static int too_large(struct error *ret_error)
 /* A body that says beforehand that it is far too long is not read at all. */
 static bool announced_too_large(struct MHD_Connection *conn)
 {
-	const char *length = MHD_lookup_connection_value(conn, MHD_HEADER_KIND,
-							 MHD_HTTP_HEADER_CONTENT_LENGTH);
+	const char *length =
+		MHD_lookup_connection_value(conn, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
 
 	return length && strtoull(length, NULL, 10) > API_BODY_DRAIN_MAX;
 }
@@ -272,7 +272,7 @@ static int request_read(struct request *r, struct error *ret_error)
 	return 0;
 }
 
-/* --- running -------------------------------------------------------------------------------------------- */
+/* --- running -------------------------------------------------------------------------------- */
 
 struct caller request_caller(const struct request *r, char who[static 32])
 {

@@ -20,8 +20,7 @@ void segments_list(struct request *r)
 	request_answer(r, MHD_HTTP_OK, &o);
 }
 
-static int look(struct engine *engine, const char *name, struct out *o,
-		struct error *ret_error)
+static int look(struct engine *engine, const char *name, struct out *o, struct error *ret_error)
 {
 	struct segment_view v;
 	int r = engine_segment_view(engine, name, &v, ret_error);

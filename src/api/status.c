@@ -4,7 +4,7 @@
 
 #include "api/openapi.h"
 
-/* --- history ----------------------------------------------------------------------------------------- */
+/* --- history -------------------------------------------------------------------------------- */
 
 static void history_read(void *ctx, const struct error *error, const struct history *lines,
 			 size_t count)
@@ -39,14 +39,17 @@ static void history_read(void *ctx, const struct error *error, const struct hist
 void history_list(struct request *r)
 {
 	const struct query *q = &r->query;
-	struct history_filter f = { .segment = q->segment, .subject = q->subject,
-				    .before = q->before, .since = q->since, .until = q->until,
+	struct history_filter f = { .segment = q->segment,
+				    .subject = q->subject,
+				    .before = q->before,
+				    .since = q->since,
+				    .until = q->until,
 				    .limit = q->limit + (q->limit < QUERY_LIMIT_MAX) };
 
 	engine_history(r->api->config.engine, &f, history_read, r);
 }
 
-/* --- status -------------------------------------------------------------------------------------------- */
+/* --- status --------------------------------------------------------------------------------- */
 
 static void refusals(struct out *o, const char *key, const uint64_t by_code[ERROR_CODE_COUNT])
 {
@@ -116,7 +119,7 @@ void status_show(struct request *r)
 	request_answer(r, MHD_HTTP_OK, &o);
 }
 
-/* --- the description ------------------------------------------------------------------------------------- */
+/* --- the description ------------------------------------------------------------------------ */
 
 void openapi_show(struct request *r)
 {

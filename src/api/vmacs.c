@@ -12,7 +12,7 @@ static struct vmac_ref ref_of(const struct request *r)
 	return (struct vmac_ref){ .segment = segment, .which = r->arg[1] };
 }
 
-/* --- looking ----------------------------------------------------------------------------------------- */
+/* --- looking -------------------------------------------------------------------------------- */
 
 struct listing {
 	struct out o;
@@ -51,9 +51,15 @@ static int cursor_parse(const char *text, char segment[static NAME_MAX_LEN + 1],
 void vmacs_list(struct request *r)
 {
 	const struct query *q = &r->query;
-	struct vmac_filter f = { .segment = q->segment, .pool = q->pool, .owner = q->owner,
-				 .tenant = q->tenant, .state = q->state, .kind = q->kind,
-				 .origin = q->origin, .limit = q->limit, .after_segment = "" };
+	struct vmac_filter f = { .segment = q->segment,
+				 .pool = q->pool,
+				 .owner = q->owner,
+				 .tenant = q->tenant,
+				 .state = q->state,
+				 .kind = q->kind,
+				 .origin = q->origin,
+				 .limit = q->limit,
+				 .after_segment = "" };
 	char after_segment[NAME_MAX_LEN + 1];
 	struct listing l = { 0 };
 	struct error e;
@@ -100,7 +106,7 @@ void vmacs_show(struct request *r)
 	request_answer(r, MHD_HTTP_OK, &o);
 }
 
-/* --- changing ------------------------------------------------------------------------------------------ */
+/* --- changing ------------------------------------------------------------------------------- */
 
 /* A release without quarantine leaves no record: 204. */
 static void answer_with(struct request *r, int status, const struct answer *answer)

@@ -18,15 +18,10 @@ void call_no_memory(void)
 	exit(error_exit_status(ERROR_NO_MEMORY));
 }
 
-static inline void free_text(char **p)
-{
-	free(*p);
-}
-
 /* *to becomes *to + text, escaped or not. */
 static void append(char **to, const char *text, bool escape)
 {
-	CLEANUP(free_text) char *escaped = escape ? vmac_escape(text) : NULL;
+	TEXT_AUTO escaped = escape ? vmac_escape(text) : NULL;
 	char *longer;
 
 	if (escape && !escaped)
@@ -66,7 +61,7 @@ char *call_path(const struct command *c, const char *const *parts, bool with_opt
 	return path;
 }
 
-/* --- bodies ------------------------------------------------------------------------------------------ */
+/* --- bodies --------------------------------------------------------------------------------- */
 
 static void set(json_t *object, const char *key, json_t *value)
 {
@@ -184,7 +179,7 @@ int call_body(const struct command *c, json_t **ret)
 	return 0;
 }
 
-/* --- calling ------------------------------------------------------------------------------------------ */
+/* --- calling -------------------------------------------------------------------------------- */
 
 static void put_clean(const char *before, const char *text)
 {
@@ -232,7 +227,8 @@ static int take_answer(struct command *c, const struct vmac_reply *reply, json_t
 	}
 	*ret = json_loadb(reply->body, reply->len, 0, NULL);
 	if (!*ret) {
-		call_complain("the daemon's answer is no JSON", "are vmac and vmacd of one version?");
+		call_complain("the daemon's answer is no JSON",
+			      "are vmac and vmacd of one version?");
 		return 1;
 	}
 	return 0;
@@ -240,7 +236,7 @@ static int take_answer(struct command *c, const struct vmac_reply *reply, json_t
 
 int call(struct command *c, const char *method, const char *path, const json_t *body, json_t **ret)
 {
-	CLEANUP(free_text) char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+	TEXT_AUTO text = body ? json_dumps(body, JSON_COMPACT) : NULL;
 	struct vmac_reply reply;
 	int r = call_open(c);
 
@@ -258,7 +254,7 @@ int call(struct command *c, const char *method, const char *path, const json_t *
 	return r;
 }
 
-/* --- answers -------------------------------------------------------------------------------------------- */
+/* --- answers -------------------------------------------------------------------------------- */
 
 const char *json_text(const json_t *object, const char *key)
 {
@@ -284,7 +280,7 @@ char *json_words(const json_t *object, const char *key, const char *separator)
 	size_t i;
 
 	append(&text, "", false);
-	json_array_foreach(array, i, item) {
+	json_array_foreach (array, i, item) {
 		if (i > 0)
 			append(&text, separator, false);
 		append(&text, json_is_string(item) ? json_string_value(item) : "", false);

@@ -48,8 +48,8 @@ static void print_json(vmac_mac_t m, const struct vmac_class *k, const char *ven
 	json_object_set_new(o, "kind", json_string(kind_of(k, m)));
 	json_object_set_new(o, "group", json_boolean(k->group));
 	json_object_set_new(o, "local", json_boolean(k->local));
-	json_object_set_new(o, "slap", k->local ? json_string(vmac_slap_name(k->slap)) :
-						  json_null());
+	json_object_set_new(o, "slap",
+			    k->local ? json_string(vmac_slap_name(k->slap)) : json_null());
 	json_object_set_new(o, "well_known", k->well_known ? range_json(k) : json_null());
 	json_object_set_new(o, "vendor", vendor ? json_string(vendor) : json_null());
 	line = json_dumps(o, JSON_COMPACT);
@@ -71,9 +71,9 @@ static void add_row(struct grid *g, vmac_mac_t m, const struct vmac_class *k, co
 		used += (size_t)snprintf(range + used, sizeof(range) - used, " %s %u",
 					 w->group_name ? w->group_name : "group", k->group_number);
 	if (w && w->member_bits == 32 && used < sizeof(range)) /* an IPv4 address */
-		snprintf(range + used, sizeof(range) - used, " %u.%u.%u.%u",
-			 k->member_number >> 24, k->member_number >> 16 & 255,
-			 k->member_number >> 8 & 255, k->member_number & 255);
+		snprintf(range + used, sizeof(range) - used, " %u.%u.%u.%u", k->member_number >> 24,
+			 k->member_number >> 16 & 255, k->member_number >> 8 & 255,
+			 k->member_number & 255);
 	else if (w && w->member_bits > 0 && used < sizeof(range))
 		snprintf(range + used, sizeof(range) - used, " member %u", k->member_number);
 	grid_add(g, vmac_mac_format(m, VMAC_MAC_COLON, text));
@@ -103,8 +103,9 @@ static void classify_one(struct classifying *g, const char *text)
 	if (vmac_mac_parse(text, &m, &fault) < 0) {
 		char message[LINE_MAX_LEN + 128];
 
-		snprintf(message, sizeof(message), "\"%.60s\" is no MAC address: %s at position %zu",
-			 text, fault.reason, fault.position + 1);
+		snprintf(message, sizeof(message),
+			 "\"%.60s\" is no MAC address: %s at position %zu", text, fault.reason,
+			 fault.position + 1);
 		call_complain(message, "");
 		g->bad = true;
 		return;
@@ -133,8 +134,8 @@ static void classify_stdin(struct classifying *g)
 
 static int run(struct command *c)
 {
-	static const char *const headings[] = { "ADDRESS", "KIND", "SCOPE", "WELL KNOWN", "VENDOR",
-						"MEANING" };
+	static const char *const headings[] = { "ADDRESS",    "KIND",	"SCOPE",
+						"WELL KNOWN", "VENDOR", "MEANING" };
 	const char *directory = command_option(c, "ieee-data");
 	struct classifying g = { .c = c, .grid = grid_of(headings, ARRAY_LEN(headings)) };
 
@@ -170,5 +171,5 @@ static const struct verb verbs[] = {
 };
 /* clang-format on */
 
-const struct noun noun_classify = { "classify", "what an address says about itself (offline)", verbs,
-				    ARRAY_LEN(verbs) };
+const struct noun noun_classify = { "classify", "what an address says about itself (offline)",
+				    verbs, ARRAY_LEN(verbs) };

@@ -12,11 +12,6 @@
 
 #define HISTORY_LIMIT 50 /* lines where nothing else is said */
 
-static inline void free_text(char **p)
-{
-	free(*p);
-}
-
 static void list_row(struct grid *g, const json_t *h)
 {
 	const char *from = json_text(h, "from"), *to = json_text(h, "to");
@@ -26,8 +21,8 @@ static void list_row(struct grid *g, const json_t *h)
 	grid_add(g, json_text(h, "subject"));
 	grid_add(g, json_text(h, "verb"));
 	grid_add(g, json_text(h, "actor"));
-	grid_addf(g, "%s -> %s", from[0] ? from : "-", to[0] ? to : "-");
 	grid_add(g, json_text(h, "reason"));
+	grid_addf(g, "%s -> %s", from[0] ? from : "-", to[0] ? to : "-");
 }
 
 /* --since: a date as it stands, or a length of time before now. */
@@ -39,7 +34,8 @@ static int since_text(const struct command *c, const char *since, char buf[stati
 
 	if (wall_parse(since, &t) < 0) {
 		if (duration_parse(since, &ms) < 0)
-			return command_misuse(c, "--since: \"%s\" is no duration and no date", since);
+			return command_misuse(c, "--since: \"%s\" is no duration and no date",
+					      since);
 		clock_gettime(CLOCK_REALTIME, &now);
 		t.ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 - ms;
 	}
@@ -57,7 +53,7 @@ static char *history_path(const struct command *c, const char *since)
 	const char *join = "?";
 
 	for (size_t i = 0; path && i < ARRAY_LEN(names); i++) {
-		CLEANUP(free_text) char *value = values[i] ? vmac_escape(values[i]) : NULL;
+		TEXT_AUTO value = values[i] ? vmac_escape(values[i]) : NULL;
 
 		if (!value)
 			continue;
@@ -74,11 +70,11 @@ static char *history_path(const struct command *c, const char *since)
 
 int history_run(struct command *c)
 {
-	static const char *const headings[] = { "AT", "WHAT", "SUBJECT", "VERB", "WHO", "CHANGE",
-						"REASON" };
+	static const char *const headings[] = { "AT",  "WHAT",	 "SUBJECT", "VERB",
+						"WHO", "REASON", "CHANGE" };
 	const char *limit = command_option(c, "limit"), *since = command_option(c, "since");
 	char since_buf[WALL_TEXT_MAX] = "";
-	CLEANUP(free_text) char *path = NULL;
+	TEXT_AUTO path = NULL;
 	unsigned long long most = HISTORY_LIMIT;
 	char *end;
 	int r;

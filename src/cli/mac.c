@@ -7,23 +7,17 @@
 
 #include <vmac/mac.h>
 
-static inline void free_text(char **p)
-{
-	free(*p);
-}
-
 /* "-" in the path is the only segment. */
 static char *path_of(const struct command *c, const char *which, const char *tail,
 		     bool with_options)
 {
 	const char *segment = command_option(c, "segment");
 
-	return call_path(c,
-			 (const char *[]){ "vmacs", segment ? segment : "-", which, tail, NULL },
+	return call_path(c, (const char *[]){ "vmacs", segment ? segment : "-", which, tail, NULL },
 			 with_options);
 }
 
-/* --- add --------------------------------------------------------------------------------------------- */
+/* --- add ------------------------------------------------------------------------------------ */
 
 static int add_batch(struct command *c)
 {
@@ -42,7 +36,7 @@ static int add_batch(struct command *c)
 		r = call(c, "POST", "/v1/vmacs/batch", body, &answer);
 	if (r != 0 || !answer || !call_talks(c))
 		return r;
-	json_array_foreach(json_object_get(answer, "addresses"), i, address)
+	json_array_foreach (json_object_get(answer, "addresses"), i, address)
 		puts(json_string_value(address));
 	return 0;
 }
@@ -65,11 +59,11 @@ static int add(struct command *c)
 	return r;
 }
 
-/* --- look -------------------------------------------------------------------------------------------- */
+/* --- look ----------------------------------------------------------------------------------- */
 
 static void list_row(struct grid *g, const json_t *v)
 {
-	CLEANUP(free_text) char *ips = json_words(v, "ips", " ");
+	TEXT_AUTO ips = json_words(v, "ips", " ");
 
 	grid_add(g, json_text(v, "address"));
 	grid_add(g, json_text(v, "segment"));
@@ -83,10 +77,10 @@ static void list_row(struct grid *g, const json_t *v)
 
 static int list(struct command *c)
 {
-	static const char *const headings[] = { "ADDRESS", "SEGMENT", "NAME", "STATE", "PORT",
-						"OWNER", "UNTIL", "IPS" };
+	static const char *const headings[] = { "ADDRESS", "SEGMENT", "NAME",  "STATE",
+						"PORT",	   "OWNER",   "UNTIL", "IPS" };
 	const char *limit = command_option(c, "limit");
-	CLEANUP(free_text) char *path = call_path(c, (const char *[]){ "vmacs", NULL }, true);
+	TEXT_AUTO path = call_path(c, (const char *[]){ "vmacs", NULL }, true);
 	unsigned long long most = 0;
 	char *end;
 
@@ -100,8 +94,9 @@ static int list(struct command *c)
 
 static void print_vmac(const json_t *v)
 {
-	static const char *const plain[] = { "address", "segment", "pool",  "kind", "origin", "state",
-					     "name",	"owner",   "tenant", "note", "port" };
+	static const char *const plain[] = { "address", "segment", "pool", "kind",
+					     "origin",	"state",   "name", "owner",
+					     "tenant",	"note",	   "port" };
 	static const char *const dates[] = { "ttl", "until", "created", "changed" };
 	struct grid g = grid_of(NULL, 2);
 
@@ -120,7 +115,7 @@ static int show(struct command *c)
 	int r = 0;
 
 	for (unsigned int i = 0; r == 0 && i < c->arg_count; i++) {
-		CLEANUP(free_text) char *path = path_of(c, c->args[i], NULL, false);
+		TEXT_AUTO path = path_of(c, c->args[i], NULL, false);
 		JSON_AUTO v = NULL;
 
 		r = call(c, "GET", path, NULL, &v);
@@ -133,11 +128,11 @@ static int show(struct command *c)
 	return r;
 }
 
-/* --- change -------------------------------------------------------------------------------------------- */
+/* --- change --------------------------------------------------------------------------------- */
 
 static int set(struct command *c)
 {
-	CLEANUP(free_text) char *path = path_of(c, c->args[0], NULL, false);
+	TEXT_AUTO path = path_of(c, c->args[0], NULL, false);
 	JSON_AUTO body = NULL;
 	JSON_AUTO answer = NULL;
 	int r;
@@ -161,7 +156,7 @@ static int renew(struct command *c)
 	int r = call_body(c, &body);
 
 	for (unsigned int i = 0; r == 0 && i < c->arg_count; i++) {
-		CLEANUP(free_text) char *path = path_of(c, c->args[i], "renew", false);
+		TEXT_AUTO path = path_of(c, c->args[i], "renew", false);
 		JSON_AUTO v = NULL;
 
 		r = call(c, "POST", path, body, &v);
@@ -177,7 +172,7 @@ static int release(struct command *c)
 	int r = 0;
 
 	for (unsigned int i = 0; r == 0 && i < c->arg_count; i++) {
-		CLEANUP(free_text) char *path = path_of(c, c->args[i], NULL, true);
+		TEXT_AUTO path = path_of(c, c->args[i], NULL, true);
 		JSON_AUTO v = NULL;
 
 		r = call(c, "DELETE", path, NULL, &v);
@@ -195,7 +190,7 @@ static int release(struct command *c)
 /* History knows a vMAC by its address: in our style, and the name's where a name was given. */
 static int history(struct command *c)
 {
-	CLEANUP(free_text) char *path = NULL;
+	TEXT_AUTO path = NULL;
 	char address[VMAC_MAC_TEXT_MAX];
 	bool json = c->json;
 	JSON_AUTO v = NULL;

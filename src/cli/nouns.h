@@ -3,8 +3,8 @@
 
 #include "cli/options.h"
 
-extern const struct noun noun_segment, noun_pool, noun_mac, noun_port, noun_history, noun_status, noun_watch,
-	noun_classify;
+extern const struct noun noun_segment, noun_pool, noun_mac, noun_port, noun_history, noun_status,
+	noun_watch, noun_classify;
 
 /* Rows of tables below: {} with .options and .option_count. */
 #define OPTIONS(table) .options = table, .option_count = ARRAY_LEN(table)

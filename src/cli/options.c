@@ -13,7 +13,14 @@
 #define HELP_COLUMN    26
 
 /* What every verb takes. */
-enum common { COMMON_SOCKET, COMMON_JSON, COMMON_QUIET, COMMON_HELP, COMMON_VERSION, COMMON_REASON };
+enum common {
+	COMMON_SOCKET,
+	COMMON_JSON,
+	COMMON_QUIET,
+	COMMON_HELP,
+	COMMON_VERSION,
+	COMMON_REASON
+};
 
 /* clang-format off */
 static const struct option common[] = {
@@ -26,14 +33,15 @@ static const struct option common[] = {
 };
 /* clang-format on */
 
-/* --- suggestions ------------------------------------------------------------------------------------ */
+/* --- suggestions ---------------------------------------------------------------------------- */
 
 static unsigned int least(unsigned int a, unsigned int b)
 {
 	return a < b ? a : b;
 }
 
-/* How many letters to insert, delete, replace or swap (Damerau, Levenshtein); SUGGEST_MAX + 1 for more. */
+/* How many letters to insert, delete, replace or swap (Damerau, Levenshtein); SUGGEST_MAX + 1 for
+ * more. */
 static unsigned int distance(const char *a, const char *b)
 {
 	unsigned int d[SUGGEST_LENGTH + 1][SUGGEST_LENGTH + 1];
@@ -89,8 +97,8 @@ static void help_command(const struct command *c, char *buf, size_t size)
 {
 	const char *verb = c->verb ? c->verb->name : "";
 
-	snprintf(buf, size, "vmac%s%s%s%s --help", c->noun ? " " : "",
-		 c->noun ? c->noun->name : "", verb[0] ? " " : "", verb);
+	snprintf(buf, size, "vmac%s%s%s%s --help", c->noun ? " " : "", c->noun ? c->noun->name : "",
+		 verb[0] ? " " : "", verb);
 }
 
 int command_misuse(const struct command *c, const char *fmt, ...)
@@ -107,7 +115,7 @@ int command_misuse(const struct command *c, const char *fmt, ...)
 	return EXIT_MISUSE;
 }
 
-/* --- parsing ------------------------------------------------------------------------------------------ */
+/* --- parsing -------------------------------------------------------------------------------- */
 
 struct arguments {
 	char **at, **end;
@@ -313,7 +321,7 @@ const char *command_option(const struct command *c, const char *name)
 	return v->count > 0 ? v->text[0] : NULL;
 }
 
-/* --- help ----------------------------------------------------------------------------------------------- */
+/* --- help ----------------------------------------------------------------------------------- */
 
 static void help_row(const char *left, const char *right)
 {
@@ -334,8 +342,8 @@ static void help_option(const struct option *o)
 
 static void help_verb(const struct noun *n, const struct verb *v)
 {
-	printf("Usage: vmac %s%s%s%s%s [OPTION]...\n\n%s.\n", n->name, v->name[0] ? " " : "", v->name,
-	       v->args[0] ? " " : "", v->args, v->summary);
+	printf("Usage: vmac %s%s%s%s%s [OPTION]...\n\n%s.\n", n->name, v->name[0] ? " " : "",
+	       v->name, v->args[0] ? " " : "", v->args, v->summary);
 	if (v->more)
 		printf("\n%s\n", v->more);
 	if (v->alias)
@@ -365,7 +373,8 @@ static void help_noun(const struct noun *n)
 static void help_all(const struct noun *nouns, unsigned int count)
 {
 	printf("Usage: vmac [OPTION]... NOUN [VERB] …\n\n"
-	       "Virtual MAC addresses: who has which, where they are plugged in, and what passes.\n\n"
+	       "Virtual MAC addresses: who has which, where they are plugged in, and what "
+	       "passes.\n\n"
 	       "Nouns:\n");
 	for (unsigned int i = 0; i < count; i++)
 		help_row(nouns[i].name, nouns[i].summary);
@@ -377,8 +386,10 @@ static void help_all(const struct noun *nouns, unsigned int count)
 	       "  vmac pool add lab --segment lan           # where addresses come from\n"
 	       "  vmac port add web1 --kind tap             # an address and a tap for a VM\n"
 	       "  vmac status                               # what there is, and how it is\n"
-	       "\nExit status: 0 done, 1 unexpected, 2 usage or bad input, 3 not found, 4 conflict,\n"
-	       "5 exhausted or limit, 6 daemon unreachable, 7 not permitted, 8 registry or kernel failed.\n"
+	       "\nExit status: 0 done, 1 unexpected, 2 usage or bad input, 3 not found, 4 "
+	       "conflict,\n"
+	       "5 exhausted or limit, 6 daemon unreachable, 7 not permitted, 8 registry or kernel "
+	       "failed.\n"
 	       "\nvmac NOUN --help and vmac NOUN VERB --help say more.\n");
 }
 

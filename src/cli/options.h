@@ -1,4 +1,5 @@
-/* The command line as data: nouns, verbs and options are tables; parsing, usage and help come from them. */
+/* The command line as data: nouns, verbs and options are tables; parsing, usage and help come from
+ * them. */
 #pragma once
 
 #include <stdbool.h>
@@ -22,8 +23,8 @@ struct option {
 	const char *arg; /* "NAME"; NULL for a flag */
 	enum option_type type;
 	const char *help;
-	/* The member of the request's body or the query parameter that it becomes ("allocate.pool": of an
-	 * object inside); NULL: the verb knows what it is for. */
+	/* The member of the request's body or the query parameter that it becomes ("allocate.pool":
+	 * of an object inside); NULL: the verb knows what it is for. */
 	const char *field;
 };
 
@@ -68,7 +69,8 @@ struct command {
 	struct vmac_client *client; /* opened by the first call */
 };
 
-/* 0: *ret is complete (or asks for help, or for the version); else the exit status, and stderr says why. */
+/* 0: *ret is complete (or asks for help, or for the version); else the exit status, and stderr says
+ * why. */
 int command_parse(const struct noun *nouns, unsigned int noun_count, int argc, char **argv,
 		  struct command *ret);
 

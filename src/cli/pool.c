@@ -2,12 +2,6 @@
 #include "cli/show.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-
-static inline void free_text(char **p)
-{
-	free(*p);
-}
 
 static int add(struct command *c)
 {
@@ -20,7 +14,7 @@ static int add(struct command *c)
 	json_object_set_new(body, "name", json_string(c->args[0]));
 	r = call(c, "POST", "/v1/pools", body, &answer);
 	if (r == 0 && answer && call_talks(c)) {
-		CLEANUP(free_text) char *ranges = json_words(answer, "ranges", " ");
+		TEXT_AUTO ranges = json_words(answer, "ranges", " ");
 
 		printf("pool %s added: %s\n", c->args[0], ranges);
 	}
@@ -29,7 +23,7 @@ static int add(struct command *c)
 
 static void list_row(struct grid *g, const json_t *p)
 {
-	CLEANUP(free_text) char *ranges = json_words(p, "ranges", " ");
+	TEXT_AUTO ranges = json_words(p, "ranges", " ");
 	char number[SHOW_NUMBER_MAX];
 
 	grid_add(g, json_text(p, "name"));
@@ -44,17 +38,17 @@ static void list_row(struct grid *g, const json_t *p)
 
 static int list(struct command *c)
 {
-	static const char *const headings[] = { "NAME", "SEGMENT", ">SIZE", ">USED", ">QUARANTINED",
-						">AVAILABLE", ">QUARANTINE", "RANGES" };
-	CLEANUP(free_text) char *path = call_path(c, (const char *[]){ "pools", NULL }, true);
+	static const char *const headings[] = { "NAME",	       "SEGMENT",      ">SIZE",
+						">USED",       ">QUARANTINED", ">AVAILABLE",
+						">QUARANTINE", "RANGES" };
+	TEXT_AUTO path = call_path(c, (const char *[]){ "pools", NULL }, true);
 
 	return show_list(c, path, NULL, 0, headings, ARRAY_LEN(headings), list_row);
 }
 
 static int show(struct command *c)
 {
-	CLEANUP(free_text) char *path = call_path(c, (const char *[]){ "pools", c->args[0], NULL },
-						  true);
+	TEXT_AUTO path = call_path(c, (const char *[]){ "pools", c->args[0], NULL }, true);
 	struct grid g = grid_of(NULL, 2);
 	char number[SHOW_NUMBER_MAX];
 	JSON_AUTO p = NULL;
@@ -84,8 +78,7 @@ static int show(struct command *c)
 
 static int set(struct command *c)
 {
-	CLEANUP(free_text) char *path = call_path(c, (const char *[]){ "pools", c->args[0], NULL },
-						  false);
+	TEXT_AUTO path = call_path(c, (const char *[]){ "pools", c->args[0], NULL }, false);
 	JSON_AUTO body = NULL;
 	JSON_AUTO answer = NULL;
 	int r = call_body(c, &body);
@@ -97,10 +90,9 @@ static int set(struct command *c)
 	return r;
 }
 
-static int delete(struct command *c)
+static int erase(struct command *c)
 {
-	CLEANUP(free_text) char *path = call_path(c, (const char *[]){ "pools", c->args[0], NULL },
-						  true);
+	TEXT_AUTO path = call_path(c, (const char *[]){ "pools", c->args[0], NULL }, true);
 	JSON_AUTO answer = NULL;
 	int r = call(c, "DELETE", path, NULL, &answer);
 
@@ -147,7 +139,7 @@ static const struct verb verbs[] = {
 	{ .name = "set", .args = "NAME", .args_min = 1, .args_max = 1, .run = set, .writes = true,
 	  OPTIONS(set_options), .summary = "Change a pool's quarantine or limit",
 	  .examples = "  vmac pool set lab --quarantine 12h\n" },
-	{ .name = "delete", .args = "NAME", .args_min = 1, .args_max = 1, .run = delete,
+	{ .name = "delete", .args = "NAME", .args_min = 1, .args_max = 1, .run = erase,
 	  .writes = true, .summary = "Delete a pool none of whose addresses is in use",
 	  .examples = "  vmac pool delete lab\n" },
 };

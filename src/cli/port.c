@@ -8,12 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static inline void free_text(char **p)
-{
-	free(*p);
-}
-
-/* --- add --------------------------------------------------------------------------------------------- */
+/* --- add ------------------------------------------------------------------------------------ */
 
 /* A name or a number; -1: neither. */
 static long long user_id(const char *text)
@@ -83,8 +78,9 @@ static int add_body(const struct command *c, json_t **ret)
 	if (r != 0)
 		return r;
 	if (command_option(c, "mac") && json_object_get(body, "allocate"))
-		return command_misuse(c, "--mac takes a vMAC that is there: --pool, --owner, --tenant, "
-					 "--ip, --address, --stable and --ttl are for a new one");
+		return command_misuse(
+			c, "--mac takes a vMAC that is there: --pool, --owner, --tenant, "
+			   "--ip, --address, --stable and --ttl are for a new one");
 	json_object_set_new(body, "name", json_string(c->args[0]));
 	add_netns(c, body);
 	r = add_owner(c, body);
@@ -107,7 +103,7 @@ static int add(struct command *c)
 	return r;
 }
 
-/* --- look -------------------------------------------------------------------------------------------- */
+/* --- look ----------------------------------------------------------------------------------- */
 
 static unsigned long long drops_of(const json_t *port)
 {
@@ -115,7 +111,7 @@ static unsigned long long drops_of(const json_t *port)
 	unsigned long long sum = 0;
 	const char *reason;
 
-	json_object_foreach((json_t *)drops, reason, n)
+	json_object_foreach ((json_t *)drops, reason, n)
 		sum += (unsigned long long)json_integer_value(n);
 	return sum;
 }
@@ -140,9 +136,10 @@ static void list_row(struct grid *g, const json_t *p)
 
 static int list(struct command *c)
 {
-	static const char *const headings[] = { "NAME", "SEGMENT", "KIND", "VMAC", "IFNAME", "PHASE",
-						"GATE", ">RX", ">TX", ">DROPPED", "TROUBLE" };
-	CLEANUP(free_text) char *path = call_path(c, (const char *[]){ "ports", NULL }, true);
+	static const char *const headings[] = { "NAME",	  "SEGMENT",  "KIND",	"VMAC",
+						"IFNAME", "PHASE",    "GATE",	">RX",
+						">TX",	  ">DROPPED", "TROUBLE" };
+	TEXT_AUTO path = call_path(c, (const char *[]){ "ports", NULL }, true);
 
 	return show_list(c, path, NULL, 0, headings, ARRAY_LEN(headings), list_row);
 }
@@ -161,7 +158,7 @@ static void show_counters(const json_t *counters)
 		grid_add(&g, names[i]);
 		grid_add(&g, show_number(json_number(counters, names[i]), number));
 	}
-	json_object_foreach(json_object_get(counters, "drops"), reason, n) {
+	json_object_foreach (json_object_get(counters, "drops"), reason, n) {
 		grid_addf(&g, "dropped: %s", reason);
 		grid_add(&g, show_number((unsigned long long)json_integer_value(n), number));
 	}
@@ -171,10 +168,9 @@ static void show_counters(const json_t *counters)
 
 static int show(struct command *c)
 {
-	CLEANUP(free_text) char *path = call_path(c, (const char *[]){ "ports", c->args[0], NULL },
-						  false);
-	static const char *const plain[] = { "name", "segment", "kind", "vmac", "ifname", "phase",
-					     "gate" };
+	TEXT_AUTO path = call_path(c, (const char *[]){ "ports", c->args[0], NULL }, false);
+	static const char *const plain[] = { "name",   "segment", "kind", "vmac",
+					     "ifname", "phase",	  "gate" };
 	const json_t *counters;
 	struct grid g = grid_of(NULL, 2);
 	JSON_AUTO p = NULL;
@@ -208,12 +204,11 @@ static int show(struct command *c)
 	return 0;
 }
 
-/* --- change -------------------------------------------------------------------------------------------- */
+/* --- change --------------------------------------------------------------------------------- */
 
 static int patch(struct command *c, const char *gate, const char *said)
 {
-	CLEANUP(free_text) char *path = call_path(c, (const char *[]){ "ports", c->args[0], NULL },
-						  false);
+	TEXT_AUTO path = call_path(c, (const char *[]){ "ports", c->args[0], NULL }, false);
 	JSON_AUTO body = NULL;
 	JSON_AUTO answer = NULL;
 	int r = call_body(c, &body);
@@ -243,10 +238,9 @@ static int close_gate(struct command *c)
 	return patch(c, "closed", "closed");
 }
 
-static int delete(struct command *c)
+static int erase(struct command *c)
 {
-	CLEANUP(free_text) char *path = call_path(c, (const char *[]){ "ports", c->args[0], NULL },
-						  true);
+	TEXT_AUTO path = call_path(c, (const char *[]){ "ports", c->args[0], NULL }, true);
 	JSON_AUTO answer = NULL;
 	int r = call(c, "DELETE", path, NULL, &answer);
 
@@ -315,7 +309,7 @@ static const struct verb verbs[] = {
 	{ .name = "close", ONE_NAME, .run = close_gate, .writes = true,
 	  .summary = "Let nothing pass, either way",
 	  .examples = "  vmac port close web1 --reason 'sends garbage'\n" },
-	{ .name = "delete", ONE_NAME, .run = delete, .writes = true, OPTIONS(delete_options),
+	{ .name = "delete", ONE_NAME, .run = erase, .writes = true, OPTIONS(delete_options),
 	  .summary = "Unplug: delete the port, and its link where we made it",
 	  .examples = "  vmac port delete web1\n"
 		      "  vmac port delete web1 --release\n" },

@@ -2,12 +2,6 @@
 #include "cli/show.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-
-static inline void free_text(char **p)
-{
-	free(*p);
-}
 
 static int add(struct command *c)
 {
@@ -43,16 +37,15 @@ static void list_row(struct grid *g, const json_t *s)
 
 static int list(struct command *c)
 {
-	static const char *const headings[] = { "NAME", "UPLINK", ">VLAN", ">POOLS", ">VMACS", ">PORTS",
-						"RECEPTION", "TROUBLE" };
+	static const char *const headings[] = { "NAME",	  "UPLINK", ">VLAN",	 ">POOLS",
+						">VMACS", ">PORTS", "RECEPTION", "TROUBLE" };
 
 	return show_list(c, "/v1/segments", NULL, 0, headings, ARRAY_LEN(headings), list_row);
 }
 
 static int show(struct command *c)
 {
-	CLEANUP(free_text) char *path = call_path(c, (const char *[]){ "segments", c->args[0], NULL },
-						  false);
+	TEXT_AUTO path = call_path(c, (const char *[]){ "segments", c->args[0], NULL }, false);
 	struct grid g = grid_of(NULL, 2);
 	JSON_AUTO s = NULL;
 	int r = call(c, "GET", path, NULL, &s);
@@ -78,10 +71,9 @@ static int show(struct command *c)
 	return grid_print(&g) < 0 ? 1 : 0;
 }
 
-static int delete(struct command *c)
+static int erase(struct command *c)
 {
-	CLEANUP(free_text) char *path = call_path(c, (const char *[]){ "segments", c->args[0], NULL },
-						  true);
+	TEXT_AUTO path = call_path(c, (const char *[]){ "segments", c->args[0], NULL }, true);
 	JSON_AUTO answer = NULL;
 	int r = call(c, "DELETE", path, NULL, &answer);
 
@@ -108,7 +100,7 @@ static const struct verb verbs[] = {
 	{ .name = "show", .args = "NAME", .args_min = 1, .args_max = 1, .run = show,
 	  .summary = "Show a segment, and how its uplink receives",
 	  .examples = "  vmac segment show lan\n" },
-	{ .name = "delete", .args = "NAME", .args_min = 1, .args_max = 1, .run = delete,
+	{ .name = "delete", .args = "NAME", .args_min = 1, .args_max = 1, .run = erase,
 	  .writes = true, .summary = "Delete a segment that has no pools, vMACs and ports any more",
 	  .examples = "  vmac segment delete dmz --reason 'moved to VLAN 30'\n" },
 };

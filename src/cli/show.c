@@ -5,11 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static inline void free_text(char **p)
-{
-	free(*p);
-}
-
 /* path with the page's size and where it begins; malloc. */
 static char *page_path(const char *path, const char *cursor, const char *next,
 		       unsigned long long limit)
@@ -37,7 +32,7 @@ static int show_page(struct command *c, const char *path, struct grid *g, show_r
 	next[0] = '\0';
 	if (r != 0 || !root)
 		return r;
-	json_array_foreach(json_object_get(root, "items"), i, item) {
+	json_array_foreach (json_object_get(root, "items"), i, item) {
 		row(g, item);
 		(*ret_count)++;
 	}
@@ -55,9 +50,9 @@ int show_list(struct command *c, const char *path, const char *cursor, unsigned 
 	int r;
 
 	do {
-		unsigned long long want = limit && limit - count < SHOW_PAGE ? limit - count :
-									       SHOW_PAGE;
-		CLEANUP(free_text) char *page = NULL;
+		unsigned long long want =
+			limit && limit - count < SHOW_PAGE ? limit - count : SHOW_PAGE;
+		TEXT_AUTO page = NULL;
 
 		/* The JSON is the API's, so it is one page of the size that was asked for. */
 		page = page_path(path, cursor, next, c->json && limit ? limit : want);
@@ -92,7 +87,7 @@ void show_pairf(struct grid *g, const char *key, const char *fmt, ...)
 
 void show_words(struct grid *g, const char *key, const json_t *object, const char *member)
 {
-	CLEANUP(free_text) char *words = json_words(object, member, " ");
+	TEXT_AUTO words = json_words(object, member, " ");
 
 	show_pair(g, key, words);
 }

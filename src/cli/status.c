@@ -2,7 +2,6 @@
 #include "cli/show.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 static void daemon_part(const json_t *s)
 {
@@ -54,7 +53,8 @@ static void pool_row(struct grid *g, const json_t *p)
 	grid_add(g, show_number(json_number(p, "used"), number));
 	grid_add(g, show_number(json_number(p, "quarantined"), number));
 	grid_add(g, show_number(json_number(p, "available"), number));
-	grid_addf(g, "%.1f %%", size ? 100.0 * (double)json_number(p, "used") / (double)size : 100.0);
+	grid_addf(g, "%.1f %%",
+		  size ? 100.0 * (double)json_number(p, "used") / (double)size : 100.0);
 }
 
 static void port_row(struct grid *g, const json_t *p)
@@ -71,12 +71,12 @@ static void port_row(struct grid *g, const json_t *p)
 	grid_add(g, trouble ? json_text(trouble, "message") : "ok");
 }
 
-static const char *const segment_headings[] = { "SEGMENT", "UPLINK", "RECEPTION", ">VMACS", ">PORTS",
-						"STATE" };
-static const char *const pool_headings[] = { "POOL", "SEGMENT", ">USED", ">QUARANTINED", ">AVAILABLE",
-					     ">FULL" };
-static const char *const port_headings[] = { "PORT", "SEGMENT", "VMAC", "KIND", "IFNAME", "PHASE", "GATE",
-					     "STATE" };
+static const char *const segment_headings[] = { "SEGMENT", "UPLINK", "RECEPTION",
+						">VMACS",  ">PORTS", "STATE" };
+static const char *const pool_headings[] = { "POOL",	     "SEGMENT",	   ">USED",
+					     ">QUARANTINED", ">AVAILABLE", ">FULL" };
+static const char *const port_headings[] = { "PORT",   "SEGMENT", "VMAC", "KIND",
+					     "IFNAME", "PHASE",	  "GATE", "STATE" };
 
 static const struct {
 	const char *path;
@@ -114,4 +114,5 @@ static const struct verb verbs[] = {
 };
 /* clang-format on */
 
-const struct noun noun_status = { "status", "what there is, and how it is", verbs, ARRAY_LEN(verbs) };
+const struct noun noun_status = { "status", "what there is, and how it is", verbs,
+				  ARRAY_LEN(verbs) };

@@ -66,15 +66,19 @@ char *vmac_escape(const char *text)
 {
 	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 				    "0123456789-._~:";
+	static const char hex[] = "0123456789ABCDEF";
 	char *escaped = malloc(3 * strlen(text) + 1), *at = escaped;
 
 	if (!escaped)
 		return NULL;
 	for (; *text; text++) {
-		if (strchr(plain, *text))
+		if (strchr(plain, *text)) {
 			*at++ = *text;
-		else
-			at += sprintf(at, "%%%02X", (unsigned char)*text);
+		} else {
+			*at++ = '%';
+			*at++ = hex[(unsigned char)*text >> 4];
+			*at++ = hex[*text & 15];
+		}
 	}
 	*at = '\0';
 	return escaped;
@@ -87,7 +91,7 @@ void vmac_reply_done(struct vmac_reply *r)
 	*r = (struct vmac_reply){ .body = (char *)"" };
 }
 
-/* --- failures ------------------------------------------------------------------------------------------ */
+/* --- failures ------------------------------------------------------------------------------- */
 
 static void fail(struct vmac_reply *r, enum error_code code, const char *hint, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
@@ -141,7 +145,8 @@ static void fail_transport(const struct vmac_client *c, struct vmac_reply *r, CU
 	} else if (code == CURLE_COULDNT_CONNECT) {
 		snprintf(hint, sizeof(hint),
 			 "is vmacd running?  It should listen at %s (--socket or $VMAC_SOCKET "
-			 "choose another)", c->socket);
+			 "choose another)",
+			 c->socket);
 		fail(r, ERROR_UNREACHABLE, hint, "cannot reach vmacd at %s: %s", c->socket,
 		     os_errno ? strerror((int)os_errno) : curl_easy_strerror(code));
 	} else if (code == CURLE_OUT_OF_MEMORY) {
@@ -153,7 +158,7 @@ static void fail_transport(const struct vmac_client *c, struct vmac_reply *r, CU
 	}
 }
 
-/* --- calling -------------------------------------------------------------------------------------------- */
+/* --- calling -------------------------------------------------------------------------------- */
 
 struct text {
 	char *data;
@@ -243,7 +248,7 @@ int vmac_client_call(struct vmac_client *c, const char *method, const char *path
 	return -1;
 }
 
-/* --- events ---------------------------------------------------------------------------------------------- */
+/* --- events --------------------------------------------------------------------------------- */
 
 /* A server-sent event is lines up to an empty one. */
 struct stream {

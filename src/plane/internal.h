@@ -12,6 +12,7 @@ struct vmac_bpf;
 struct plane {
 	char dir[96];	/* BPFFS/vmac/INSTANCE */
 	char maps[128]; /* dir/SCHEMA: the pinned maps */
+	int lock_fd;	/* dir, locked: one process an instance */
 	struct attach attach;
 	struct vmac_bpf *bpf;
 	struct tables tables;

@@ -2,9 +2,11 @@
 #include <assert.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -244,6 +246,7 @@ static struct tables_fds fds_of(const struct vmac_bpf *bpf)
 		.index_far = bpf_map__fd(bpf->maps.index_far),
 		.rows = bpf_map__fd(bpf->maps.rows),
 		.fdb = bpf_map__fd(bpf->maps.fdb),
+		.fdb_near = bpf_map__fd(bpf->maps.fdb_near),
 		.members = bpf_map__fd(bpf->maps.members),
 		.heads = bpf_map__fd(bpf->maps.heads),
 		.uplink_macs = bpf_map__fd(bpf->maps.uplink_macs),
@@ -332,6 +335,20 @@ static int check_config(const struct plane_config *c, struct error *ret_error)
 	return 0;
 }
 
+/* Two that set and sweep the same pins would take each other's ports away. */
+static int lock_dir(struct plane *p, const char *instance, struct error *ret_error)
+{
+	p->lock_fd = open(p->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (p->lock_fd >= 0 && flock(p->lock_fd, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	if (p->lock_fd >= 0 && errno == EWOULDBLOCK)
+		return error_set(ret_error, ERROR_ALREADY_RUNNING,
+				 "stop it first, or choose another --instance",
+				 "another vmacd has the data plane of instance '%s'", instance);
+	return error_set(ret_error, ERROR_KERNEL_FAILED, NULL, "cannot lock %s: %s", p->dir,
+			 strerror(errno));
+}
+
 static int open_dirs(struct plane *p, const struct plane_config *c, struct error *ret_error)
 {
 	const char *bpffs = c->bpffs ? c->bpffs : "/sys/fs/bpf";
@@ -348,6 +365,9 @@ static int open_dirs(struct plane *p, const struct plane_config *c, struct error
 		return r;
 	snprintf(p->dir, sizeof(p->dir), "%s/vmac/%s", bpffs, c->instance);
 	r = make_dir(p->dir, ret_error);
+	if (r < 0)
+		return r;
+	r = lock_dir(p, c->instance, ret_error);
 	if (r < 0)
 		return r;
 	snprintf(p->maps, sizeof(p->maps), "%s/maps%d", p->dir, VMAC_SCHEMA);
@@ -367,6 +387,7 @@ int plane_open(const struct plane_config *config, struct plane **ret, struct err
 	p = calloc(1, sizeof(*p));
 	if (!p)
 		return error_set(ret_error, ERROR_NO_MEMORY, NULL, "no memory for the data plane");
+	p->lock_fd = -1;
 	r = open_dirs(p, config, ret_error);
 	if (r == 0)
 		r = plane_load(p, ret_error);
@@ -385,6 +406,8 @@ void plane_close(struct plane *p)
 	if (p->tables.rows)
 		tables_close(&p->tables);
 	vmac_bpf__destroy(p->bpf);
+	if (p->lock_fd >= 0)
+		close(p->lock_fd);
 	free(p);
 }
 

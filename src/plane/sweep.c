@@ -60,7 +60,7 @@ static unsigned int sweep_fdb(struct plane *p)
 			stray = FDB_KEY(net, p->tables.uplink_macs[NET_UPLINK(net)]) != key ||
 				!p->tables.heads[net];
 		}
-		if (stray && bpf_map_delete_elem(p->tables.fdb_fd, &key) == 0)
+		if (stray && tables_fdb_clear(&p->tables, net, key >> 16) == 0)
 			removed++;
 	}
 	return removed;

@@ -72,11 +72,12 @@ int tables_open(struct tables *t, const struct tables_fds *fds)
 	t->members = map_array(fds->members, SLOT_COUNT, sizeof(uint64_t));
 	t->heads = map_array(fds->heads, NET_COUNT, sizeof(uint64_t));
 	t->uplink_macs = map_array(fds->uplink_macs, 16, sizeof(uint64_t));
+	t->fdb_near = map_array(fds->fdb_near, FDB_NEAR_ENTRIES, sizeof(uint64_t));
 	t->rows = map_array(fds->rows, ROW_COUNT, sizeof(struct port_row));
 	t->drops = map_array(fds->drops, SLOT_COUNT, sizeof(struct slot_drops));
 	r = open_grace(t);
 	if (!t->counter_buffer || !t->index_near || !t->members || !t->heads || !t->uplink_macs ||
-	    !t->rows || !t->drops)
+	    !t->fdb_near || !t->rows || !t->drops)
 		r = -ENOMEM;
 	/* A process before us may have died just after giving a row up. */
 	if (r == 0)
@@ -92,6 +93,7 @@ void tables_close(struct tables *t)
 	unmap_array(t->members, SLOT_COUNT, sizeof(uint64_t));
 	unmap_array(t->heads, NET_COUNT, sizeof(uint64_t));
 	unmap_array(t->uplink_macs, 16, sizeof(uint64_t));
+	unmap_array(t->fdb_near, FDB_NEAR_ENTRIES, sizeof(uint64_t));
 	unmap_array(t->rows, ROW_COUNT, sizeof(struct port_row));
 	unmap_array(t->drops, SLOT_COUNT, sizeof(struct slot_drops));
 	if (t->grace_fd >= 0)
@@ -214,18 +216,28 @@ unsigned int tables_fdb(const struct tables *t, unsigned int net, uint64_t mac)
 int tables_fdb_set(struct tables *t, unsigned int net, uint64_t mac, unsigned int slot)
 {
 	uint64_t key = FDB_KEY(net, mac), value = FDB_VALUE(slot, mac), old;
+	uint64_t *near = &t->fdb_near[FDB_NEAR_PLACE(net, mac)];
+	int r;
 
 	/* An update takes a fresh entry and frees the old one: not for nothing. */
-	if (bpf_map_lookup_elem(t->fdb_fd, &key, &old) == 0 && old == value)
-		return 0;
-	return bpf_map_update_elem(t->fdb_fd, &key, &value, BPF_ANY);
+	if (bpf_map_lookup_elem(t->fdb_fd, &key, &old) < 0 || old != value) {
+		r = bpf_map_update_elem(t->fdb_fd, &key, &value, BPF_ANY);
+		if (r < 0)
+			return r;
+	}
+	if (load(near) == 0 || load(near) >> 16 == mac)
+		store(near, value);
+	return 0;
 }
 
 int tables_fdb_clear(struct tables *t, unsigned int net, uint64_t mac)
 {
-	uint64_t key = FDB_KEY(net, mac);
-	int r = bpf_map_delete_elem(t->fdb_fd, &key);
+	uint64_t key = FDB_KEY(net, mac), *near = &t->fdb_near[FDB_NEAR_PLACE(net, mac)];
+	int r;
 
+	if (load(near) >> 16 == mac)
+		store(near, 0);
+	r = bpf_map_delete_elem(t->fdb_fd, &key);
 	return r == -ENOENT ? 0 : r;
 }
 

@@ -9,9 +9,11 @@
  * - rows[slot][2]: how a port is guarded; the row that the index does not name is written, then the
  *   index is switched to it.
  * - members[slot]: {ifindex, mtu, next}: how a slot is reached, and a list of the ports of a net
- * that begins at heads[net]; insertion and removal are the classic RCU list operations.
+ *   that begins at heads[net]; insertion and removal are the classic RCU list operations.
  * - fdb: (net, address) → slot, a hash; the value repeats the address, so that a reader whose entry
  *   was given to another address under its eyes finds out.
+ * - fdb_near: the same values once more, an array in front of it: written after the table, cleared
+ *   before it.
  *
  * What a reader may still hold (the row before, a list element that was taken out, an entry of a
  * slot that changes its net) is written again only after a grace period: tables_grace() returns
@@ -30,7 +32,7 @@
 #include "bpf/shared.h"
 
 struct tables {
-	uint64_t *index_near, *members, *heads, *uplink_macs;
+	uint64_t *index_near, *members, *heads, *uplink_macs, *fdb_near;
 	struct port_row *rows;
 	struct slot_drops *drops;
 	int index_far_fd, fdb_fd, counters_fd, grace_fd, grace_inner_fd;
@@ -43,7 +45,8 @@ struct tables {
 };
 
 struct tables_fds {
-	int index_near, index_far, rows, fdb, members, heads, uplink_macs, counters, drops;
+	int index_near, index_far, rows, fdb, fdb_near, members, heads, uplink_macs, counters,
+		drops;
 };
 
 /* -errno; nothing is left open or mapped on failure. */

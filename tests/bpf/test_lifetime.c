@@ -334,6 +334,33 @@ static void a_number_used_again_is_another_link(void **state)
 	lab_command("ip link del again");
 }
 
+/* Two addresses with one place in the array in front of the table. */
+static void a_taken_place_hides_nobody(void **state)
+{
+	unsigned int net = NET_OF(1, 0), place = FDB_NEAR_PLACE(net, plane_mac_word(mac_of(2)));
+	struct plane_port other = port_of(3, up);
+	unsigned int id = 3;
+	struct error e;
+
+	do
+		other.address = mac_of(++id);
+	while (FDB_NEAR_PLACE(net, plane_mac_word(other.address)) != place);
+	set(other);
+	set(port_of(1, a));
+	set(port_of(2, b));
+	assert_int_equal(FDB_SLOT(p->tables.fdb_near[place]), 3);
+	assert_int_equal(crossing(), 1);
+	assert_int_equal(plane_port_remove(p, 3, false, &e), 0);
+	assert_int_equal(p->tables.fdb_near[place], 0);
+	assert_int_equal(crossing(), 1);
+	set(port_of(2, b));
+	assert_int_equal(FDB_SLOT(p->tables.fdb_near[place]), 2);
+	assert_int_equal(crossing(), 1);
+	assert_int_equal(plane_port_remove(p, 2, false, &e), 0);
+	assert_int_equal(p->tables.fdb_near[place], 0);
+	assert_int_equal(crossing(), 0);
+}
+
 static void counters_start_again_with_the_next_set(void **state)
 {
 	struct error e;
@@ -527,6 +554,7 @@ int main(int argc, char **argv)
 		TEST_(a_port_moves_between_segments_and_addresses),
 		TEST_(the_host_answers_where_it_has_ports),
 		TEST_(a_number_used_again_is_another_link),
+		TEST_(a_taken_place_hides_nobody),
 		TEST_(counters_start_again_with_the_next_set),
 		TEST_(what_cannot_be_is_refused),
 		TEST_(a_segment_has_1024_ports),

@@ -87,6 +87,8 @@ def test_every_replayed_frame_is_delivered_or_dropped_for_a_reason(site):
         writer.write(frame)
     writer.close()
 
+    # A tag that is cut short is thrown away by the kernel itself (skb_vlan_untag), before any program sees it.
+    unseen = sum(frame[12:14] in (b"\x81\x00", b"\x88\xa8") and len(frame) < 20 for frame in frames)
     before = site.daemon.port("play")["counters"]
     wire = place.Capture(site.lan, "to-host", keep=lambda frame: frame[6:12] == own)
     said = play.run("tcpreplay", "--pps=5000", "-i", "eth0", file).stdout
@@ -97,8 +99,8 @@ def test_every_replayed_frame_is_delivered_or_dropped_for_a_reason(site):
              if reason not in NOT_THE_SENDERS and number != before["drops"].get(reason, 0)}
     print(f"{sent} sent, {delivered} delivered, dropped: {drops}")
     assert sent == len(frames)
-    assert after["rx_frames"] - before["rx_frames"] == sent
-    assert delivered + sum(drops.values()) == sent
+    assert after["rx_frames"] - before["rx_frames"] == sent - unseen
+    assert delivered + sum(drops.values()) == sent - unseen
     assert delivered > 100 and len(drops) >= 6
     # All still lives.
     assert site.g1.ping(place.CLIENT4) == 3

@@ -1,5 +1,4 @@
 """Fail-static: forwarding goes on as last told, whatever becomes of vmacd; and vmacd finds its way back."""
-import shutil
 import signal
 import subprocess
 import threading
@@ -73,14 +72,15 @@ def test_a_second_daemon_on_the_same_state_is_refused(site):
     argv = daemon.argv()
     argv[argv.index("--socket") + 1] += "-2"
     done = subprocess.run(site.host.argv(*argv), text=True, capture_output=True, timeout=20, check=False)
-    assert done.returncode not in (0, None)
-    assert str(daemon.state) in done.stderr or "already" in done.stderr, done.stderr
+    assert done.returncode == 4, done.stderr
+    assert "hint:" in done.stderr
     # Nor with a state of its own but the same data plane.
     argv = daemon.argv()
     argv[argv.index("--socket") + 1] += "-3"
     argv[argv.index("--state-dir") + 1] += "-3"
     done = subprocess.run(site.host.argv(*argv), text=True, capture_output=True, timeout=20, check=False)
-    assert done.returncode not in (0, None)
+    assert done.returncode == 4, done.stderr
+    assert daemon.instance in done.stderr
     assert daemon.wait_port("ct")
     assert site.ct.ping(place.CLIENT4) == 3
 
@@ -122,23 +122,22 @@ def test_links_deleted_while_vmacd_is_dead_are_made_again(site):
     site.daemon.vmac("port", "delete", "dead", "--release")
 
 
-@pytest.mark.skipif(not shutil.which("bpftool"), reason="bpftool is not installed")
 def test_a_port_whose_program_is_gone_says_nothing(site):
     """Closed by default: without our program a port's frames reach neither the wire nor the host's own stack."""
-    other = site.lab.netns("bare")
-    port = site.add_port("bare", "veth", "--netns", other.path, "--peer-ifname", "eth0")
+    other, pins = site.lab.netns("bare"), lablib.BPFFS / site.daemon.instance / "links"
+    others = set(pins.glob("port*"))
+    site.add_port("bare", "veth", "--netns", other.path, "--peer-ifname", "eth0")
     other.sh("ip link set eth0 up; ip addr add 192.0.2.72/24 dev eth0")
     other.ping(place.CLIENT4, count=1)
     assert other.ping(place.CLIENT4) == 3
     site.daemon.kill(signal.SIGKILL)
-    pins = lablib.BPFFS / site.daemon.instance
-    links = sorted(pin for pin in pins.rglob("*") if str(port["ifindex"]) in pin.name.replace("-", " ").replace("_", " ").split()
-                   or f"port{port['ifindex']}" in pin.name)
+    links = sorted(set(pins.glob("port*")) - others)
     if not links:
         site.daemon.start()
         site.daemon.vmac("port", "delete", "bare", "--release")
-        pytest.skip(f"the pins of this kernel's attachments are not links: {sorted(p.name for p in pins.rglob('*'))[:8]}")
+        pytest.skip("the kernel has no tcx links (Linux 6.6); filters go only with their device")
     links[0].unlink()
+    time.sleep(0.3)  # the kernel takes the program off a little later
     assert other.ping(place.CLIENT4, count=3, timeout=0.5) == 0
     assert other.ping(place.HOST4, count=3, timeout=0.5) == 0
     site.daemon.start()

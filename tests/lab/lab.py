@@ -55,12 +55,13 @@ def wait_for(what, condition, seconds=10, every=0.05):
 
 
 def binary(name):
-    """A program that the build made; VMAC_BUILD names another build folder."""
-    build = pathlib.Path(os.environ.get("VMAC_BUILD", ROOT / "build"))
-    for candidate in sorted(build.glob(f"src/*/{name}")):
-        if os.access(candidate, os.X_OK) and candidate.is_file():
-            return str(candidate)
-    raise LabError(f"{build} holds no {name}; build first")
+    """A program that the build made, in VMAC_BUILD or where ./check and people build."""
+    builds = [os.environ["VMAC_BUILD"]] if "VMAC_BUILD" in os.environ else [ROOT / "build-check", ROOT / "build"]
+    for build in map(pathlib.Path, builds):
+        for candidate in sorted(build.glob(f"src/*/{name}")):
+            if os.access(candidate, os.X_OK) and candidate.is_file():
+                return str(candidate)
+    raise LabError(f"no {name} in {' or '.join(map(str, builds))}; build first")
 
 
 def missing():

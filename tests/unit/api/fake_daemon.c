@@ -1,5 +1,5 @@
-/* The API over the fake engine: `fake_daemon SOCKET` serves until SIGTERM, then closes and frees all, so
- * that the sanitizers see what is left. */
+/* The API over the fake engine: `fake_daemon SOCKET` serves until SIGTERM, then closes and frees
+ * all, so that the sanitizers see what is left. */
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -46,8 +46,9 @@ static int timeout_ms(struct api *a, struct engine *e)
 int main(int argc, char **argv)
 {
 	struct engine *e = fake_engine_new(mono_now, wall_now);
-	struct api_config config = { .engine = e, .socket_gid = (gid_t)-1, .mono_now = mono_now,
-				     .wall_now = wall_now };
+	struct api_config config = {
+		.engine = e, .socket_gid = (gid_t)-1, .mono_now = mono_now, .wall_now = wall_now
+	};
 	struct error error;
 	struct api *a;
 
@@ -57,8 +58,7 @@ int main(int argc, char **argv)
 	signal(SIGTERM, on_signal);
 	signal(SIGPIPE, SIG_IGN);
 	if (api_open(&config, &a, &error) < 0) {
-		fprintf(stderr, "%s: %s (%s)\n", error_name(error.code), error.message,
-			error.hint);
+		fprintf(stderr, "%s: %s (%s)\n", error_name(error.code), error.message, error.hint);
 		fake_engine_free(e);
 		return error_exit_status(error.code);
 	}

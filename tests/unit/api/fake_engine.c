@@ -1,4 +1,4 @@
-#include "fake_engine.h"
+#include "fake_inside.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -9,41 +9,6 @@
 
 #include "base/cleanup.h"
 #include "model/record.h"
-
-#define FAKE_MAX       64
-#define FAKE_VMACS_MAX 400000
-
-/* A command or a view that waits for its answer. */
-struct waiting {
-	struct waiting *next;
-	mono_t due;
-	answer_fn done;
-	void (*view)(void *ctx);
-	void *ctx;
-	struct answer answer;
-	struct error error;
-	vmac_mac_t *addresses;
-	struct engine_event event;
-	char reason[NOTE_MAX_LEN + 1], who[40], subject[NAME_MAX_LEN + 1];
-};
-
-struct engine {
-	mono_t (*mono_now)(void);
-	wall_t (*wall_now)(void);
-	int fd;
-	struct waiting *first, **last;
-	struct segment *segments[FAKE_MAX];
-	struct pool *pools[FAKE_MAX];
-	struct port *ports[FAKE_MAX];
-	struct vmac **vmacs;
-	size_t vmac_count;
-	uint64_t commands, refusals, by_code[ERROR_CODE_COUNT];
-	uint64_t next_address, seq;
-	uint64_t drops[2];
-	mono_t started;
-	void (*event_fn)(void *ctx, const struct engine_event *event);
-	void *event_ctx;
-};
 
 struct engine *fake_engine_new(mono_t (*mono_now)(void), wall_t (*wall_now)(void))
 {
@@ -76,7 +41,7 @@ void fake_engine_free(struct engine *e)
 	free(e);
 }
 
-/* --- answering ---------------------------------------------------------------------------------------- */
+/* --- answering ------------------------------------------------------------------------------ */
 
 int fake_engine_fd(const struct engine *e)
 {
@@ -181,14 +146,14 @@ void engine_when_durable(struct engine *e, void (*fn)(void *ctx), void *ctx)
 		fn(ctx);
 }
 
-static int not_found(const char *what, const char *name, struct error *ret_error)
+int fake_not_found(const char *what, const char *name, struct error *ret_error)
 {
 	return error_set(ret_error, ERROR_NOT_FOUND, "see the list", "no such %s: %s", what, name);
 }
 
-/* --- segments, pools ------------------------------------------------------------------------------------- */
+/* --- segments, pools ------------------------------------------------------------------------ */
 
-static int segment_at(struct engine *e, const char *name)
+int fake_segment_at(struct engine *e, const char *name)
 {
 	for (int i = 0; i < FAKE_MAX; i++)
 		if (e->segments[i] && (!name[0] || strcmp(e->segments[i]->name, name) == 0))
@@ -196,7 +161,7 @@ static int segment_at(struct engine *e, const char *name)
 	return -1;
 }
 
-static int pool_at(struct engine *e, const char *name)
+int fake_pool_at(struct engine *e, const char *name)
 {
 	for (int i = 0; i < FAKE_MAX; i++)
 		if (e->pools[i] && (!name[0] || strcmp(e->pools[i]->name, name) == 0))
@@ -204,7 +169,7 @@ static int pool_at(struct engine *e, const char *name)
 	return -1;
 }
 
-static int port_at(struct engine *e, const char *name)
+int fake_port_at(struct engine *e, const char *name)
 {
 	for (int i = 0; i < FAKE_MAX; i++)
 		if (e->ports[i] && strcmp(e->ports[i]->name, name) == 0)
@@ -229,7 +194,7 @@ void engine_segment_add(struct engine *e, const struct caller *c, const struct s
 	struct error error;
 	struct segment *s;
 
-	if (segment_at(e, a->name) >= 0) {
+	if (fake_segment_at(e, a->name) >= 0) {
 		error_set(&error, ERROR_NAME_IN_USE, NULL, "segment %s is there already", a->name);
 		refuse(e, done, ctx, &error);
 		return;
@@ -248,11 +213,11 @@ void engine_segment_add(struct engine *e, const struct caller *c, const struct s
 void engine_segment_delete(struct engine *e, const struct caller *c, const char *name,
 			   answer_fn done, void *ctx)
 {
-	int i = segment_at(e, name);
+	int i = fake_segment_at(e, name);
 	struct error error;
 
 	if (i < 0) {
-		not_found("segment", name, &error);
+		fake_not_found("segment", name, &error);
 		refuse(e, done, ctx, &error);
 		return;
 	}
@@ -264,13 +229,13 @@ void engine_segment_delete(struct engine *e, const struct caller *c, const char 
 void engine_pool_add(struct engine *e, const struct caller *c, const struct pool_add *a,
 		     answer_fn done, void *ctx)
 {
-	int i = free_slot((void *const *)e->pools), segment = segment_at(e, a->segment);
+	int i = free_slot((void *const *)e->pools), segment = fake_segment_at(e, a->segment);
 	struct error error;
 	struct pool *p;
 
-	if (segment < 0 || pool_at(e, a->name) >= 0) {
+	if (segment < 0 || fake_pool_at(e, a->name) >= 0) {
 		if (segment < 0)
-			not_found("segment", a->segment, &error);
+			fake_not_found("segment", a->segment, &error);
 		else
 			error_set(&error, ERROR_NAME_IN_USE, NULL, "pool %s is there", a->name);
 		refuse(e, done, ctx, &error);
@@ -296,11 +261,11 @@ void engine_pool_add(struct engine *e, const struct caller *c, const struct pool
 void engine_pool_set(struct engine *e, const struct caller *c, const char *name,
 		     const struct pool_set *s, answer_fn done, void *ctx)
 {
-	int i = pool_at(e, name);
+	int i = fake_pool_at(e, name);
 	struct error error;
 
 	if (i < 0) {
-		not_found("pool", name, &error);
+		fake_not_found("pool", name, &error);
 		refuse(e, done, ctx, &error);
 		return;
 	}
@@ -314,11 +279,11 @@ void engine_pool_set(struct engine *e, const struct caller *c, const char *name,
 void engine_pool_delete(struct engine *e, const struct caller *c, const char *name, answer_fn done,
 			void *ctx)
 {
-	int i = pool_at(e, name);
+	int i = fake_pool_at(e, name);
 	struct error error;
 
 	if (i < 0) {
-		not_found("pool", name, &error);
+		fake_not_found("pool", name, &error);
 		refuse(e, done, ctx, &error);
 		return;
 	}
@@ -327,7 +292,7 @@ void engine_pool_delete(struct engine *e, const struct caller *c, const char *na
 	e->pools[i] = NULL;
 }
 
-/* --- vMACs ----------------------------------------------------------------------------------------------- */
+/* --- vMACs ---------------------------------------------------------------------------------- */
 
 /* Replaces (or adds) the record at index i by a copy. */
 static struct vmac *vmac_put(struct engine *e, size_t i, const struct vmac *v)
@@ -345,32 +310,41 @@ static struct vmac *vmac_put(struct engine *e, size_t i, const struct vmac *v)
 	return copy;
 }
 
-static long vmac_at(struct engine *e, const struct vmac_ref *ref)
+long fake_vmac_at(struct engine *e, const struct vmac_ref *ref)
 {
 	vmac_mac_t address;
 	bool by_address = vmac_mac_parse(ref->which, &address, NULL) == 0;
 
-	if (ref->segment[0] && segment_at(e, ref->segment) < 0)
+	if (ref->segment[0] && fake_segment_at(e, ref->segment) < 0)
 		return -1;
 	for (size_t i = 0; i < e->vmac_count; i++)
-		if (by_address ? vmac_mac_equal(e->vmacs[i]->address, address) :
-				 strcmp(e->vmacs[i]->name, ref->which) == 0)
+		if (by_address ? vmac_mac_equal(e->vmacs[i]->address, address)
+			       : strcmp(e->vmacs[i]->name, ref->which) == 0)
 			return (long)i;
 	return -1;
 }
 
 static struct vmac *vmac_make(struct engine *e, const struct vmac_add *a)
 {
-	struct vmac v = { .origin = a->adopted ? VMAC_ADOPTED :
-				    a->has_address ? VMAC_PINNED : VMAC_ALLOCATED,
-			  .segment = 1, .pool = e->pools[0] ? 1 : 0, .epoch = 1,
-			  .created = e->wall_now(), .changed = e->wall_now(), .ttl_ms = a->ttl_ms,
-			  .until = WALL_NEVER, .name = a->name, .owner = a->owner,
-			  .tenant = a->tenant, .note = a->note, .ip_count = (uint8_t)a->ip_count,
+	struct vmac v = { .origin = a->adopted	     ? VMAC_ADOPTED
+				    : a->has_address ? VMAC_PINNED
+						     : VMAC_ALLOCATED,
+			  .segment = 1,
+			  .pool = e->pools[0] ? 1 : 0,
+			  .epoch = 1,
+			  .created = e->wall_now(),
+			  .changed = e->wall_now(),
+			  .ttl_ms = a->ttl_ms,
+			  .until = WALL_NEVER,
+			  .name = a->name,
+			  .owner = a->owner,
+			  .tenant = a->tenant,
+			  .note = a->note,
+			  .ip_count = (uint8_t)a->ip_count,
 			  .ips = a->ips };
 
-	v.address = a->has_address ? a->address :
-				     vmac_mac_from_u64(0x0a2233000000 + e->next_address++);
+	v.address =
+		a->has_address ? a->address : vmac_mac_from_u64(0x0a2233000000 + e->next_address++);
 	if (a->ttl_ms > 0)
 		v.until = wall_after_ms(v.created, a->ttl_ms);
 	return vmac_put(e, e->vmac_count, &v);
@@ -387,8 +361,8 @@ void engine_vmac_add(struct engine *e, const struct caller *c, const struct vmac
 		refuse(e, done, ctx, &error);
 		return;
 	}
-	if (segment_at(e, a->segment) < 0) {
-		not_found("segment", a->segment, &error);
+	if (fake_segment_at(e, a->segment) < 0) {
+		fake_not_found("segment", a->segment, &error);
 		refuse(e, done, ctx, &error);
 		return;
 	}
@@ -399,7 +373,10 @@ void engine_vmac_add(struct engine *e, const struct caller *c, const struct vmac
 void engine_vmac_add_batch(struct engine *e, const struct caller *c, const struct vmac_batch *b,
 			   answer_fn done, void *ctx)
 {
-	struct vmac_add a = { .name = "", .owner = b->owner, .tenant = b->tenant, .note = b->note,
+	struct vmac_add a = { .name = "",
+			      .owner = b->owner,
+			      .tenant = b->tenant,
+			      .note = b->note,
 			      .ttl_ms = b->ttl_ms };
 	struct waiting *w = accept_command(e, c, "pool", "batch", b->pool, done, ctx);
 
@@ -426,7 +403,7 @@ static bool vmac_missing(struct engine *e, const struct vmac_ref *ref, long i, a
 
 	if (i >= 0)
 		return false;
-	not_found("vMAC", ref->which, &error);
+	fake_not_found("vMAC", ref->which, &error);
 	refuse(e, done, ctx, &error);
 	return true;
 }
@@ -434,7 +411,7 @@ static bool vmac_missing(struct engine *e, const struct vmac_ref *ref, long i, a
 void engine_vmac_set(struct engine *e, const struct caller *c, const struct vmac_ref *ref,
 		     const struct vmac_set *s, answer_fn done, void *ctx)
 {
-	long i = vmac_at(e, ref);
+	long i = fake_vmac_at(e, ref);
 	struct vmac v;
 
 	if (vmac_missing(e, ref, i, done, ctx))
@@ -456,7 +433,7 @@ void engine_vmac_set(struct engine *e, const struct caller *c, const struct vmac
 void engine_vmac_renew(struct engine *e, const struct caller *c, const struct vmac_ref *ref,
 		       answer_fn done, void *ctx)
 {
-	long i = vmac_at(e, ref);
+	long i = fake_vmac_at(e, ref);
 	struct error error;
 	struct vmac v;
 
@@ -475,7 +452,7 @@ void engine_vmac_renew(struct engine *e, const struct caller *c, const struct vm
 void engine_vmac_release(struct engine *e, const struct caller *c, const struct vmac_ref *ref,
 			 answer_fn done, void *ctx)
 {
-	long i = vmac_at(e, ref);
+	long i = fake_vmac_at(e, ref);
 	struct vmac v;
 
 	if (vmac_missing(e, ref, i, done, ctx))
@@ -487,19 +464,19 @@ void engine_vmac_release(struct engine *e, const struct caller *c, const struct 
 	vmac_changed(e, c, i, &v, "release", done, ctx);
 }
 
-/* --- ports ------------------------------------------------------------------------------------------------ */
+/* --- ports ---------------------------------------------------------------------------------- */
 
 void engine_port_add(struct engine *e, const struct caller *c, const struct port_add *a,
 		     answer_fn done, void *ctx)
 {
 	int i = free_slot((void *const *)e->ports);
 	struct vmac_ref ref = { .segment = "", .which = a->vmac };
-	long v = a->vmac[0] ? vmac_at(e, &ref) : -1;
+	long v = a->vmac[0] ? fake_vmac_at(e, &ref) : -1;
 	struct error error;
 	struct port *p;
 
-	if (port_at(e, a->name) >= 0 || strcmp(a->ifname, "absent0") == 0) {
-		if (port_at(e, a->name) >= 0)
+	if (fake_port_at(e, a->name) >= 0 || strcmp(a->ifname, "absent0") == 0) {
+		if (fake_port_at(e, a->name) >= 0)
 			error_set(&error, ERROR_NAME_IN_USE, NULL, "port %s is there", a->name);
 		else
 			error_set(&error, ERROR_NO_INTERFACE, NULL, "no interface %s", a->ifname);
@@ -531,11 +508,11 @@ void engine_port_add(struct engine *e, const struct caller *c, const struct port
 void engine_port_set(struct engine *e, const struct caller *c, const char *name,
 		     const struct port_set *s, answer_fn done, void *ctx)
 {
-	int i = port_at(e, name);
+	int i = fake_port_at(e, name);
 	struct error error;
 
 	if (i < 0) {
-		not_found("port", name, &error);
+		fake_not_found("port", name, &error);
 		refuse(e, done, ctx, &error);
 		return;
 	}
@@ -551,256 +528,15 @@ void engine_port_set(struct engine *e, const struct caller *c, const char *name,
 void engine_port_delete(struct engine *e, const struct caller *c, const char *name, bool release,
 			answer_fn done, void *ctx)
 {
-	int i = port_at(e, name);
+	int i = fake_port_at(e, name);
 	struct error error;
 
 	if (i < 0) {
-		not_found("port", name, &error);
+		fake_not_found("port", name, &error);
 		refuse(e, done, ctx, &error);
 		return;
 	}
 	accept_command(e, c, "port", release ? "delete and release" : "delete", name, done, ctx);
 	free(e->ports[i]);
 	e->ports[i] = NULL;
-}
-
-/* --- views -------------------------------------------------------------------------------------------------- */
-
-const char *port_phase_name(enum port_phase p)
-{
-	static const char *const names[] = { "waiting", "active", "failed" };
-
-	return names[p];
-}
-
-static void see_segment(struct engine *e, int i, struct segment_view *ret)
-{
-	*ret = (struct segment_view){ .segment = e->segments[i], .vmacs = e->vmac_count,
-				      .uplink_present = e->segments[i]->uplink[0] != '\0',
-				      .uplink_mtu = 1500, .reception = "filter" };
-	if (strcmp(e->segments[i]->uplink, "absent0") == 0) {
-		ret->uplink_present = false;
-		ret->reception = "none";
-		error_set(&ret->trouble, ERROR_NO_INTERFACE, "it is waited for",
-			  "there is no interface absent0");
-	}
-}
-
-int engine_segment_view(struct engine *e, const char *name, struct segment_view *ret,
-			struct error *ret_error)
-{
-	int i = segment_at(e, name);
-
-	if (i < 0)
-		return not_found("segment", name, ret_error);
-	see_segment(e, i, ret);
-	return 0;
-}
-
-static void see_pool(struct engine *e, int i, struct pool_view *ret)
-{
-	uint64_t size = 0;
-
-	for (unsigned int r = 0; r < e->pools[i]->range_count; r++)
-		size += vmac_mac_range_size(e->pools[i]->ranges[r]);
-	*ret = (struct pool_view){ .pool = e->pools[i], .segment = e->segments[0]->name,
-				   .size = size, .used = e->vmac_count,
-				   .available = size - e->vmac_count, .next_free = WALL_NEVER };
-}
-
-int engine_pool_view(struct engine *e, const char *name, struct pool_view *ret,
-		     struct error *ret_error)
-{
-	int i = pool_at(e, name);
-
-	if (i < 0)
-		return not_found("pool", name, ret_error);
-	see_pool(e, i, ret);
-	return 0;
-}
-
-void engine_vmac_look(struct engine *e, const struct vmac *v, struct vmac_view *ret)
-{
-	*ret = (struct vmac_view){ .vmac = v, .segment = e->segments[0]->name,
-				   .pool = v->pool && e->pools[0] ? e->pools[0]->name : "",
-				   .port = "" };
-}
-
-int engine_vmac_view(struct engine *e, const struct vmac_ref *ref, struct vmac_view *ret,
-		     struct error *ret_error)
-{
-	long i = vmac_at(e, ref);
-
-	if (i < 0)
-		return not_found("vMAC", ref->which, ret_error);
-	engine_vmac_look(e, e->vmacs[i], ret);
-	return 0;
-}
-
-static void see_port(struct engine *e, int i, struct port_view *ret)
-{
-	*ret = (struct port_view){ .port = e->ports[i], .segment = e->segments[0]->name,
-				   .phase = PORT_ACTIVE, .ifindex = 40 + i,
-				   .mtu = e->ports[i]->mtu };
-}
-
-int engine_port_view(struct engine *e, const char *name, struct port_view *ret,
-		     struct error *ret_error)
-{
-	int i = port_at(e, name);
-
-	if (i < 0)
-		return not_found("port", name, ret_error);
-	see_port(e, i, ret);
-	return 0;
-}
-
-void engine_segments(struct engine *e, void (*fn)(void *ctx, const struct segment_view *v), void *ctx)
-{
-	struct segment_view v;
-
-	for (int i = 0; i < FAKE_MAX; i++)
-		if (e->segments[i]) {
-			see_segment(e, i, &v);
-			fn(ctx, &v);
-		}
-}
-
-void engine_pools(struct engine *e, void (*fn)(void *ctx, const struct pool_view *v), void *ctx)
-{
-	struct pool_view v;
-
-	for (int i = 0; i < FAKE_MAX; i++)
-		if (e->pools[i]) {
-			see_pool(e, i, &v);
-			fn(ctx, &v);
-		}
-}
-
-void engine_ports(struct engine *e, void (*fn)(void *ctx, const struct port_view *v), void *ctx)
-{
-	struct port_view v;
-
-	for (int i = 0; i < FAKE_MAX; i++)
-		if (e->ports[i]) {
-			see_port(e, i, &v);
-			fn(ctx, &v);
-		}
-}
-
-int engine_vmacs(struct engine *e, const struct vmac_filter *f,
-		 void (*fn)(void *ctx, const struct vmac_view *v), void *ctx, bool *ret_more,
-		 struct error *ret_error)
-{
-	struct vmac_view view;
-	unsigned int told = 0;
-
-	if (f->segment[0] && segment_at(e, f->segment) < 0)
-		return not_found("segment", f->segment, ret_error);
-	*ret_more = false;
-	for (size_t i = 0; i < e->vmac_count; i++) {
-		const struct vmac *v = e->vmacs[i];
-
-		if (f->after && vmac_mac_compare(v->address, f->after_address) <= 0)
-			continue;
-		if ((f->state >= 0 && v->state != f->state) ||
-		    (f->owner[0] && strcmp(v->owner, f->owner) != 0))
-			continue;
-		if (told++ == f->limit) {
-			*ret_more = true;
-			return 0;
-		}
-		engine_vmac_look(e, v, &view);
-		fn(ctx, &view);
-	}
-	return 0;
-}
-
-static void count(struct engine *e, struct counters_view *ret)
-{
-	*ret = (struct counters_view){ .rx_frames = 100, .rx_octets = 6400, .tx_frames = 50,
-				       .tx_octets = 3200, .link_dropped = 1, .last_seen_ms = 3000,
-				       .reason_count = ARRAY_LEN(e->drops), .drops = e->drops };
-}
-
-int engine_port_counters(struct engine *e, const char *port, struct counters_view *ret,
-			 struct error *ret_error)
-{
-	if (port_at(e, port) < 0)
-		return not_found("port", port, ret_error);
-	count(e, ret);
-	return 0;
-}
-
-int engine_uplink_counters(struct engine *e, const char *uplink, struct counters_view *ret,
-			   struct error *ret_error)
-{
-	count(e, ret);
-	return 0;
-}
-
-void engine_uplinks(struct engine *e, void (*fn)(void *ctx, const char *uplink), void *ctx)
-{
-	for (int i = 0; i < FAKE_MAX; i++)
-		if (e->segments[i] && e->segments[i]->uplink[0])
-			fn(ctx, e->segments[i]->uplink);
-}
-
-unsigned int engine_drop_reason_count(void)
-{
-	return 2;
-}
-
-const char *engine_drop_reason_name(unsigned int reason)
-{
-	return reason == 0 ? "spoofed_mac" : "gate_closed";
-}
-
-const char *engine_drop_reason_meaning(unsigned int reason)
-{
-	return "a reason of the fake engine";
-}
-
-void engine_status(struct engine *e, struct engine_status *ret)
-{
-	*ret = (struct engine_status){ .version = VMAC_VERSION, .registry_backend = "fake",
-				       .registry_where = "memory", .registry_uuid = "none",
-				       .attach = "none", .registry_healthy = true,
-				       .vmacs = e->vmac_count, .commits = e->commands,
-				       .transactions = e->commands, .commit_ns_last = 1500000,
-				       .commit_ns_most = 2500000, .commands = e->commands,
-				       .refusals = e->refusals, .started = e->started };
-	memcpy(ret->refusals_by_code, e->by_code, sizeof(e->by_code));
-	for (int i = 0; i < FAKE_MAX; i++) {
-		ret->segments += e->segments[i] != NULL;
-		ret->pools += e->pools[i] != NULL;
-		ret->ports += e->ports[i] != NULL;
-	}
-}
-
-/* Five lines, 5 … 1; `before` and `limit` are obeyed. */
-void engine_history(struct engine *e, const struct history_filter *f,
-		    void (*fn)(void *ctx, const struct error *error, const struct history *lines,
-			       size_t count),
-		    void *ctx)
-{
-	struct history lines[5];
-	size_t n = 0;
-
-	for (uint64_t seq = 5; seq > 0 && n < f->limit; seq--)
-		if (!f->before || seq < f->before)
-			lines[n++] = (struct history){ .seq = seq, .at = { 1000 * (int64_t)seq },
-						       .kind = CHANGE_VMAC, .segment = "lan",
-						       .subject = "0a:22:33:00:00:01",
-						       .verb = "allocate", .actor = "uid 0",
-						       .reason = "", .from = "",
-						       .to = "reserved" };
-	fn(ctx, NULL, lines, n);
-}
-
-void engine_subscribe(struct engine *e, void (*fn)(void *ctx, const struct engine_event *event),
-		      void *ctx)
-{
-	e->event_fn = fn;
-	e->event_ctx = ctx;
 }

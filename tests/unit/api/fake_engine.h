@@ -1,8 +1,8 @@
 /* The engine as the API's tests see it: engine.h at link time, over a few arrays.
  *
- * Commands are answered from fake_engine_fd()'s next turn, like the real one's from the store's; views wait
- * for them.  Some reasons have a meaning: "slow" is answered after FAKE_SLOW_MS, "disk full" is refused as a
- * full registry is. */
+ * Commands are answered from fake_engine_fd()'s next turn, like the real one's from the store's;
+ * views wait for them.  Some reasons have a meaning: "slow" is answered after FAKE_SLOW_MS, "disk
+ * full" is refused as a full registry is. */
 #pragma once
 
 #include "engine/engine.h"

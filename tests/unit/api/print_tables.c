@@ -1,10 +1,11 @@
-/* Prints the tables of routes and fields, for the test that holds docs/openapi.yaml against them. */
+/* Prints the tables of routes and fields, for the test that holds docs/openapi.yaml against them.
+ */
 #include <stdio.h>
 
 #include "api/internal.h"
 #include "base/cleanup.h"
 
-static const char *const types[] = { "text",   "text", "text",    "text",  "text",
+static const char *const types[] = { "text",  "text",	 "text",    "text",  "text",
 				     "array", "integer", "boolean", "object" };
 
 _Static_assert(ARRAY_LEN(types) == FIELD_TYPE_COUNT, "a name a type");

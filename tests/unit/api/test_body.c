@@ -87,7 +87,8 @@ static void every_value_arrives(void **state)
 		"{\"name\":\"p\",\"segment\":\"s\",\"ranges\":[\"0a:00:00:00:00:00/40\","
 		"\"0e:00:00:00:00:01\"],\"excludes\":[\"0a:00:00:00:00:00..0a:00:00:00:00:01\"],"
 		"\"key\":\"000102030405060708090A0B0c0d0e0f\",\"quarantine\":\"1h\",\"limit\":9,"
-		"\"reason\":\"r\"}", &b);
+		"\"reason\":\"r\"}",
+		&b);
 	assert_int_equal(b.pool_add.range_count, 2);
 	assert_int_equal(vmac_mac_range_size(b.pool_add.ranges[0]), 256);
 	assert_int_equal(vmac_mac_u64(b.pool_add.ranges[1].last), 0x0e0000000001);
@@ -101,7 +102,8 @@ static void every_value_arrives(void **state)
 	read_ok(&body_port_add,
 		"{\"name\":\"p\",\"kind\":\"tap\",\"allocate\":{\"adopt\":\"0a-00-00-00-00-07\","
 		"\"ips\":[\"10.0.0.1\",\"fe80::1\"],\"ttl\":\"2s\"},\"allow\":[\"any-ip\","
-		"\"dhcp-server\",\"any-ip\"],\"queues\":256,\"mtu\":65521,\"closed\":true}", &b);
+		"\"dhcp-server\",\"any-ip\"],\"queues\":256,\"mtu\":65521,\"closed\":true}",
+		&b);
 	assert_true(b.port_add.add.allocate.adopted && b.port_add.add.allocate.has_address);
 	assert_int_equal(vmac_mac_u64(b.port_add.add.allocate.address), 0x0a0000000007);
 	assert_int_equal(b.port_add.add.allocate.ip_count, 2);
@@ -124,13 +126,15 @@ static void what_is_wrong_is_refused(void **state)
 	refused(&body_segment_add, "{\"name\":\"a\",\"vlan\":true}", ERROR_WRONG_TYPE);
 	refused(&body_segment_add, "{\"name\":\"a\",\"vlan\":65536}", ERROR_BAD_VALUE);
 	refused(&body_segment_add, "{\"name\":\"a b\"}", ERROR_BAD_NAME);
-	refused(&body_port_add, "{\"name\":\"a\",\"kind\":\"tap\",\"allocate\":{\"stable\":\"x\","
-				"\"address\":\"0a:00:00:00:00:01\"}}", ERROR_BAD_VALUE);
+	refused(&body_port_add,
+		"{\"name\":\"a\",\"kind\":\"tap\",\"allocate\":{\"stable\":\"x\","
+		"\"address\":\"0a:00:00:00:00:01\"}}",
+		ERROR_BAD_VALUE);
 	refused(&body_port_add, "{\"name\":\"a\",\"kind\":\"tap\",\"owner_uid\":4294967295}",
 		ERROR_BAD_VALUE);
 }
 
-/* --- queries -------------------------------------------------------------------------------------- */
+/* --- queries -------------------------------------------------------------------------------- */
 
 static int add(const struct schema *s, struct query *q, const char *name, const char *value,
 	       enum error_code *ret_code)

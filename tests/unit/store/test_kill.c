@@ -241,20 +241,20 @@ static int64_t number(const char *directory, const char *sql)
 static void test_killed_at_random(void **state)
 {
 	const char *want = getenv("VMAC_KILL_ROUNDS");
-	int rounds = want ? atoi(want) : ROUNDS;
+	unsigned long rounds = want ? strtoul(want, NULL, 10) : ROUNDS;
 	struct parent p = { .fates = calloc(BATCHES, 1), .seed = (uint64_t)time(NULL) };
 	uint8_t *before = malloc(BATCHES);
 
 	fixture_directory(p.directory);
 	print_message("seed %llu\n", (unsigned long long)p.seed);
-	for (int i = 0; i < rounds; i++) {
+	for (unsigned long i = 0; i < rounds; i++) {
 		parent_kill_one(&p);
 		memcpy(before, p.fates, BATCHES);
 		parent_check(&p);
 		assert_true(parent_gone(&p, before) <= FLIGHT);
 	}
-	print_message("%d kills, %u answers\n", rounds, p.answers);
-	assert_true(p.answers > (unsigned int)rounds);
+	print_message("%lu kills, %u answers\n", rounds, p.answers);
+	assert_true(p.answers > rounds);
 	/* Each row has its lines, and no line is without its change. */
 	assert_int_equal(number(p.directory,
 				"SELECT sum(CASE verb WHEN 'allocate' THEN 1 ELSE -1 END)"

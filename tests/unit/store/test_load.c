@@ -86,7 +86,12 @@ static void test_small_records(void **state)
 	struct scene *c = *state;
 	struct segment segments[2] = {
 		{ .id = 1, .epoch_floor = UINT64_MAX, .created.ms = 1 },
-		{ .id = 65535, .name = "b", .uplink = "eth0", .vlan = 4094, .created.ms = -1 },
+		{ .id = 65535,
+		  .name = "b",
+		  .uplink = "eth0",
+		  .vlan = 4094,
+		  .net = UINT16_MAX,
+		  .created.ms = -1 },
 	};
 	struct pool pools[2] = {
 		{ .id = 1,
