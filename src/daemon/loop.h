@@ -15,10 +15,10 @@ struct loop_parts {
 	struct api *api;
 };
 
-/* SIGTERM and SIGINT wait for the loop from now on.  To be called before any thread exists: one that does not
- * block them would be killed by them, and all of us with it. */
+/* SIGTERM and SIGINT wait for the loop from now on.  To be called before any thread exists: one
+ * that does not block them would be killed by them, and all of us with it. */
 int loop_block_signals(void);
 
-/* Runs until SIGTERM or SIGINT.  Tells the service manager when it is ready and, where it asks for that,
- * that it is alive. */
+/* Runs until SIGTERM or SIGINT.  Tells the service manager when it is ready and, where it asks for
+ * that, that it is alive. */
 int loop_run(const struct loop_parts *parts, struct error *ret_error);

@@ -22,7 +22,7 @@
 #include "plane/plane.h"
 #include "store/store.h"
 
-/* --- what the pure rooms are given ---------------------------------------------------------------------- */
+/* --- what the pure rooms are given ----------------------------------------------------------- */
 
 static void *heap_alloc(void *ctx, size_t size)
 {
@@ -77,13 +77,13 @@ static void log_to_stderr(enum log_level level, const char *line)
 
 static void log_start(const char *level)
 {
-	log_set(log_to_stderr, strcmp(level, "error") == 0   ? LOG_LEVEL_ERROR :
-			       strcmp(level, "warning") == 0 ? LOG_LEVEL_WARNING :
-			       strcmp(level, "debug") == 0   ? LOG_LEVEL_DEBUG :
-								 LOG_LEVEL_INFO);
+	log_set(log_to_stderr, strcmp(level, "error") == 0     ? LOG_LEVEL_ERROR
+			       : strcmp(level, "warning") == 0 ? LOG_LEVEL_WARNING
+			       : strcmp(level, "debug") == 0   ? LOG_LEVEL_DEBUG
+							       : LOG_LEVEL_INFO);
 }
 
-/* --- parts ------------------------------------------------------------------------------------------------ */
+/* --- parts ----------------------------------------------------------------------------------- */
 
 struct daemon {
 	const struct config *config;
@@ -106,9 +106,9 @@ static int make_directory(const char *path, mode_t mode, struct error *ret_error
 		*slash = '/';
 	}
 	if (mkdir(path, mode) < 0 && errno != EEXIST) {
-		enum error_code code = errno == EROFS  ? ERROR_REGISTRY_READ_ONLY :
-				       errno == ENOSPC ? ERROR_REGISTRY_FULL :
-							 ERROR_FORBIDDEN;
+		enum error_code code = errno == EROFS	 ? ERROR_REGISTRY_READ_ONLY
+				       : errno == ENOSPC ? ERROR_REGISTRY_FULL
+							 : ERROR_FORBIDDEN;
 
 		return error_set(ret_error, code, "run as root, or choose another place", "%s: %s",
 				 path, strerror(errno));
@@ -139,8 +139,13 @@ static int open_kernel(struct daemon *d, struct error *ret_error)
 static int start_engine(struct daemon *d, struct error *ret_error)
 {
 	struct engine_config config = {
-		.mem = &heap, .host = d->host, .plane = d->plane, .store = d->store,
-		.mono_now = mono_now, .wall_now = wall_now, .random = random_fill,
+		.mem = &heap,
+		.host = d->host,
+		.plane = d->plane,
+		.store = d->store,
+		.mono_now = mono_now,
+		.wall_now = wall_now,
+		.random = random_fill,
 	};
 	int r = engine_new(&config, &d->engine, ret_error);
 
@@ -151,9 +156,12 @@ static int open_api(struct daemon *d, struct error *ret_error)
 {
 	const struct config_socket *s = &d->config->socket;
 	struct api_config config = {
-		.engine = d->engine, .socket_path = s->path, .socket_gid = (gid_t)-1,
+		.engine = d->engine,
+		.socket_path = s->path,
+		.socket_gid = (gid_t)-1,
 		.socket_mode = (mode_t)strtoul(s->mode, NULL, 8),
-		.mono_now = mono_now, .wall_now = wall_now,
+		.mono_now = mono_now,
+		.wall_now = wall_now,
 	};
 	char directory[PATH_MAX_LEN + 1];
 	struct group *group;

@@ -50,8 +50,8 @@ class GuestPlace:
     """A virtual machine with one NIC.  It gives by its web server (which uses sendfile, so that an emulated CPU
     is not kept busy copying), and takes by a server that answers with the sum."""
 
-    def __init__(self, name, guest):
-        self.name, self.guest, self.nic = name, guest, "eth0"
+    def __init__(self, name, guest, nic="eth0"):
+        self.name, self.guest, self.nic = name, guest, nic
         self.serving, self.sums = False, {}
 
     def address(self, family):
