@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
@@ -24,9 +25,19 @@
 
 /* --- what the pure rooms are given ----------------------------------------------------------- */
 
+/* A registry of a million records has tables of tens of megabytes that are touched at random: in huge
+ * pages they cost a hundredth of the faults and of the misses.  Advice only; what cannot be is not. */
+#define HUGE_FROM (4 * 1024 * 1024)
+
 static void *heap_alloc(void *ctx, size_t size)
 {
-	return calloc(1, size);
+	char *p = calloc(1, size), *page;
+
+	if (p && size >= HUGE_FROM) {
+		page = (char *)(((uintptr_t)p + 4095) & ~(uintptr_t)4095);
+		madvise(page, (size_t)(p + size - page), MADV_HUGEPAGE);
+	}
+	return p;
 }
 
 static void heap_free(void *ctx, void *p)
