@@ -25,8 +25,9 @@
 
 /* --- what the pure rooms are given ----------------------------------------------------------- */
 
-/* A registry of a million records has tables of tens of megabytes that are touched at random: in huge
- * pages they cost a hundredth of the faults and of the misses.  Advice only; what cannot be is not. */
+/* A registry of a million records has tables of tens of megabytes that are touched at random: in
+ * huge pages they cost a hundredth of the faults and of the misses.  Advice only; what cannot be is
+ * not. */
 #define HUGE_FROM (4 * 1024 * 1024)
 
 static void *heap_alloc(void *ctx, size_t size)
