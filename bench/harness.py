@@ -20,6 +20,7 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BPFFS = "/sys/fs/bpf"
+LOAD_BEFORE = os.getloadavg()[0]  # what else the machine does: figures of a busy one say so
 
 
 class Failure(Exception):
@@ -166,7 +167,7 @@ def machine():
     virtual = " virtual" if "hypervisor" in first_match("/proc/cpuinfo", "flags").split() else ""
     return (f"{datetime.date.today()}, {cpus}{virtual} CPUs "
             f"({first_match('/proc/cpuinfo', 'model name')}), {memory:.0f} GiB, "
-            f"{platform.system()} {platform.release()}")
+            f"{platform.system()} {platform.release()}, load average {LOAD_BEFORE:.1f} before it began")
 
 
 def run(*argv, check=True, quiet=False, **options):

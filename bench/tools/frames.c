@@ -51,8 +51,7 @@ static int fail(const char *what, int error)
 	return 1;
 }
 
-/* --- attaching
- * ------------------------------------------------------------------------------------------- */
+/* --- attaching ------------------------------------------------------------------------------- */
 
 static int pin(int fd, const char *dir, const char *name)
 {
@@ -124,8 +123,7 @@ static int verb_redirect(int argc, char **argv)
 	return r < 0 ? fail("cannot attach the redirect", -r) : 0;
 }
 
-/* --- clocks
- * ---------------------------------------------------------------------------------------------- */
+/* --- clocks ---------------------------------------------------------------------------------- */
 
 static uint64_t now_ns(void)
 {
@@ -232,8 +230,7 @@ static void read_clocks(int cpu, int softirqd_pid, int peer_pid, struct reading 
 		ret->peers = process_ran_ns(peer_pid);
 }
 
-/* --- sending
- * --------------------------------------------------------------------------------------------- */
+/* --- sending --------------------------------------------------------------------------------- */
 
 struct job {
 	const char *out, *count_path;

@@ -58,8 +58,8 @@ struct vmac_class vmac_classify(vmac_mac_t m);
 const char *vmac_slap_name(enum vmac_slap slap); /* "AAI", "ELI", "reserved", "SAI", "none" */
 const char *vmac_well_known_use_name(enum vmac_well_known_use use); /* "protocol", "product", … */
 
-/* The whole table, in ascending order of value, the shorter prefix first; *ret_count rows.  A row may
- * lie inside another (and is then the longer match), but never half. */
+/* The whole table, in ascending order of value, the shorter prefix first; *ret_count rows.  A row
+ * may lie inside another (and is then the longer match), but never half. */
 const struct vmac_well_known *vmac_well_known_table(size_t *ret_count);
 
 /* The addresses of a row. */
@@ -78,9 +78,9 @@ struct vmac_oui {
 };
 
 /* Reads one line of IEEE's CSV files (oui.csv, mam.csv, oui36.csv, iab.csv, cid.csv): Registry,
- * Assignment, Organization Name, Address; RFC 4180 quoting.  Cuts up `line` (which must outlive *ret)
- * in place; the vendor comes without white space around it and with single spaces inside.
- * 1: *ret filled; 0: a heading or an empty line; -EINVAL: anything else, among it the second line of
+ * Assignment, Organization Name, Address; RFC 4180 quoting.  Cuts up `line` (which must outlive
+ * *ret) in place; the vendor comes without white space around it and with single spaces inside. 1:
+ * *ret filled; 0: a heading or an empty line; -EINVAL: anything else, among it the second line of
  * an address that has a line break (the first line is whole as far as we read it). */
 int vmac_oui_parse_csv(char *line, struct vmac_oui *ret);
 

@@ -55,7 +55,7 @@ __vmac_options()
 	"mac set") echo --segment --name --owner --tenant --note --ip --no-ips --ttl --reason ;;
 	"mac show" | "mac history") echo --segment ;;
 	"mac renew" | "mac release" | "mac delete") echo --segment --reason ;;
-	"port add") echo --kind --segment --mac --pool --owner --tenant --ip --address --stable --ttl \
+	"port add") echo --kind --segment --mac --pool --owner --tenant --note --ip --address --adopt --stable --ttl \
 		--ifname --netns --peer-ifname --user --group --queues --mtu --allow --flood-pps \
 		--closed --reason ;;
 	"port set") echo --allow --flood-pps --reason ;;

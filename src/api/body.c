@@ -66,7 +66,7 @@ static int list_read(const struct field *f, const char *path, const json_t *list
 	const json_t *item;
 	size_t i;
 
-	json_array_foreach(list, i, item) {
+	json_array_foreach (list, i, item) {
 		int r;
 
 		if (!json_is_string(item))
@@ -136,7 +136,7 @@ static int object_read(const struct schema *s, const char *prefix, const json_t 
 	char path[128];
 	int r;
 
-	json_object_foreach((json_t *)object, key, v) {
+	json_object_foreach ((json_t *)object, key, v) {
 		const struct field *f = schema_find(s, key);
 
 		snprintf(path, sizeof(path), "%s%s%.64s", prefix, prefix[0] ? "." : "", key);

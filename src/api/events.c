@@ -82,7 +82,7 @@ void events_free(struct events *e)
 	free(e);
 }
 
-/* --- telling -------------------------------------------------------------------------------- */
+/* --- telling --------------------------------------------------------------------------------- */
 
 static void subscriber_wake(struct subscriber *s)
 {
@@ -119,7 +119,7 @@ static void event_happened(void *ctx, const struct engine_event *event)
 		subscriber_wake(s);
 }
 
-/* --- sending -------------------------------------------------------------------------------- */
+/* --- sending --------------------------------------------------------------------------------- */
 
 static void say_lost(struct subscriber *s, uint64_t count)
 {
@@ -177,7 +177,7 @@ static ssize_t subscriber_read(void *cls, uint64_t pos, char *buf, size_t max)
 	return (ssize_t)n;
 }
 
-/* --- subscribing ---------------------------------------------------------------------------- */
+/* --- subscribing ----------------------------------------------------------------------------- */
 
 /* MHD_ContentReaderFreeCallback: the connection is gone. */
 static void subscriber_free(void *cls)
@@ -284,7 +284,7 @@ void events_stream(struct request *r)
 	request_stream(r, response);
 }
 
-/* --- time ----------------------------------------------------------------------------------- */
+/* --- time ------------------------------------------------------------------------------------ */
 
 void events_tick(struct events *e, mono_t now)
 {

@@ -155,7 +155,7 @@ void field_set_bool(const struct field *f, bool b, void *target)
 	field_mark(f, target);
 }
 
-/* --- parse functions for tables ------------------------------------------------------------- */
+/* --- parse functions for tables -------------------------------------------------------------- */
 
 int field_parse_mac(const char *text, void *to, struct error *ret_error)
 {

@@ -75,7 +75,7 @@ int field_set_uint(const struct field *f, const char *path, uint64_t n, void *ta
 void field_set_bool(const struct field *f, bool b, void *target);
 void field_mark(const struct field *f, void *target); /* given: has_at */
 
-/* --- parse functions for tables ------------------------------------------------------------- */
+/* --- parse functions for tables -------------------------------------------------------------- */
 
 int field_parse_mac(const char *text, void *to, struct error *ret_error);
 int field_parse_range(const char *text, void *to, struct error *ret_error);

@@ -81,7 +81,7 @@ struct request {
 	struct MHD_Response *stream; /* an event stream instead of a text */
 };
 
-/* --- request.c: the way of a request -------------------------------------------------------- */
+/* --- request.c: the way of a request --------------------------------------------------------- */
 
 enum MHD_Result request_handle(void *cls, struct MHD_Connection *conn, const char *url,
 			       const char *method, const char *version, const char *upload_data,
@@ -102,7 +102,7 @@ void request_stream(struct request *r, struct MHD_Response *stream); /* taken ov
 /* Who asks, and the reason that body or query gave. */
 struct caller request_caller(const struct request *r, char who[static 32]);
 
-/* --- routes.c ------------------------------------------------------------------------------- */
+/* --- routes.c -------------------------------------------------------------------------------- */
 
 struct route {
 	const char *method, *pattern;
@@ -120,7 +120,7 @@ extern const unsigned int route_count;
  * and those of query_decode().  OPTIONS: 0 with r->route NULL and r->allow filled. */
 int route_find(struct request *r, const char *method, const char *url, struct error *ret_error);
 
-/* --- handlers ------------------------------------------------------------------------------- */
+/* --- handlers -------------------------------------------------------------------------------- */
 
 void segments_list(struct request *r);
 void segments_add(struct request *r);
@@ -149,7 +149,7 @@ void metrics_show(struct request *r);
 void openapi_show(struct request *r);
 void events_stream(struct request *r);
 
-/* --- events.c ------------------------------------------------------------------------------- */
+/* --- events.c -------------------------------------------------------------------------------- */
 
 int events_new(struct api *a, struct events **ret, struct error *ret_error);
 void events_tick(struct events *e, mono_t now);
@@ -160,7 +160,7 @@ mono_t events_next_expiry(const struct events *e);
 void events_stop(struct events *e);
 void events_free(struct events *e);
 
-/* --- api.c ---------------------------------------------------------------------------------- */
+/* --- api.c ----------------------------------------------------------------------------------- */
 
 void api_unref(struct api *a); /* a request has ended */
 

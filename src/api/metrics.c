@@ -94,7 +94,7 @@ static void collect_uplink(void *ctx, const char *uplink)
 		row_keep(t, row, &c);
 }
 
-/* --- writing -------------------------------------------------------------------------------- */
+/* --- writing --------------------------------------------------------------------------------- */
 
 static void metric(struct out *o, const char *name, const char *type, const char *help)
 {
@@ -198,7 +198,7 @@ static void port_phases(struct out *o, const struct rows *t)
 		}
 }
 
-/* --- pools and segments --------------------------------------------------------------------- */
+/* --- pools and segments ---------------------------------------------------------------------- */
 
 static const struct {
 	const char *name, *help;
@@ -259,7 +259,7 @@ static void pools_and_segments(struct engine *engine, struct out *o)
 	engine_segments(engine, segment_sample, &w);
 }
 
-/* --- the daemon ----------------------------------------------------------------------------- */
+/* --- the daemon ------------------------------------------------------------------------------ */
 
 static void by_code(struct out *o, const char *name, const char *help,
 		    const uint64_t count[ERROR_CODE_COUNT])

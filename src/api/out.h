@@ -28,7 +28,7 @@ void out_printf(struct out *o, const char *fmt, ...) __attribute__((format(print
  * become U+FFFD, so that what leaves is always valid. */
 void out_json(struct out *o, const char *text);
 
-/* --- JSON structure ------------------------------------------------------------------------- */
+/* --- JSON structure -------------------------------------------------------------------------- */
 
 void out_open(struct out *o, char bracket); /* '{' or '[', as a value */
 void out_close(struct out *o, char bracket);

@@ -1,4 +1,5 @@
 #include "api/internal.h"
+#include "api/named.h"
 #include "api/views.h"
 
 #include <string.h>
@@ -30,38 +31,19 @@ void pools_list(struct request *r)
 	request_answer(r, MHD_HTTP_OK, &l.o);
 }
 
-static int look(struct engine *engine, const char *name, bool with_key, struct out *o,
-		struct error *ret_error)
+static int look(struct request *r, const char *name, struct out *o, struct error *ret_error)
 {
 	struct pool_view v;
-	int r = engine_pool_view(engine, name, &v, ret_error);
+	int found = engine_pool_view(r->api->config.engine, name, &v, ret_error);
 
-	if (r == 0)
-		view_pool(o, &v, with_key);
-	return r;
-}
-
-/* The command is done; that its object is already gone again does not make it fail. */
-static void answer_with(struct request *r, int status, const char *name)
-{
-	struct out o = { 0 };
-	struct error e;
-
-	if (look(r->api->config.engine, name, false, &o, &e) < 0)
-		request_done(r);
-	else
-		request_answer(r, status, &o);
+	if (found == 0)
+		view_pool(o, &v, r->query.key);
+	return found;
 }
 
 void pools_show(struct request *r)
 {
-	struct out o = { 0 };
-	struct error e;
-
-	if (look(r->api->config.engine, r->arg[0], r->query.key, &o, &e) < 0)
-		request_refuse(r, &e);
-	else
-		request_answer(r, MHD_HTTP_OK, &o);
+	named_show(r, look);
 }
 
 static void added(void *ctx, const struct answer *answer)
@@ -69,7 +51,7 @@ static void added(void *ctx, const struct answer *answer)
 	if (answer->error)
 		request_refuse(ctx, answer->error);
 	else
-		answer_with(ctx, MHD_HTTP_CREATED, answer->pool->name);
+		named_answer(ctx, MHD_HTTP_CREATED, look, answer->pool->name);
 }
 
 void pools_add(struct request *r)
@@ -85,7 +67,7 @@ static void changed(void *ctx, const struct answer *answer)
 	if (answer->error)
 		request_refuse(ctx, answer->error);
 	else
-		answer_with(ctx, MHD_HTTP_OK, answer->pool->name);
+		named_answer(ctx, MHD_HTTP_OK, look, answer->pool->name);
 }
 
 void pools_set(struct request *r)
@@ -96,18 +78,10 @@ void pools_set(struct request *r)
 	engine_pool_set(r->api->config.engine, &c, r->arg[0], &r->body.pool_set, changed, r);
 }
 
-static void deleted(void *ctx, const struct answer *answer)
-{
-	if (answer->error)
-		request_refuse(ctx, answer->error);
-	else
-		request_done(ctx);
-}
-
 void pools_delete(struct request *r)
 {
 	char who[32];
 	struct caller c = request_caller(r, who);
 
-	engine_pool_delete(r->api->config.engine, &c, r->arg[0], deleted, r);
+	engine_pool_delete(r->api->config.engine, &c, r->arg[0], named_gone, r);
 }

@@ -1,4 +1,5 @@
 #include "api/internal.h"
+#include "api/named.h"
 #include "api/views.h"
 
 #include <string.h>
@@ -41,37 +42,19 @@ void ports_list(struct request *r)
 	request_answer(r, MHD_HTTP_OK, &l.o);
 }
 
-static int look(struct engine *engine, const char *name, struct out *o, struct error *ret_error)
+static int look(struct request *r, const char *name, struct out *o, struct error *ret_error)
 {
 	struct port_view v;
-	int r = engine_port_view(engine, name, &v, ret_error);
+	int found = engine_port_view(r->api->config.engine, name, &v, ret_error);
 
-	if (r == 0)
-		show(engine, o, &v);
-	return r;
-}
-
-/* The command is done; that its object is already gone again does not make it fail. */
-static void answer_with(struct request *r, int status, const char *name)
-{
-	struct out o = { 0 };
-	struct error e;
-
-	if (look(r->api->config.engine, name, &o, &e) < 0)
-		request_done(r);
-	else
-		request_answer(r, status, &o);
+	if (found == 0)
+		show(r->api->config.engine, o, &v);
+	return found;
 }
 
 void ports_show(struct request *r)
 {
-	struct out o = { 0 };
-	struct error e;
-
-	if (look(r->api->config.engine, r->arg[0], &o, &e) < 0)
-		request_refuse(r, &e);
-	else
-		request_answer(r, MHD_HTTP_OK, &o);
+	named_show(r, look);
 }
 
 static void added(void *ctx, const struct answer *answer)
@@ -79,7 +62,7 @@ static void added(void *ctx, const struct answer *answer)
 	if (answer->error)
 		request_refuse(ctx, answer->error);
 	else
-		answer_with(ctx, MHD_HTTP_CREATED, answer->port->name);
+		named_answer(ctx, MHD_HTTP_CREATED, look, answer->port->name);
 }
 
 void ports_add(struct request *r)
@@ -95,7 +78,7 @@ static void changed(void *ctx, const struct answer *answer)
 	if (answer->error)
 		request_refuse(ctx, answer->error);
 	else
-		answer_with(ctx, MHD_HTTP_OK, answer->port->name);
+		named_answer(ctx, MHD_HTTP_OK, look, answer->port->name);
 }
 
 void ports_set(struct request *r)
@@ -106,18 +89,10 @@ void ports_set(struct request *r)
 	engine_port_set(r->api->config.engine, &c, r->arg[0], &r->body.port_set, changed, r);
 }
 
-static void deleted(void *ctx, const struct answer *answer)
-{
-	if (answer->error)
-		request_refuse(ctx, answer->error);
-	else
-		request_done(ctx);
-}
-
 void ports_delete(struct request *r)
 {
 	char who[32];
 	struct caller c = request_caller(r, who);
 
-	engine_port_delete(r->api->config.engine, &c, r->arg[0], r->query.release, deleted, r);
+	engine_port_delete(r->api->config.engine, &c, r->arg[0], r->query.release, named_gone, r);
 }

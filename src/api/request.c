@@ -46,7 +46,7 @@ static struct request *request_new(struct api *a, struct MHD_Connection *conn)
 	return r;
 }
 
-/* --- waiting -------------------------------------------------------------------------------- */
+/* --- waiting --------------------------------------------------------------------------------- */
 
 static void request_suspend(struct request *r)
 {
@@ -90,7 +90,7 @@ static bool request_unhold(struct request *r)
 	return false;
 }
 
-/* --- answering ------------------------------------------------------------------------------ */
+/* --- answering ------------------------------------------------------------------------------- */
 
 static void answered(struct request *r, int status, const char *content_type)
 {
@@ -197,7 +197,7 @@ static enum MHD_Result request_send(struct request *r)
 	return ok;
 }
 
-/* --- reading -------------------------------------------------------------------------------- */
+/* --- reading --------------------------------------------------------------------------------- */
 
 static bool body_append(struct request *r, const char *data, size_t len)
 {
@@ -272,7 +272,7 @@ static int request_read(struct request *r, struct error *ret_error)
 	return 0;
 }
 
-/* --- running -------------------------------------------------------------------------------- */
+/* --- running --------------------------------------------------------------------------------- */
 
 struct caller request_caller(const struct request *r, char who[static 32])
 {

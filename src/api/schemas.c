@@ -34,7 +34,7 @@
 	const struct schema id = { .name = title, .fields = id##_fields,                           \
 				   .count = ARRAY_LEN(id##_fields), __VA_ARGS__ }
 
-/* --- segments and pools --------------------------------------------------------------------- */
+/* --- segments and pools ---------------------------------------------------------------------- */
 
 static const struct field body_segment_add_fields[] = {
 	NAME("name", struct body, segment_add.name, REQUIRED),
@@ -74,7 +74,7 @@ static const struct field body_pool_set_fields[] = {
 };
 SCHEMA(body_pool_set, "PoolSet");
 
-/* --- vMACs ---------------------------------------------------------------------------------- */
+/* --- vMACs ----------------------------------------------------------------------------------- */
 
 /* P: how to get from a T to its struct body_vmac_add. */
 #define VMAC_ADD_FIELDS(T, P)                                                                      \
@@ -154,7 +154,7 @@ SCHEMA(body_vmac_set, "VmacSet", .absent_is_null = true);
 static const struct field body_vmac_renew_fields[] = { REASON };
 SCHEMA(body_vmac_renew, "VmacRenew");
 
-/* --- ports ---------------------------------------------------------------------------------- */
+/* --- ports ----------------------------------------------------------------------------------- */
 
 static const struct field body_port_add_fields[] = {
 	NAME("name", struct body, port_add.add.name, REQUIRED),

@@ -4,7 +4,7 @@
 
 #include "api/openapi.h"
 
-/* --- history -------------------------------------------------------------------------------- */
+/* --- history --------------------------------------------------------------------------------- */
 
 static void history_read(void *ctx, const struct error *error, const struct history *lines,
 			 size_t count)
@@ -49,7 +49,7 @@ void history_list(struct request *r)
 	engine_history(r->api->config.engine, &f, history_read, r);
 }
 
-/* --- status --------------------------------------------------------------------------------- */
+/* --- status ---------------------------------------------------------------------------------- */
 
 static void refusals(struct out *o, const char *key, const uint64_t by_code[ERROR_CODE_COUNT])
 {
@@ -119,7 +119,7 @@ void status_show(struct request *r)
 	request_answer(r, MHD_HTTP_OK, &o);
 }
 
-/* --- the description ------------------------------------------------------------------------ */
+/* --- the description ------------------------------------------------------------------------- */
 
 void openapi_show(struct request *r)
 {

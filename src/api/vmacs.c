@@ -12,7 +12,7 @@ static struct vmac_ref ref_of(const struct request *r)
 	return (struct vmac_ref){ .segment = segment, .which = r->arg[1] };
 }
 
-/* --- looking -------------------------------------------------------------------------------- */
+/* --- looking --------------------------------------------------------------------------------- */
 
 struct listing {
 	struct out o;
@@ -106,7 +106,7 @@ void vmacs_show(struct request *r)
 	request_answer(r, MHD_HTTP_OK, &o);
 }
 
-/* --- changing ------------------------------------------------------------------------------- */
+/* --- changing -------------------------------------------------------------------------------- */
 
 /* A release without quarantine leaves no record: 204. */
 static void answer_with(struct request *r, int status, const struct answer *answer)

@@ -1,8 +1,8 @@
 /* Time as types, so that an instant, a length of time and a date cannot be mixed up.
  *
- * Nothing in the pure rooms reads a clock: instants come in as parameters (`now`), and a deadline is
- * answered to the question x_next_expiry().  mono_t is CLOCK_BOOTTIME (intervals, leases, timers of
- * this boot); wall_t is CLOCK_REALTIME and only used for what must outlive a boot: quarantine,
+ * Nothing in the pure rooms reads a clock: instants come in as parameters (`now`), and a deadline
+ * is answered to the question x_next_expiry().  mono_t is CLOCK_BOOTTIME (intervals, leases, timers
+ * of this boot); wall_t is CLOCK_REALTIME and only used for what must outlive a boot: quarantine,
  * lifetimes and history. */
 #pragma once
 
@@ -25,8 +25,8 @@ typedef struct {
 #define WALL_NEVER ((wall_t){ INT64_MAX })
 
 #define SPAN_NS(n) ((span_t){ (int64_t)(n) })
-#define SPAN_MS(n) ((span_t){ (int64_t)(n) * 1000000 })
-#define SPAN_S(n)  ((span_t){ (int64_t)(n) * 1000000000 })
+#define SPAN_MS(n) ((span_t){ (int64_t)(n)*1000000 })
+#define SPAN_S(n)  ((span_t){ (int64_t)(n)*1000000000 })
 
 /* Saturates at the "never" value instead of wrapping. */
 static inline mono_t mono_after(mono_t t, span_t d)

@@ -53,7 +53,7 @@ enum error_code {
 #define ERROR_ENUM_(c, name, http, exit, err) ERROR_##c,
 	ERROR_CODES(ERROR_ENUM_)
 #undef ERROR_ENUM_
-	ERROR_CODE_COUNT
+		ERROR_CODE_COUNT
 };
 
 struct error {

@@ -47,4 +47,4 @@ void *table_next(const struct table *t, size_t *cursor);
 
 #define table_for_each(t, type, item)                                                              \
 	for (size_t table_cursor_ = 0, table_once_ = 1; table_once_; table_once_ = 0)              \
-		for (type *item; (item = table_next(t, &table_cursor_));)
+		for (type * item; (item = table_next(t, &table_cursor_));)

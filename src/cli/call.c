@@ -61,7 +61,7 @@ char *call_path(const struct command *c, const char *const *parts, bool with_opt
 	return path;
 }
 
-/* --- bodies --------------------------------------------------------------------------------- */
+/* --- bodies ---------------------------------------------------------------------------------- */
 
 static void set(json_t *object, const char *key, json_t *value)
 {
@@ -179,7 +179,7 @@ int call_body(const struct command *c, json_t **ret)
 	return 0;
 }
 
-/* --- calling -------------------------------------------------------------------------------- */
+/* --- calling --------------------------------------------------------------------------------- */
 
 static void put_clean(const char *before, const char *text)
 {
@@ -254,7 +254,7 @@ int call(struct command *c, const char *method, const char *path, const json_t *
 	return r;
 }
 
-/* --- answers -------------------------------------------------------------------------------- */
+/* --- answers --------------------------------------------------------------------------------- */
 
 const char *json_text(const json_t *object, const char *key)
 {

@@ -40,7 +40,7 @@ void call_complain(const char *message, const char *hint);
 int call_open(struct command *c); /* c->client; exit status */
 void call_close(struct command *c);
 
-/* --- answers -------------------------------------------------------------------------------- */
+/* --- answers --------------------------------------------------------------------------------- */
 
 const char *json_text(const json_t *object, const char *key); /* "" when absent */
 unsigned long long json_number(const json_t *object, const char *key);

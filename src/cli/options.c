@@ -33,7 +33,7 @@ static const struct option common[] = {
 };
 /* clang-format on */
 
-/* --- suggestions ---------------------------------------------------------------------------- */
+/* --- suggestions ----------------------------------------------------------------------------- */
 
 static unsigned int least(unsigned int a, unsigned int b)
 {
@@ -115,7 +115,7 @@ int command_misuse(const struct command *c, const char *fmt, ...)
 	return EXIT_MISUSE;
 }
 
-/* --- parsing -------------------------------------------------------------------------------- */
+/* --- parsing --------------------------------------------------------------------------------- */
 
 struct arguments {
 	char **at, **end;
@@ -321,7 +321,7 @@ const char *command_option(const struct command *c, const char *name)
 	return v->count > 0 ? v->text[0] : NULL;
 }
 
-/* --- help ----------------------------------------------------------------------------------- */
+/* --- help ------------------------------------------------------------------------------------ */
 
 static void help_row(const char *left, const char *right)
 {

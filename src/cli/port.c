@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- add ------------------------------------------------------------------------------------ */
+/* --- add ------------------------------------------------------------------------------------- */
 
 /* A name or a number; -1: neither. */
 static long long user_id(const char *text)
@@ -103,7 +103,7 @@ static int add(struct command *c)
 	return r;
 }
 
-/* --- look ----------------------------------------------------------------------------------- */
+/* --- look ------------------------------------------------------------------------------------ */
 
 static unsigned long long drops_of(const json_t *port)
 {
@@ -204,7 +204,7 @@ static int show(struct command *c)
 	return 0;
 }
 
-/* --- change --------------------------------------------------------------------------------- */
+/* --- change ---------------------------------------------------------------------------------- */
 
 static int patch(struct command *c, const char *gate, const char *said)
 {
@@ -263,8 +263,10 @@ static const struct option add_options[] = {
 	{ "pool", "NAME", OPTION_TEXT, "from this pool", "allocate.pool" },
 	{ "owner", "TEXT", OPTION_TEXT, "with this owner", "allocate.owner" },
 	{ "tenant", "TEXT", OPTION_TEXT, "for this tenant", "allocate.tenant" },
+	{ "note", "TEXT", OPTION_TEXT, "with this remark", "allocate.note" },
 	{ "ip", "ADDRESS", OPTION_LIST, "bound to these IPs", "allocate.ips" },
 	{ "address", "MAC", OPTION_TEXT, "exactly this one", "allocate.address" },
+	{ "adopt", "MAC", OPTION_TEXT, "this one, which its guest has already", "allocate.adopt" },
 	{ "stable", "IDENTITY", OPTION_TEXT, "derived from this identity", "allocate.stable" },
 	{ "ttl", "DURATION", OPTION_TEXT, "with this lifetime", "allocate.ttl" },
 	{ "ifname", "IFNAME", OPTION_TEXT, "the host's side (the port's name)", "ifname" },

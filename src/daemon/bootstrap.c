@@ -17,8 +17,12 @@ static void told(void *ctx, const struct answer *answer)
 static void make_pool(struct engine *e, struct config_pool *p)
 {
 	struct pool_add add = {
-		.name = p->name, .segment = p->segment, .limit = p->limit, .quarantine_ms = -1,
-		.range_count = p->ranges_count, .exclude_count = p->excludes_count,
+		.name = p->name,
+		.segment = p->segment,
+		.limit = p->limit,
+		.quarantine_ms = -1,
+		.range_count = p->ranges_count,
+		.exclude_count = p->excludes_count,
 		.has_key = p->key != NULL,
 	};
 
@@ -39,7 +43,8 @@ void bootstrap(struct engine *e, const struct config *c)
 	for (unsigned int i = 0; i < c->segments_count; i++) {
 		struct config_segment *s = &c->segments[i];
 		struct segment_add add = {
-			.name = s->name, .uplink = s->uplink ? s->uplink : "",
+			.name = s->name,
+			.uplink = s->uplink ? s->uplink : "",
 			.vlan = (uint16_t)s->vlan,
 		};
 

@@ -1,4 +1,5 @@
-/* The segments and pools of the configuration: made where they do not exist, never changed or deleted. */
+/* The segments and pools of the configuration: made where they do not exist, never changed or
+ * deleted. */
 #pragma once
 
 #include "daemon/config.h"

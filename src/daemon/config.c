@@ -21,8 +21,8 @@ static const cyaml_schema_value_t text_value = {
 static const cyaml_schema_field_t segment_fields[] = {
 	CYAML_FIELD_STRING_PTR("name", CYAML_FLAG_POINTER, struct config_segment, name, 0,
 			       NAME_MAX_LEN),
-	CYAML_FIELD_STRING_PTR("uplink", OPTIONAL_TEXT,
-			       struct config_segment, uplink, 0, IFNAME_MAX_LEN),
+	CYAML_FIELD_STRING_PTR("uplink", OPTIONAL_TEXT, struct config_segment, uplink, 0,
+			       IFNAME_MAX_LEN),
 	CYAML_FIELD_UINT("vlan", CYAML_FLAG_OPTIONAL, struct config_segment, vlan),
 	CYAML_FIELD_END,
 };
@@ -40,8 +40,7 @@ static const cyaml_schema_field_t pool_fields[] = {
 			     ranges, &text_value, 0, POOL_RANGES_MAX),
 	CYAML_FIELD_SEQUENCE("excludes", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
 			     struct config_pool, excludes, &text_value, 0, POOL_EXCLUDES_MAX),
-	CYAML_FIELD_STRING_PTR("quarantine", OPTIONAL_TEXT,
-			       struct config_pool, quarantine, 0, 64),
+	CYAML_FIELD_STRING_PTR("quarantine", OPTIONAL_TEXT, struct config_pool, quarantine, 0, 64),
 	CYAML_FIELD_STRING_PTR("key", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct config_pool,
 			       key, 0, 32),
 	CYAML_FIELD_UINT("limit", CYAML_FLAG_OPTIONAL, struct config_pool, limit),
@@ -85,8 +84,8 @@ static const cyaml_schema_value_t config_schema = {
 	CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct config, config_fields),
 };
 
-/* libcyaml explains itself in a log, the innermost place first; the first error line and the trace of
- * places behind it become the message. */
+/* libcyaml explains itself in a log, the innermost place first; the first error line and the trace
+ * of places behind it become the message. */
 static void cyaml_said(cyaml_log_t level, void *ctx, const char *fmt, va_list args)
 {
 	struct error *error = ctx;
@@ -108,8 +107,11 @@ static void cyaml_said(cyaml_log_t level, void *ctx, const char *fmt, va_list ar
 static cyaml_config_t cyaml_setup(struct error *error)
 {
 	return (cyaml_config_t){
-		.log_fn = cyaml_said, .log_ctx = error, .mem_fn = cyaml_mem,
-		.log_level = CYAML_LOG_ERROR, .flags = CYAML_CFG_DEFAULT,
+		.log_fn = cyaml_said,
+		.log_ctx = error,
+		.mem_fn = cyaml_mem,
+		.log_level = CYAML_LOG_ERROR,
+		.flags = CYAML_CFG_DEFAULT,
 	};
 }
 
@@ -153,7 +155,7 @@ static int fill_defaults(struct config *c)
 	return r;
 }
 
-/* --- checks ---------------------------------------------------------------------------------------------- */
+/* --- checks ---------------------------------------------------------------------------------- */
 
 static int one_of(const char *what, const char *value, const char *const *allowed, size_t count,
 		  struct error *ret_error)
@@ -176,8 +178,7 @@ static int absolute(const char *what, const char *path, struct error *ret_error)
 	return text_check(what, path, PATH_MAX_LEN, ret_error);
 }
 
-static int check_ranges(const char *what, char **texts, unsigned int count,
-			struct error *ret_error)
+static int check_ranges(const char *what, char **texts, unsigned int count, struct error *ret_error)
 {
 	struct vmac_mac_fault fault;
 	struct vmac_mac_range range;
@@ -265,7 +266,7 @@ int config_check(const char *name, const struct config *c, struct error *ret_err
 	return r;
 }
 
-/* --- life ------------------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------ */
 
 void config_free(struct config *c)
 {

@@ -34,9 +34,9 @@ struct config {
 	unsigned int pools_count;
 };
 
-/* Reads a file (NULL: the defaults alone), fills in the defaults and checks every value.  An instance that
- * is not NULL is used in place of the file's, also for the defaults that follow from it.
- * BAD_CONFIG names the file, the place and what is wrong. Free with config_free(). */
+/* Reads a file (NULL: the defaults alone), fills in the defaults and checks every value.  An
+ * instance that is not NULL is used in place of the file's, also for the defaults that follow from
+ * it. BAD_CONFIG names the file, the place and what is wrong. Free with config_free(). */
 int config_load(const char *path, const char *instance, struct config **ret,
 		struct error *ret_error);
 

@@ -59,8 +59,8 @@ static int arm(sd_event_source *timer, bool never, int64_t us)
 	return r < 0 ? r : sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
 }
 
-/* After every turn: whatever happened may have moved the next deadline.  Rounded up, so that the timer
- * never rings before its time and turns for nothing. */
+/* After every turn: whatever happened may have moved the next deadline.  Rounded up, so that the
+ * timer never rings before its time and turns for nothing. */
 static int on_turn(sd_event_source *s, void *ctx)
 {
 	struct loop *l = ctx;

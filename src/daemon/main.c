@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
@@ -22,11 +23,22 @@
 #include "plane/plane.h"
 #include "store/store.h"
 
-/* --- what the pure rooms are given ---------------------------------------------------------------------- */
+/* --- what the pure rooms are given ----------------------------------------------------------- */
+
+/* A registry of a million records has tables of tens of megabytes that are touched at random: in
+ * huge pages they cost a hundredth of the faults and of the misses.  Advice only; what cannot be is
+ * not. */
+#define HUGE_FROM (4 * 1024 * 1024)
 
 static void *heap_alloc(void *ctx, size_t size)
 {
-	return calloc(1, size);
+	char *p = calloc(1, size), *page;
+
+	if (p && size >= HUGE_FROM) {
+		page = (char *)(((uintptr_t)p + 4095) & ~(uintptr_t)4095);
+		madvise(page, (size_t)(p + size - page), MADV_HUGEPAGE);
+	}
+	return p;
 }
 
 static void heap_free(void *ctx, void *p)
@@ -77,13 +89,13 @@ static void log_to_stderr(enum log_level level, const char *line)
 
 static void log_start(const char *level)
 {
-	log_set(log_to_stderr, strcmp(level, "error") == 0   ? LOG_LEVEL_ERROR :
-			       strcmp(level, "warning") == 0 ? LOG_LEVEL_WARNING :
-			       strcmp(level, "debug") == 0   ? LOG_LEVEL_DEBUG :
-								 LOG_LEVEL_INFO);
+	log_set(log_to_stderr, strcmp(level, "error") == 0     ? LOG_LEVEL_ERROR
+			       : strcmp(level, "warning") == 0 ? LOG_LEVEL_WARNING
+			       : strcmp(level, "debug") == 0   ? LOG_LEVEL_DEBUG
+							       : LOG_LEVEL_INFO);
 }
 
-/* --- parts ------------------------------------------------------------------------------------------------ */
+/* --- parts ----------------------------------------------------------------------------------- */
 
 struct daemon {
 	const struct config *config;
@@ -106,9 +118,9 @@ static int make_directory(const char *path, mode_t mode, struct error *ret_error
 		*slash = '/';
 	}
 	if (mkdir(path, mode) < 0 && errno != EEXIST) {
-		enum error_code code = errno == EROFS  ? ERROR_REGISTRY_READ_ONLY :
-				       errno == ENOSPC ? ERROR_REGISTRY_FULL :
-							 ERROR_FORBIDDEN;
+		enum error_code code = errno == EROFS	 ? ERROR_REGISTRY_READ_ONLY
+				       : errno == ENOSPC ? ERROR_REGISTRY_FULL
+							 : ERROR_FORBIDDEN;
 
 		return error_set(ret_error, code, "run as root, or choose another place", "%s: %s",
 				 path, strerror(errno));
@@ -139,8 +151,13 @@ static int open_kernel(struct daemon *d, struct error *ret_error)
 static int start_engine(struct daemon *d, struct error *ret_error)
 {
 	struct engine_config config = {
-		.mem = &heap, .host = d->host, .plane = d->plane, .store = d->store,
-		.mono_now = mono_now, .wall_now = wall_now, .random = random_fill,
+		.mem = &heap,
+		.host = d->host,
+		.plane = d->plane,
+		.store = d->store,
+		.mono_now = mono_now,
+		.wall_now = wall_now,
+		.random = random_fill,
 	};
 	int r = engine_new(&config, &d->engine, ret_error);
 
@@ -151,9 +168,12 @@ static int open_api(struct daemon *d, struct error *ret_error)
 {
 	const struct config_socket *s = &d->config->socket;
 	struct api_config config = {
-		.engine = d->engine, .socket_path = s->path, .socket_gid = (gid_t)-1,
+		.engine = d->engine,
+		.socket_path = s->path,
+		.socket_gid = (gid_t)-1,
 		.socket_mode = (mode_t)strtoul(s->mode, NULL, 8),
-		.mono_now = mono_now, .wall_now = wall_now,
+		.mono_now = mono_now,
+		.wall_now = wall_now,
 	};
 	char directory[PATH_MAX_LEN + 1];
 	struct group *group;

@@ -33,8 +33,17 @@ static const char help[] =
 	"More: vmacd(8), vmacd.yaml(5), vmac(1)\n";
 
 enum {
-	OPT_CONFIG = 1000, OPT_CHECK, OPT_INSTANCE, OPT_STATE_DIR, OPT_SOCKET, OPT_BACKEND,
-	OPT_LOG_LEVEL, OPT_NO_PLANE, OPT_PURGE, OPT_VERSION, OPT_HELP
+	OPT_CONFIG = 1000,
+	OPT_CHECK,
+	OPT_INSTANCE,
+	OPT_STATE_DIR,
+	OPT_SOCKET,
+	OPT_BACKEND,
+	OPT_LOG_LEVEL,
+	OPT_NO_PLANE,
+	OPT_PURGE,
+	OPT_VERSION,
+	OPT_HELP
 };
 
 static const struct option longs[] = {

@@ -10,6 +10,6 @@ struct options {
 	bool check, purge, plane;
 };
 
-/* Returns -1 to go on, or the exit status to end with (--help, --version, a usage error: explained on
- * stdout or stderr already). */
+/* Returns -1 to go on, or the exit status to end with (--help, --version, a usage error: explained
+ * on stdout or stderr already). */
 int options_read(int argc, char **argv, struct options *ret);

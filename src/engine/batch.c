@@ -23,8 +23,14 @@ static int batch_fill(struct txn *t, const struct vmac_batch *b, struct error *r
 {
 	char name[NAME_MAX_LEN + 1] = "";
 	struct vmac_add one = {
-		.segment = b->segment, .pool = b->pool, .name = name, .owner = b->owner,
-		.tenant = b->tenant, .note = b->note, .identity = "", .ttl_ms = b->ttl_ms,
+		.segment = b->segment,
+		.pool = b->pool,
+		.name = name,
+		.owner = b->owner,
+		.tenant = b->tenant,
+		.note = b->note,
+		.identity = "",
+		.ttl_ms = b->ttl_ms,
 	};
 	const struct vmac *v;
 

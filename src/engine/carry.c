@@ -47,12 +47,18 @@ static int port_link(struct engine *e, const struct port *p, struct host_link *r
 		     struct error *ret_error)
 {
 	struct host_tap tap = {
-		.ifname = p->ifname, .uid = p->owner_uid, .gid = p->owner_gid,
-		.queues = p->queues, .mtu = port_mtu(e, p),
+		.ifname = p->ifname,
+		.uid = p->owner_uid,
+		.gid = p->owner_gid,
+		.queues = p->queues,
+		.mtu = port_mtu(e, p),
 	};
 	struct host_veth veth = {
-		.ifname = p->ifname, .peer_netns = p->peer_netns, .peer_ifname = p->peer_ifname,
-		.peer_address = p->address, .mtu = port_mtu(e, p),
+		.ifname = p->ifname,
+		.peer_netns = p->peer_netns,
+		.peer_ifname = p->peer_ifname,
+		.peer_address = p->address,
+		.mtu = port_mtu(e, p),
 	};
 	int r;
 
@@ -76,9 +82,15 @@ static int port_plane(struct engine *e, const struct port *p, const struct host_
 	const struct vmac *v = world_vmac(&e->world, p->segment, p->address);
 	uint16_t net = world_segment(&e->world, p->segment)->record->net;
 	struct plane_port port = {
-		.id = p->id, .ifindex = link->ifindex, .net = { net >> 12, net & 0xfff },
-		.address = p->address, .open = p->gate == GATE_OPEN, .mtu = link->mtu,
-		.allow = p->allow, .flood_pps = p->flood_pps, .ip_count = v->ip_count,
+		.id = p->id,
+		.ifindex = link->ifindex,
+		.net = { net >> 12, net & 0xfff },
+		.address = p->address,
+		.open = p->gate == GATE_OPEN,
+		.mtu = link->mtu,
+		.allow = p->allow,
+		.flood_pps = p->flood_pps,
+		.ip_count = v->ip_count,
 	};
 
 	if (v->ip_count > 0)
@@ -116,7 +128,8 @@ static void phase_becomes(struct engine *e, const struct port *p, enum port_phas
 
 	st->phase = phase;
 	st->trouble = trouble ? *trouble : none;
-	/* A netdev of somebody else's is told of by the kernel; what we make ourselves is tried again. */
+	/* A netdev of somebody else's is told of by the kernel; what we make ourselves is tried
+	 * again. */
 	if (phase == PORT_FAILED || (phase == PORT_WAITING && p->made)) {
 		mono_t next = mono_after(e->cfg.mono_now(), RETRY_EVERY);
 
@@ -162,8 +175,7 @@ void carry_port_away(struct engine *e, const struct port *p)
 	if (st->set && plane_port_remove(e->cfg.plane, p->id, !p->made, &error) < 0)
 		log_warning("port %s: %s", p->name, error.message);
 	port_filter(e, p, false, &error);
-	if (p->made && st->ifindex > 0 &&
-	    host_link_delete(e->cfg.host, st->ifindex, &error) < 0)
+	if (p->made && st->ifindex > 0 && host_link_delete(e->cfg.host, st->ifindex, &error) < 0)
 		log_warning("port %s: %s", p->name, error.message);
 	st->set = false;
 	st->ifindex = 0;
@@ -183,8 +195,8 @@ void carry_port_lost(struct engine *e, uint32_t id)
 	st->set = false;
 	st->ifindex = 0;
 	error_set(&error, ERROR_NO_INTERFACE,
-		  p->made ? "it is made again as soon as that can be" :
-			    "the port goes on when an interface of that name appears",
+		  p->made ? "it is made again as soon as that can be"
+			  : "the port goes on when an interface of that name appears",
 		  "%s is gone", p->ifname);
 	phase_becomes(e, p, PORT_WAITING, &error);
 }

@@ -35,7 +35,7 @@ void engine_free(struct engine *e)
 	engine_dispose(e, e);
 }
 
-/* --- load ----------------------------------------------------------------------------------------------- */
+/* --- load ------------------------------------------------------------------------------------ */
 
 struct load {
 	struct engine *e;
@@ -96,7 +96,7 @@ static int load_vmac(void *ctx, struct vmac *owned)
 	return load->count == LOAD_AT_ONCE ? load_flush(load) : 0;
 }
 
-/* --- start ----------------------------------------------------------------------------------------------- */
+/* --- start ----------------------------------------------------------------------------------- */
 
 static void reconcile(struct engine *e)
 {
@@ -119,8 +119,12 @@ int engine_start(struct engine *e, struct error *ret_error)
 {
 	struct load load = { .e = e };
 	struct store_visitor visitor = {
-		.segment = load_segment, .pool = load_pool, .port = load_port,
-		.expect_vmacs = load_expect, .vmac = load_vmac, .ctx = &load,
+		.segment = load_segment,
+		.pool = load_pool,
+		.port = load_port,
+		.expect_vmacs = load_expect,
+		.vmac = load_vmac,
+		.ctx = &load,
 	};
 	int r;
 

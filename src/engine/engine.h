@@ -2,10 +2,11 @@
  *
  * Theory of operation
  *
- * The engine holds the whole registry in memory.  A command is checked against it, becomes a list of changes
- * {before, after}, is applied in memory so that nothing else can take the same thing, and goes to the store.
- * Only when the store says "durable" is it answered and are host and plane told; when the store says no,
- * the changes are undone in reverse order and the command is answered with the store's error.
+ * The engine holds the whole registry in memory.  A command is checked against it, becomes a list
+ * of changes {before, after}, is applied in memory so that nothing else can take the same thing,
+ * and goes to the store. Only when the store says "durable" is it answered and are host and plane
+ * told; when the store says no, the changes are undone in reverse order and the command is answered
+ * with the store's error.
  *
  * Edges (host, store) wake the engine through its file descriptors; timers through
  * engine_next_expiry().  The daemon owns the loop.  One thread. */
@@ -20,7 +21,7 @@ struct host;
 struct plane;
 struct store;
 
-/* --- life ------------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------ */
 
 struct engine_config {
 	const struct mem *mem;
@@ -34,8 +35,8 @@ struct engine_config {
 
 int engine_new(const struct engine_config *config, struct engine **ret, struct error *ret_error);
 
-/* Loads the registry, brings host and plane in line with it (reconcile) and sweeps what is stray.  A port
- * whose link cannot be had is reported in its view, and is no error. */
+/* Loads the registry, brings host and plane in line with it (reconcile) and sweeps what is stray.
+ * A port whose link cannot be had is reported in its view, and is no error. */
 int engine_start(struct engine *e, struct error *ret_error);
 
 /* Frees; ports go on forwarding.  Every command must have been answered (store_close() before). */
@@ -52,7 +53,7 @@ struct engine_expiry {
 	wall_t wall;
 } engine_next_expiry(const struct engine *e);
 
-/* --- commands --------------------------------------------------------------------------------------- */
+/* --- commands -------------------------------------------------------------------------------- */
 
 /* Who asks, and why; both go into the history.  The texts are copied. */
 struct caller {
@@ -86,7 +87,8 @@ void engine_segment_delete(struct engine *e, const struct caller *c, const char 
 
 struct pool_add {
 	const char *name, *segment;
-	unsigned int range_count; /* 0 = a default range: AAI, random second octet, 2^32 addresses */
+	unsigned int
+		range_count; /* 0 = a default range: AAI, random second octet, 2^32 addresses */
 	struct vmac_mac_range ranges[POOL_RANGES_MAX];
 	unsigned int exclude_count;
 	struct vmac_mac_range excludes[POOL_EXCLUDES_MAX];
@@ -112,8 +114,8 @@ struct vmac_add {
 	const char *segment; /* "" = the pool's, or the only one */
 	const char *pool;    /* "" = the segment's only one; pinned and adopted may do without */
 	const char *name, *owner, *tenant, *note; /* "" = none */
-	const char *identity; /* stable mode; "" = not */
-	bool has_address;     /* pinned, or adopted: */
+	const char *identity;			  /* stable mode; "" = not */
+	bool has_address;			  /* pinned, or adopted: */
 	bool adopted;
 	vmac_mac_t address;
 	int64_t ttl_ms; /* 0 = for life */
@@ -162,12 +164,12 @@ void engine_vmac_release(struct engine *e, const struct caller *c, const struct 
 struct port_add {
 	const char *name;
 	enum port_kind kind;
-	const char *segment;	     /* "" = the vMAC's, or the only one */
-	const char *vmac;	     /* an address or a name; "" = allocate one as `allocate` says */
-	struct vmac_add allocate;    /* name "" = the port's name */
-	const char *ifname;	     /* "" = the port's name, where it is an interface name */
-	const char *peer_netns;	     /* veth: a path */
-	const char *peer_ifname;     /* veth; "" = "eth0" */
+	const char *segment;	  /* "" = the vMAC's, or the only one */
+	const char *vmac;	  /* an address or a name; "" = allocate one as `allocate` says */
+	struct vmac_add allocate; /* name "" = the port's name */
+	const char *ifname;	  /* "" = the port's name, where it is an interface name */
+	const char *peer_netns;	  /* veth: a path */
+	const char *peer_ifname;  /* veth; "" = "eth0" */
 	uint32_t owner_uid, owner_gid; /* tap; UINT32_MAX = root only */
 	uint16_t queues;	       /* 0 = 1 */
 	uint16_t mtu;		       /* 0 = the uplink's, or 1500 */
@@ -192,10 +194,10 @@ void engine_port_set(struct engine *e, const struct caller *c, const char *name,
 void engine_port_delete(struct engine *e, const struct caller *c, const char *name, bool release,
 			answer_fn done, void *ctx);
 
-/* --- views: what is durable --------------------------------------------------------------------------- */
+/* --- views: what is durable ------------------------------------------------------------------ */
 
-/* Calls fn when everything submitted so far is durable (at once when nothing waits), so that no view shows
- * what may still be undone.  Views are to be used inside fn. */
+/* Calls fn when everything submitted so far is durable (at once when nothing waits), so that no
+ * view shows what may still be undone.  Views are to be used inside fn. */
 void engine_when_durable(struct engine *e, void (*fn)(void *ctx), void *ctx);
 
 struct segment_view {
@@ -205,7 +207,8 @@ struct segment_view {
 	int uplink_ifindex;
 	vmac_mac_t uplink_address;
 	unsigned int uplink_mtu;
-	/* "filter": the NIC filters; "promiscuous": its driver fell back; "none": internal or absent */
+	/* "filter": the NIC filters; "promiscuous": its driver fell back; "none": internal or
+	 * absent */
 	const char *reception;
 	struct error trouble; /* code NONE = well */
 };
@@ -250,11 +253,13 @@ int engine_vmac_view(struct engine *e, const struct vmac_ref *v, struct vmac_vie
 int engine_port_view(struct engine *e, const char *name, struct port_view *ret,
 		     struct error *ret_error);
 
-/* The view of a vMAC that an answer brought; names are "" where what they name is gone meanwhile. */
+/* The view of a vMAC that an answer brought; names are "" where what they name is gone meanwhile.
+ */
 void engine_vmac_look(struct engine *e, const struct vmac *v, struct vmac_view *ret);
 
 /* All, by name (vMACs: by segment, then address). */
-void engine_segments(struct engine *e, void (*fn)(void *ctx, const struct segment_view *v), void *ctx);
+void engine_segments(struct engine *e, void (*fn)(void *ctx, const struct segment_view *v),
+		     void *ctx);
 void engine_pools(struct engine *e, void (*fn)(void *ctx, const struct pool_view *v), void *ctx);
 void engine_ports(struct engine *e, void (*fn)(void *ctx, const struct port_view *v), void *ctx);
 
@@ -302,7 +307,7 @@ struct engine_status {
 };
 void engine_status(struct engine *e, struct engine_status *ret);
 
-/* --- history and events ---------------------------------------------------------------------------------- */
+/* --- history and events ---------------------------------------------------------------------- */
 
 struct history_filter {
 	const char *segment, *subject; /* "" = any */

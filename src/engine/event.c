@@ -43,8 +43,12 @@ void event_change(struct engine *e, const struct txn *t, const struct change *c)
 	char from[STATE_TEXT_MAX], to[STATE_TEXT_MAX], address[VMAC_MAC_TEXT_MAX];
 	const void *record = c->after ? c->after : c->before;
 	struct engine_event event = {
-		.at = t->base.at, .what = change_kind_name(c->kind), .segment = "", .verb = c->verb,
-		.actor = t->who, .reason = t->reason,
+		.at = t->base.at,
+		.what = change_kind_name(c->kind),
+		.segment = "",
+		.verb = c->verb,
+		.actor = t->who,
+		.reason = t->reason,
 	};
 
 	if (!e->event_fn)
@@ -78,9 +82,15 @@ void event_phase(struct engine *e, const struct port *p, enum port_phase from, e
 		 const char *why)
 {
 	struct engine_event event = {
-		.at = e->cfg.wall_now(), .what = "port", .segment = segment_name(e, p->segment),
-		.subject = p->name, .verb = "phase", .actor = "vmacd", .reason = why,
-		.from = port_phase_name(from), .to = port_phase_name(to),
+		.at = e->cfg.wall_now(),
+		.what = "port",
+		.segment = segment_name(e, p->segment),
+		.subject = p->name,
+		.verb = "phase",
+		.actor = "vmacd",
+		.reason = why,
+		.from = port_phase_name(from),
+		.to = port_phase_name(to),
 	};
 
 	event_tell(e, &event);
@@ -89,8 +99,15 @@ void event_phase(struct engine *e, const struct port *p, enum port_phase from, e
 void event_uplink(struct engine *e, const char *ifname, const char *verb, const char *why)
 {
 	struct engine_event event = {
-		.at = e->cfg.wall_now(), .what = "uplink", .segment = "", .subject = ifname,
-		.verb = verb, .actor = "vmacd", .reason = why, .from = "", .to = "",
+		.at = e->cfg.wall_now(),
+		.what = "uplink",
+		.segment = "",
+		.subject = ifname,
+		.verb = verb,
+		.actor = "vmacd",
+		.reason = why,
+		.from = "",
+		.to = "",
 	};
 
 	event_tell(e, &event);

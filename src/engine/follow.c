@@ -6,7 +6,7 @@
 #define EXPIRIES_AT_ONCE 1024
 #define EXPIRY_HOLD	 SPAN_S(5)
 
-/* --- links ----------------------------------------------------------------------------------------------- */
+/* --- links ----------------------------------------------------------------------------------- */
 
 static uint32_t port_by_ifname(const struct engine *e, const char *ifname)
 {
@@ -99,7 +99,7 @@ void engine_host_ready(struct engine *e)
 	host_dispatch(e->cfg.host, host_event, e);
 }
 
-/* --- lifetimes and quarantines ------------------------------------------------------------------------------ */
+/* --- lifetimes and quarantines --------------------------------------------------------------- */
 
 static void expiry_failed(struct txn *t)
 {
@@ -161,8 +161,8 @@ static const struct vmac *next_due(struct engine *e, wall_t now)
 	while ((first = heap_first(&e->world.deadlines)) && first->at <= now.ms) {
 		uint64_t key = first->key;
 		int64_t at = first->at;
-		const struct vmac *v = world_vmac(&e->world, (uint32_t)(key >> 48),
-						  vmac_mac_from_u64(key));
+		const struct vmac *v =
+			world_vmac(&e->world, (uint32_t)(key >> 48), vmac_mac_from_u64(key));
 
 		heap_pop(&e->world.deadlines);
 		if (v && v->until.ms == at)

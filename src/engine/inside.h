@@ -46,7 +46,7 @@ struct engine {
 	struct world world;
 	struct port_state ports[PORTS_MAX + 1];
 	struct uplink_state uplinks[UPLINKS_MAX + 1];
-	mono_t retry; /* when to try again what the kernel refused; MONO_NEVER = nothing */
+	mono_t retry;	    /* when to try again what the kernel refused; MONO_NEVER = nothing */
 	mono_t expiry_hold; /* no expiry before this: the store has just refused one */
 	mono_t started;
 	uint64_t submitted, settled; /* transactions */
@@ -69,10 +69,11 @@ static inline void engine_dispose(struct engine *e, void *p)
 
 static inline int engine_no_memory(struct error *ret_error)
 {
-	return error_set(ret_error, ERROR_NO_MEMORY, "the daemon needs more memory", "out of memory");
+	return error_set(ret_error, ERROR_NO_MEMORY, "the daemon needs more memory",
+			 "out of memory");
 }
 
-/* --- txn.c: changes that belong together ---------------------------------------------------------------- */
+/* --- txn.c: changes that belong together ----------------------------------------------------- */
 
 /* Begins with the caller's texts copied; nothing is submitted yet. */
 struct txn {
@@ -96,8 +97,8 @@ struct txn {
 /* NULL: no memory, and the caller has been answered. */
 struct txn *txn_begin(struct engine *e, const struct caller *c, answer_fn done, void *ctx);
 
-/* Applies one change to the world and remembers it.  `after` (which world_copy() made, or NULL) becomes the
- * world's, also on failure.  verb static. -ENOMEM: the change is not made. */
+/* Applies one change to the world and remembers it.  `after` (which world_copy() made, or NULL)
+ * becomes the world's, also on failure.  verb static. -ENOMEM: the change is not made. */
 int txn_change(struct txn *t, enum change_kind kind, const void *before, void *after,
 	       const char *verb);
 
@@ -114,7 +115,7 @@ void txn_drop(struct txn *t);
 /* Hands it to the store; it is answered when the store has answered. */
 void txn_submit(struct txn *t);
 
-/* --- helpers for commands --------------------------------------------------------------------------------- */
+/* --- helpers for commands -------------------------------------------------------------------- */
 
 /* Counts and answers a refusal that came before any txn. */
 void engine_refuse(struct engine *e, answer_fn done, void *ctx, const struct error *error);
@@ -157,10 +158,10 @@ enum vmac_fate {
 void port_remove(struct engine *e, const struct caller *c, const struct port *p,
 		 enum vmac_fate fate, const char *verb, answer_fn done, void *ctx);
 
-/* --- carry.c, uplink.c: durable truth -> host and plane ----------------------------------------------- */
+/* --- carry.c, uplink.c: durable truth -> host and plane -------------------------------------- */
 
-/* Makes link and data plane be as the record says, as far as the kernel lets it now; the outcome is in the
- * port's state (and an event, when its phase changed).  Calling it twice changes nothing. */
+/* Makes link and data plane be as the record says, as far as the kernel lets it now; the outcome is
+ * in the port's state (and an event, when its phase changed).  Calling it twice changes nothing. */
 void carry_port(struct engine *e, uint32_t id);
 
 /* Unreachable, detached and, where we made it, deleted. */
@@ -183,10 +184,11 @@ int uplink_take(struct engine *e, const char *ifname, unsigned int *ret, struct 
 void uplinks_tidy(struct engine *e);
 /* Whether a NIC of this host itself has the address. */
 bool uplink_has_address(const struct engine *e, vmac_mac_t address);
-/* Brings the receive filter of a NIC in line with the ports: adds what lacks, removes what is ours no more. */
+/* Brings the receive filter of a NIC in line with the ports: adds what lacks, removes what is ours
+ * no more. */
 void uplink_filter_tidy(struct engine *e, unsigned int slot);
 
-/* --- events ------------------------------------------------------------------------------------------------- */
+/* --- events ---------------------------------------------------------------------------------- */
 
 void event_change(struct engine *e, const struct txn *t, const struct change *c);
 void event_phase(struct engine *e, const struct port *p, enum port_phase from, enum port_phase to,

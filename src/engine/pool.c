@@ -10,20 +10,21 @@
 #define QUARANTINE_DEFAULT_MS (INT64_C(4) * 3600 * 1000)
 #define QUARANTINE_MS_MAX     (INT64_C(365) * 24 * 3600 * 1000)
 
-/* Administratively assigned first octets (RFC 9542 section 2.1) that nobody is known to generate from: not 02
- * (MS-NLB, Docker, KubeVirt, old vendors) and not 52 (QEMU). */
-static const uint8_t aai_octets[] = { 0x12, 0x22, 0x32, 0x62, 0x72, 0x82,
-				      0x92, 0xa2, 0xb2, 0xc2, 0xd2, 0xe2, 0xf2 };
+/* Administratively assigned first octets (RFC 9542 section 2.1) that nobody is known to generate
+ * from: not 02 (MS-NLB, Docker, KubeVirt, old vendors) and not 52 (QEMU). */
+static const uint8_t aai_octets[] = { 0x12, 0x22, 0x32, 0x62, 0x72, 0x82, 0x92,
+				      0xa2, 0xb2, 0xc2, 0xd2, 0xe2, 0xf2 };
 
-/* Sites that meet on one wire by accident should not have drawn the same range: the second octet is drawn
- * too, so the chance is 1 in 3,328. */
+/* Sites that meet on one wire by accident should not have drawn the same range: the second octet is
+ * drawn too, so the chance is 1 in 3,328. */
 static void default_range(struct engine *e, struct pool *p)
 {
 	uint8_t draw[2];
 	uint64_t first;
 
 	e->cfg.random(draw, sizeof(draw));
-	first = (uint64_t)aai_octets[draw[0] % ARRAY_LEN(aai_octets)] << 40 | (uint64_t)draw[1] << 32;
+	first = (uint64_t)aai_octets[draw[0] % ARRAY_LEN(aai_octets)] << 40 | (uint64_t)draw[1]
+										      << 32;
 	p->range_count = 1;
 	p->ranges[0] = (struct vmac_mac_range){ vmac_mac_from_u64(first),
 						vmac_mac_from_u64(first | 0xffffffff) };
@@ -34,8 +35,7 @@ static int pool_overlaps(struct engine *e, const struct pool *p, struct error *r
 	char text[2 * VMAC_MAC_TEXT_MAX + 2];
 
 	table_for_each (&e->world.pools, struct world_pool, other)
-		if (other->record->segment == p->segment &&
-		    pool_configs_overlap(other->record, p))
+		if (other->record->segment == p->segment && pool_configs_overlap(other->record, p))
 			return error_set(ret_error, ERROR_RANGE_IN_USE,
 					 "pools of one segment may not share an address",
 					 "the ranges overlap pool '%s' (%s%s)", other->record->name,
@@ -64,12 +64,12 @@ static int pool_fill(struct engine *e, const struct pool_add *a, struct pool *p,
 	if (r < 0)
 		return r;
 	if (world_pool_named(&e->world, a->name))
-		return error_set(ret_error, ERROR_NAME_IN_USE, NULL,
-				 "there is a pool '%s' already", a->name);
+		return error_set(ret_error, ERROR_NAME_IN_USE, NULL, "there is a pool '%s' already",
+				 a->name);
 	p->id = world_free_pool_id(&e->world);
 	if (p->id == 0)
-		return error_set(ret_error, ERROR_LIMIT_REACHED, NULL,
-				 "there are %u pools already", POOLS_MAX);
+		return error_set(ret_error, ERROR_LIMIT_REACHED, NULL, "there are %u pools already",
+				 POOLS_MAX);
 	snprintf(p->name, sizeof(p->name), "%s", a->name);
 	p->segment = s->record->id;
 	p->range_count = a->range_count;
@@ -93,8 +93,9 @@ static int pool_fill(struct engine *e, const struct pool_add *a, struct pool *p,
 	return r;
 }
 
-/* Moves every vMAC of the segment that fits into the pool (or out of it): pinned and adopted addresses that
- * were there before the pool are its own from now on, so that one registry guards both. */
+/* Moves every vMAC of the segment that fits into the pool (or out of it): pinned and adopted
+ * addresses that were there before the pool are its own from now on, so that one registry guards
+ * both. */
 static int pool_reassign(struct txn *t, uint32_t segment, uint32_t from, uint32_t to)
 {
 	struct world *w = &t->e->world;

@@ -34,10 +34,10 @@ static int port_shape_check(const struct port_add *a, const char *ifname, struct
 	if (a->queues > PORT_QUEUES_MAX)
 		return error_set(ret_error, ERROR_BAD_VALUE, "1 to 256", "queues: out of bounds");
 	if (a->kind != PORT_VETH)
-		return a->peer_netns[0] ?
-			       error_set(ret_error, ERROR_BAD_VALUE, "use --kind veth",
-					 "netns: only a veth port reaches into a namespace") :
-			       0;
+		return a->peer_netns[0]
+			       ? error_set(ret_error, ERROR_BAD_VALUE, "use --kind veth",
+					   "netns: only a veth port reaches into a namespace")
+			       : 0;
 	if (!a->peer_netns[0])
 		return error_set(ret_error, ERROR_MISSING_FIELD, "say where with --netns NAME",
 				 "netns: a veth port needs the namespace of its container");
@@ -45,15 +45,16 @@ static int port_shape_check(const struct port_add *a, const char *ifname, struct
 	if (r == 0 && a->peer_netns[0] != '/')
 		r = error_set(ret_error, ERROR_BAD_VALUE, "such as /run/netns/web1",
 			      "netns: an absolute path is needed");
-	return r < 0 ? r : ifname_check("peer_ifname", or_default(a->peer_ifname, "eth0"), ret_error);
+	return r < 0 ? r
+		     : ifname_check("peer_ifname", or_default(a->peer_ifname, "eth0"), ret_error);
 }
 
 static int port_name_free(struct engine *e, const struct port_add *a, const char *ifname,
 			  struct error *ret_error)
 {
 	if (world_port_named(&e->world, a->name))
-		return error_set(ret_error, ERROR_NAME_IN_USE, NULL,
-				 "there is a port '%s' already", a->name);
+		return error_set(ret_error, ERROR_NAME_IN_USE, NULL, "there is a port '%s' already",
+				 a->name);
 	for (uint32_t id = 1; id <= PORTS_MAX; id++) {
 		const struct port *p = e->world.ports[id];
 
@@ -153,8 +154,8 @@ static int port_add_carry(struct txn *t, struct error *ret_error)
 	struct engine *e = t->e;
 	struct port_state *st = &e->ports[t->port];
 	const struct port *p = e->world.ports[t->port];
-	bool created = t->base.count > 0 && t->changes[0].kind == CHANGE_VMAC &&
-		       !t->changes[0].before;
+	bool created =
+		t->base.count > 0 && t->changes[0].kind == CHANGE_VMAC && !t->changes[0].before;
 
 	carry_port(e, t->port);
 	if (st->phase == PORT_ACTIVE)
@@ -204,7 +205,7 @@ void engine_port_add(struct engine *e, const struct caller *c, const struct port
 	txn_submit(t);
 }
 
-/* --- change and delete: only when nothing of the port is pending --------------------------------------- */
+/* --- change and delete: only when nothing of the port is pending ----------------------------- */
 
 /* A command that waits until what was submitted before it is durable. */
 struct deferred {
@@ -241,7 +242,8 @@ static int find_staying(struct engine *e, const char *name, const struct port **
 	int r = engine_find_port(e, name, ret, ret_error);
 
 	if (r == 0 && e->ports[(*ret)->id].leaving)
-		r = error_set(ret_error, ERROR_WRONG_STATE, NULL, "port '%s' is being deleted", name);
+		r = error_set(ret_error, ERROR_WRONG_STATE, NULL, "port '%s' is being deleted",
+			      name);
 	return r;
 }
 
@@ -278,9 +280,9 @@ static void port_set_now(void *ctx)
 		if (d->set.has_gate)
 			new.gate = (uint8_t)d->set.gate;
 		if (txn_put(t, CHANGE_PORT, p, &new,
-			    !d->set.has_gate	      ? "change" :
-			    new.gate == GATE_OPEN ? "open" :
-						      "close") < 0) {
+			    !d->set.has_gate	    ? "change"
+			    : new.gate == GATE_OPEN ? "open"
+						    : "close") < 0) {
 			engine_no_memory(&error);
 			txn_refuse(t, &error);
 		} else {
@@ -350,8 +352,8 @@ void port_remove(struct engine *e, const struct caller *c, const struct port *p,
 		txn_refuse(t, &error);
 		return;
 	}
-	/* The link goes before the record does: whatever kills us in between, no link is ever left that
-	 * no record speaks of; a record without its link is made whole at the next start. */
+	/* The link goes before the record does: whatever kills us in between, no link is ever left
+	 * that no record speaks of; a record without its link is made whole at the next start. */
 	e->ports[id].leaving = true;
 	carry_port_away(e, p);
 	t->port = id;

@@ -135,14 +135,16 @@ void engine_segment_delete(struct engine *e, const struct caller *c, const char 
 		return;
 	}
 	if (s->ports + s->vmacs + s->pools + s->quarantined > 0) {
-		error_set(&error, ERROR_IN_USE,
-			  s->ports + s->vmacs + s->pools > 0 ?
-				  "delete its ports, release its virtual MACs, delete its pools first" :
-				  "addresses in quarantine keep their segment until they are free",
-			  "segment '%s' has %llu port(s), %llu virtual MAC(s), %llu pool(s) and %llu "
-			  "address(es) in quarantine",
-			  name, (unsigned long long)s->ports, (unsigned long long)s->vmacs,
-			  (unsigned long long)s->pools, (unsigned long long)s->quarantined);
+		error_set(
+			&error, ERROR_IN_USE,
+			s->ports + s->vmacs + s->pools > 0
+				? "delete its ports, release its virtual MACs, delete its pools "
+				  "first"
+				: "addresses in quarantine keep their segment until they are free",
+			"segment '%s' has %llu port(s), %llu virtual MAC(s), %llu pool(s) and %llu "
+			"address(es) in quarantine",
+			name, (unsigned long long)s->ports, (unsigned long long)s->vmacs,
+			(unsigned long long)s->pools, (unsigned long long)s->quarantined);
 		engine_refuse(e, done, ctx, &error);
 		return;
 	}

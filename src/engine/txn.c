@@ -1,4 +1,5 @@
-/* Changes that belong together: applied in memory at once, answered when durable, undone when not. */
+/* Changes that belong together: applied in memory at once, answered when durable, undone when not.
+ */
 #include <errno.h>
 #include <string.h>
 
@@ -82,7 +83,11 @@ int txn_change(struct txn *t, enum change_kind kind, const void *before, void *a
 		return -ENOMEM;
 	}
 	t->changes[t->base.count++] = (struct change){
-		.kind = kind, .before = before, .after = after, .verb = verb, .reason = t->reason,
+		.kind = kind,
+		.before = before,
+		.after = after,
+		.verb = verb,
+		.reason = t->reason,
 	};
 	return 0;
 }
@@ -167,7 +172,7 @@ void txn_submit(struct txn *t)
 	store_submit(e->cfg.store, &t->base);
 }
 
-/* --- waiting for what was submitted -------------------------------------------------------------------- */
+/* --- waiting for what was submitted ---------------------------------------------------------- */
 
 void engine_when_durable(struct engine *e, void (*fn)(void *ctx), void *ctx)
 {

@@ -68,7 +68,8 @@ static void uplink_absent(struct engine *e, unsigned int slot, const struct erro
 	u->set = false;
 	for (uint32_t id = 1; id <= PORTS_MAX; id++)
 		if (e->world.ports[id] &&
-		    world_segment(&e->world, e->world.ports[id]->segment)->record->net >> 12 == slot)
+		    world_segment(&e->world, e->world.ports[id]->segment)->record->net >> 12 ==
+			    slot)
 			e->ports[id].filtered = false;
 	if (was)
 		event_uplink(e, u->ifname, "vanish", why->message);
@@ -106,8 +107,8 @@ struct tidy {
 	unsigned int slot;
 };
 
-/* An entry is ours when the registry knows its address, or when it lies in a pool of ours: then it is left
- * over from a run that died.  Others put theirs there too, and those stay. */
+/* An entry is ours when the registry knows its address, or when it lies in a pool of ours: then it
+ * is left over from a run that died.  Others put theirs there too, and those stay. */
 static void tidy_entry(void *ctx, vmac_mac_t address)
 {
 	const struct tidy *tidy = ctx;
@@ -125,7 +126,8 @@ static void tidy_entry(void *ctx, vmac_mac_t address)
 		ours |= v || world_pool_over(&e->world, s->record->id, address);
 	}
 	if (ours)
-		host_filter_delete(e->cfg.host, e->uplinks[tidy->slot].link.ifindex, address, &error);
+		host_filter_delete(e->cfg.host, e->uplinks[tidy->slot].link.ifindex, address,
+				   &error);
 }
 
 void uplink_filter_tidy(struct engine *e, unsigned int slot)

@@ -11,7 +11,7 @@ static const char *segment_name(const struct engine *e, uint32_t id)
 	return world_segment(&e->world, id)->record->name;
 }
 
-/* --- one ------------------------------------------------------------------------------------------------- */
+/* --- one ------------------------------------------------------------------------------------- */
 
 static void see_segment(struct engine *e, const struct world_segment *s, struct segment_view *ret)
 {
@@ -20,8 +20,13 @@ static void see_segment(struct engine *e, const struct world_segment *s, struct 
 	struct error ignored;
 
 	*ret = (struct segment_view){
-		.segment = s->record, .pools = s->pools, .vmacs = s->vmacs, .ports = s->ports,
-		.uplink_present = u->present, .reception = "none", .trouble = u->trouble,
+		.segment = s->record,
+		.pools = s->pools,
+		.vmacs = s->vmacs,
+		.ports = s->ports,
+		.uplink_present = u->present,
+		.reception = "none",
+		.trouble = u->trouble,
 	};
 	if (s->record->net >> 12 == 0 || !u->present)
 		return;
@@ -66,9 +71,13 @@ static void see_port(const struct engine *e, const struct port *p, struct port_v
 	const struct port_state *st = &e->ports[p->id];
 
 	*ret = (struct port_view){
-		.port = p, .vmac = world_vmac(&e->world, p->segment, p->address),
-		.segment = segment_name(e, p->segment), .phase = st->phase, .ifindex = st->ifindex,
-		.mtu = st->mtu, .trouble = st->trouble,
+		.port = p,
+		.vmac = world_vmac(&e->world, p->segment, p->address),
+		.segment = segment_name(e, p->segment),
+		.phase = st->phase,
+		.ifindex = st->ifindex,
+		.mtu = st->mtu,
+		.trouble = st->trouble,
 	};
 }
 
@@ -116,7 +125,7 @@ int engine_port_view(struct engine *e, const char *name, struct port_view *ret,
 	return r;
 }
 
-/* --- all, by name -------------------------------------------------------------------------------------------- */
+/* --- all, by name ---------------------------------------------------------------------------- */
 
 static int by_segment_name(const void *a, const void *b)
 {
@@ -139,7 +148,8 @@ static int by_port_name(const void *a, const void *b)
 	return strcmp((*x)->name, (*y)->name);
 }
 
-/* The items of a table in order; to be disposed of. NULL where there is no memory: nothing is shown. */
+/* The items of a table in order; to be disposed of. NULL where there is no memory: nothing is
+ * shown. */
 static void **sorted(struct engine *e, const struct table *t,
 		     int (*compare)(const void *a, const void *b), size_t *ret_count)
 {
@@ -156,7 +166,8 @@ static void **sorted(struct engine *e, const struct table *t,
 	return items;
 }
 
-void engine_segments(struct engine *e, void (*fn)(void *ctx, const struct segment_view *v), void *ctx)
+void engine_segments(struct engine *e, void (*fn)(void *ctx, const struct segment_view *v),
+		     void *ctx)
 {
 	struct segment_view view;
 	size_t count;
@@ -195,7 +206,7 @@ void engine_ports(struct engine *e, void (*fn)(void *ctx, const struct port_view
 	engine_dispose(e, items);
 }
 
-/* --- vMACs: pages --------------------------------------------------------------------------------------------- */
+/* --- vMACs: pages ---------------------------------------------------------------------------- */
 
 struct filter {
 	const struct vmac_filter *f;
@@ -246,13 +257,13 @@ static bool filter_passes(const struct filter *filter, const struct vmac *v, uin
 	       (!f->tenant[0] || strcmp(v->tenant, f->tenant) == 0);
 }
 
-/* The page keeps the smallest keys seen, the largest of them on top (a max-heap), so that one walk over a
- * million records costs no more memory than the page. */
+/* The page keeps the smallest keys seen, the largest of them on top (a max-heap), so that one walk
+ * over a million records costs no more memory than the page. */
 struct page {
 	struct page_entry {
 		uint64_t key;
 		const struct vmac *vmac;
-	} *entries;
+	} * entries;
 	size_t count, limit;
 	bool more;
 };
@@ -330,16 +341,21 @@ int engine_vmacs(struct engine *e, const struct vmac_filter *f,
 	return 0;
 }
 
-/* --- counters -------------------------------------------------------------------------------------------------- */
+/* --- counters -------------------------------------------------------------------------------- */
 
 static void see_counters(struct engine *e, const struct plane_counters *c, uint64_t link_dropped,
 			 struct counters_view *ret)
 {
 	memcpy(e->drops, c->drops, sizeof(e->drops));
 	*ret = (struct counters_view){
-		.rx_frames = c->rx_frames, .rx_octets = c->rx_octets, .tx_frames = c->tx_frames,
-		.tx_octets = c->tx_octets, .link_dropped = link_dropped, .last_seen_ms = -1,
-		.reason_count = plane_drop_reason_count(), .drops = e->drops,
+		.rx_frames = c->rx_frames,
+		.rx_octets = c->rx_octets,
+		.tx_frames = c->tx_frames,
+		.tx_octets = c->tx_octets,
+		.link_dropped = link_dropped,
+		.last_seen_ms = -1,
+		.reason_count = plane_drop_reason_count(),
+		.drops = e->drops,
 	};
 	if (c->last_seen.ns != 0)
 		ret->last_seen_ms = mono_since(e->cfg.mono_now(), c->last_seen).ns / 1000000;
@@ -411,7 +427,7 @@ const char *engine_drop_reason_meaning(unsigned int reason)
 	return plane_drop_reason_meaning(reason);
 }
 
-/* --- status and history ----------------------------------------------------------------------------------------- */
+/* --- status and history ---------------------------------------------------------------------- */
 
 void engine_status(struct engine *e, struct engine_status *ret)
 {
@@ -457,7 +473,10 @@ void engine_history(struct engine *e, const struct history_filter *f,
 	struct history_query query = {
 		.segment = f->segment[0] ? f->segment : NULL,
 		.subject = f->subject[0] ? f->subject : NULL,
-		.before = f->before, .since = f->since, .until = f->until, .limit = f->limit,
+		.before = f->before,
+		.since = f->since,
+		.until = f->until,
+		.limit = f->limit,
 	};
 
 	store_history(e->cfg.store, &query, fn, ctx);

@@ -8,12 +8,12 @@
 #include "engine/inside.h"
 #include "model/record.h"
 
-#define TTL_MS_MIN	1000
-#define TTL_MS_MAX	(INT64_C(10) * 365 * 24 * 3600 * 1000)
-#define IDENTITY_MAX	255
+#define TTL_MS_MIN	    1000
+#define TTL_MS_MAX	    (INT64_C(10) * 365 * 24 * 3600 * 1000)
+#define IDENTITY_MAX	    255
 #define LOOSE_QUARANTINE_MS (INT64_C(4) * 3600 * 1000) /* of addresses outside all pools */
 
-/* --- checks ------------------------------------------------------------------------------------------ */
+/* --- checks ---------------------------------------------------------------------------------- */
 
 static int ttl_check(int64_t ttl_ms, struct error *ret_error)
 {
@@ -38,8 +38,7 @@ static int ips_check(const struct ip *ips, unsigned int count, struct error *ret
 		bool group = ips[i].family == 4 ? ips[i].octet[0] >= 224 : ips[i].octet[0] == 0xff;
 
 		if (group || ip_is_zero(&ips[i]))
-			return error_set(ret_error, ERROR_BAD_VALUE,
-					 "bind unicast addresses only",
+			return error_set(ret_error, ERROR_BAD_VALUE, "bind unicast addresses only",
 					 "ips: %s cannot be an owner's address",
 					 ip_format(&ips[i], text));
 		for (unsigned int j = 0; j < i; j++)
@@ -97,9 +96,9 @@ static int address_check(struct engine *e, vmac_mac_t address, bool adopted,
 				 "%s is a group address", text);
 	if (class.well_known && !(adopted && class.well_known->use == VMAC_USE_PRODUCT)) {
 		snprintf(hint, sizeof(hint), "%s%s", class.well_known->meaning,
-			 class.well_known->use == VMAC_USE_PRODUCT ?
-				 "; to keep one that is in use already, adopt it" :
-				 "");
+			 class.well_known->use == VMAC_USE_PRODUCT
+				 ? "; to keep one that is in use already, adopt it"
+				 : "");
 		return error_set(ret_error, ERROR_RESERVED_ADDRESS, hint, "%s belongs to %s", text,
 				 class.well_known->protocol);
 	}
@@ -109,7 +108,7 @@ static int address_check(struct engine *e, vmac_mac_t address, bool adopted,
 	return 0;
 }
 
-/* --- choose an address --------------------------------------------------------------------------------- */
+/* --- choose an address ----------------------------------------------------------------------- */
 
 static int resolve_place(struct engine *e, const struct vmac_add *a, struct world_segment **ret_s,
 			 struct world_pool **ret_p, struct error *ret_error)
@@ -165,14 +164,16 @@ static int address_in_use(struct engine *e, const struct vmac *v, struct error *
 		snprintf(hint, sizeof(hint), "its last owner%s%.80s%s can have it back at once",
 			 v->owner[0] ? " (" : "", v->owner, v->owner[0] ? ")" : "");
 		return error_set(ret_error, ERROR_ADDRESS_IN_USE, v->owner[0] ? hint : NULL,
-				 "%s is in quarantine until %s", text, wall_format(v->until, until));
+				 "%s is in quarantine until %s", text,
+				 wall_format(v->until, until));
 	}
 	return error_set(ret_error, ERROR_ADDRESS_IN_USE, "`vmac mac show` tells whose it is",
 			 "%s is in use in this segment already%s%s", text,
 			 v->name[0] ? ", as " : "", v->name);
 }
 
-/* An owner who comes back for an address that is still in quarantine is not a reuse by somebody else. */
+/* An owner who comes back for an address that is still in quarantine is not a reuse by somebody
+ * else. */
 static bool may_return(const struct vmac *v, const struct vmac_add *a)
 {
 	return v->state == VMAC_QUARANTINED && v->owner[0] && strcmp(v->owner, a->owner) == 0;
@@ -214,7 +215,8 @@ static int take_one(struct engine *e, struct world_pool *p, const char *identity
 	return pool_machine_take(&p->machine, now, ret, ret_error);
 }
 
-/* A NIC of this host may by chance have an address out of the pool (a veth's is random): step over it. */
+/* A NIC of this host may by chance have an address out of the pool (a veth's is random): step over
+ * it. */
 static int take_any(struct engine *e, struct world_pool *p, const char *identity, vmac_mac_t *ret,
 		    struct error *ret_error)
 {
@@ -255,25 +257,35 @@ int vmac_create(struct txn *t, const struct vmac_add *a, const struct vmac **ret
 	if (r < 0)
 		return r;
 	v = (struct vmac){
-		.segment = s->record->id, .kind = VMAC_STATION, .state = VMAC_RESERVED,
-		.origin = a->adopted ? VMAC_ADOPTED : a->has_address ? VMAC_PINNED : VMAC_ALLOCATED,
-		.name = a->name, .owner = a->owner, .tenant = a->tenant, .note = a->note,
-		.ips = a->ips, .ip_count = (uint8_t)a->ip_count, .ttl_ms = a->ttl_ms,
-		.created = e->cfg.wall_now(), .address = a->address,
+		.segment = s->record->id,
+		.kind = VMAC_STATION,
+		.state = VMAC_RESERVED,
+		.origin = a->adopted	   ? VMAC_ADOPTED
+			  : a->has_address ? VMAC_PINNED
+					   : VMAC_ALLOCATED,
+		.name = a->name,
+		.owner = a->owner,
+		.tenant = a->tenant,
+		.note = a->note,
+		.ips = a->ips,
+		.ip_count = (uint8_t)a->ip_count,
+		.ttl_ms = a->ttl_ms,
+		.created = e->cfg.wall_now(),
+		.address = a->address,
 	};
 	v.changed = v.created;
 	v.until = a->ttl_ms ? wall_after_ms(v.created, a->ttl_ms) : WALL_NEVER;
-	r = a->has_address ? take_given(t, a, s, &p, &old, ret_error) :
-			     take_any(e, p, a->identity, &v.address, ret_error);
+	r = a->has_address ? take_given(t, a, s, &p, &old, ret_error)
+			   : take_any(e, p, a->identity, &v.address, ret_error);
 	if (r < 0)
 		return r;
 	v.pool = p ? p->record->id : 0;
 	v.epoch = (old ? old->epoch : s->record->epoch_floor) + 1;
 	if (txn_put(t, CHANGE_VMAC, old, &v,
-		    old		   ? "restore" :
-		    a->adopted	   ? "adopt" :
-		    a->has_address ? "pin" :
-				     "allocate") < 0) {
+		    old		     ? "restore"
+		    : a->adopted     ? "adopt"
+		    : a->has_address ? "pin"
+				     : "allocate") < 0) {
 		if (p && !old)
 			pool_machine_untake(&p->machine, v.address, p->machine.cfg.cursor);
 		return engine_no_memory(ret_error);
@@ -282,7 +294,7 @@ int vmac_create(struct txn *t, const struct vmac_add *a, const struct vmac **ret
 	return p ? pool_mark_cursor(t, p, ret_error) : 0;
 }
 
-/* --- steps that other commands share -------------------------------------------------------------------- */
+/* --- steps that other commands share --------------------------------------------------------- */
 
 int vmac_hold(struct txn *t, const struct vmac *v, uint32_t port, const char *verb,
 	      const struct vmac **ret, struct error *ret_error)
@@ -329,7 +341,7 @@ int vmac_retire(struct txn *t, const struct vmac *v, const char *verb, struct er
 	return 0;
 }
 
-/* --- commands ------------------------------------------------------------------------------------------ */
+/* --- commands -------------------------------------------------------------------------------- */
 
 void engine_vmac_add(struct engine *e, const struct caller *c, const struct vmac_add *a,
 		     answer_fn done, void *ctx)

@@ -68,8 +68,9 @@ static bool vmac_has_name(const void *item, const void *key)
 
 void world_init(struct world *w, const struct mem *mem)
 {
-	struct table *tables[] = { &w->segments, &w->segments_by_name, &w->pools,
-				   &w->pools_by_name, &w->vmacs,       &w->vmacs_by_name,
+	struct table *tables[] = { &w->segments,     &w->segments_by_name,
+				   &w->pools,	     &w->pools_by_name,
+				   &w->vmacs,	     &w->vmacs_by_name,
 				   &w->ports_by_name };
 
 	*w = (struct world){ .mem = mem };
@@ -103,7 +104,7 @@ void world_done(struct world *w)
 	heap_done(&w->deadlines);
 }
 
-/* --- find ----------------------------------------------------------------------------------------- */
+/* --- find ------------------------------------------------------------------------------------ */
 
 struct world_segment *world_segment(const struct world *w, uint32_t id)
 {
@@ -152,7 +153,7 @@ struct world_pool *world_pool_over(const struct world *w, uint32_t segment, vmac
 	return NULL;
 }
 
-/* --- segments, pools, ports ------------------------------------------------------------------------- */
+/* --- segments, pools, ports ------------------------------------------------------------------ */
 
 static int apply_segment(struct world *w, const struct segment *before, const struct segment *after)
 {
@@ -246,7 +247,7 @@ static int apply_port(struct world *w, const struct port *before, const struct p
 	return 0;
 }
 
-/* --- vMACs ------------------------------------------------------------------------------------------ */
+/* --- vMACs ----------------------------------------------------------------------------------- */
 
 enum mark { MARK_FREE, MARK_USED, MARK_QUARANTINED };
 
@@ -393,10 +394,10 @@ int world_apply(struct world *w, enum change_kind kind, const void *before, cons
 
 void *world_copy(const struct world *w, enum change_kind kind, const void *record)
 {
-	size_t size = kind == CHANGE_VMAC	? vmac_block_size(record) :
-		      kind == CHANGE_SEGMENT ? sizeof(struct segment) :
-		      kind == CHANGE_POOL	? sizeof(struct pool) :
-						  sizeof(struct port);
+	size_t size = kind == CHANGE_VMAC      ? vmac_block_size(record)
+		      : kind == CHANGE_SEGMENT ? sizeof(struct segment)
+		      : kind == CHANGE_POOL    ? sizeof(struct pool)
+					       : sizeof(struct port);
 	void *copy = mem_alloc(w->mem, size);
 
 	if (!copy)
@@ -406,7 +407,7 @@ void *world_copy(const struct world *w, enum change_kind kind, const void *recor
 	return memcpy(copy, record, size);
 }
 
-/* --- ids and cursors ---------------------------------------------------------------------------------- */
+/* --- ids and cursors ------------------------------------------------------------------------- */
 
 uint32_t world_free_segment_id(const struct world *w)
 {

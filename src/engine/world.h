@@ -25,13 +25,13 @@ struct world {
 	const struct mem *mem;
 	struct table segments, segments_by_name; /* of struct world_segment */
 	struct table pools, pools_by_name;	 /* of struct world_pool */
-	struct table vmacs, vmacs_by_name;	 /* of const struct vmac; quarantined ones have no name */
+	struct table vmacs, vmacs_by_name; /* of const struct vmac; quarantined ones have no name */
 	const struct port *ports[PORTS_MAX + 1]; /* by id */
 	struct table ports_by_name;		 /* of const struct port */
 	unsigned int port_count;
 	uint64_t quarantined;
-	/* When to look at a vMAC again: lifetimes, and quarantines outside all pools.  An entry whose
-	 * time is not the record's `until` is stale and means nothing. */
+	/* When to look at a vMAC again: lifetimes, and quarantines outside all pools.  An entry
+	 * whose time is not the record's `until` is stale and means nothing. */
 	struct heap deadlines; /* at = ms, key = vmac_key() */
 };
 
@@ -65,8 +65,8 @@ uint32_t world_free_segment_id(const struct world *w);
 uint32_t world_free_pool_id(const struct world *w);
 uint32_t world_free_port_id(const struct world *w);
 
-/* A cursor is made durable this far ahead, once in so many allocations.  After a restart the pool goes on
- * at the mark; the numbers in between stay free and come in the next round. */
+/* A cursor is made durable this far ahead, once in so many allocations.  After a restart the pool
+ * goes on at the mark; the numbers in between stay free and come in the next round. */
 #define WORLD_CURSOR_STRIDE 256
 
 /* Whether the pool's cursor has come to its durable mark, and where the next mark is. */

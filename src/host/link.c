@@ -189,8 +189,7 @@ int link_mtu_check(unsigned int mtu, struct error *ret_error)
 			 MTU_MIN, MTU_MAX);
 }
 
-/* --- change
- * ------------------------------------------------------------------------------------------ */
+/* --- change ---------------------------------------------------------------------------------- */
 
 int link_change(struct netlink *n, const struct link *l, const struct link_wish *wish)
 {
@@ -295,8 +294,7 @@ int link_finish(struct host *h, const struct link *l, unsigned int mtu, struct h
 	return 0;
 }
 
-/* --- quieten
- * ----------------------------------------------------------------------------------------- */
+/* --- quieten --------------------------------------------------------------------------------- */
 
 static void on_address(void *ctx, const struct nlmsghdr *answer)
 {

@@ -17,8 +17,7 @@ struct host {
 	ino_t netns_ino;
 };
 
-/* --- link.c: one link as the kernel describes it
- * ----------------------------------------------------- */
+/* --- link.c: one link as the kernel describes it --------------------------------------------- */
 
 struct link {
 	struct host_link pub;
@@ -60,8 +59,7 @@ int link_finish(struct host *h, const struct link *l, unsigned int mtu, struct h
 
 int link_mtu_check(unsigned int mtu, struct error *ret_error);
 
-/* --- netns.c: other network namespaces
- * --------------------------------------------------------------- */
+/* --- netns.c: other network namespaces ------------------------------------------------------- */
 
 /* Opens a namespace by path.  NOT_FOUND: nothing there, or no network namespace; FORBIDDEN. */
 int netns_open(const char *path, int *ret_fd, struct error *ret_error);
@@ -74,8 +72,7 @@ int netns_netlink(int fd, struct netlink *ret);
  */
 int netns_id(struct netlink *n, int fd, int *ret);
 
-/* --- watch.c
- * ---------------------------------------------------------------------------------------- */
+/* --- watch.c --------------------------------------------------------------------------------- */
 
 int watch_open(struct host *h, struct error *ret_error);
 void watch_close(struct host *h);

@@ -85,8 +85,7 @@ static void forget_all(struct host *h)
 	table_init(&h->links, &memory);
 }
 
-/* --- reading all links
- * ------------------------------------------------------------------------------- */
+/* --- reading all links ----------------------------------------------------------------------- */
 
 struct reading {
 	struct host *host;
@@ -122,8 +121,7 @@ static int read_all(struct host *h)
 	return r == 0 && reading.no_memory ? -ENOMEM : r;
 }
 
-/* --- events
- * ------------------------------------------------------------------------------------------- */
+/* --- events ---------------------------------------------------------------------------------- */
 
 static void tell(const struct dispatch *d, enum host_event_kind kind, const struct host_link *l)
 {
@@ -250,8 +248,7 @@ int host_fd(struct host *h)
 	return nl_socket_get_fd(h->monitor);
 }
 
-/* --- open and close
- * ---------------------------------------------------------------------------------- */
+/* --- open and close -------------------------------------------------------------------------- */
 
 int watch_open(struct host *h, struct error *ret_error)
 {

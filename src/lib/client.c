@@ -91,7 +91,7 @@ void vmac_reply_done(struct vmac_reply *r)
 	*r = (struct vmac_reply){ .body = (char *)"" };
 }
 
-/* --- failures ------------------------------------------------------------------------------- */
+/* --- failures -------------------------------------------------------------------------------- */
 
 static void fail(struct vmac_reply *r, enum error_code code, const char *hint, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
@@ -158,7 +158,7 @@ static void fail_transport(const struct vmac_client *c, struct vmac_reply *r, CU
 	}
 }
 
-/* --- calling -------------------------------------------------------------------------------- */
+/* --- calling --------------------------------------------------------------------------------- */
 
 struct text {
 	char *data;
@@ -248,7 +248,7 @@ int vmac_client_call(struct vmac_client *c, const char *method, const char *path
 	return -1;
 }
 
-/* --- events --------------------------------------------------------------------------------- */
+/* --- events ---------------------------------------------------------------------------------- */
 
 /* A server-sent event is lines up to an empty one. */
 struct stream {

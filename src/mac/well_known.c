@@ -1,5 +1,5 @@
-/* The table of well-known ranges: data only.  docs/addresses.md shows it to people; a test holds the
- * two together.
+/* The table of well-known ranges: data only.  docs/addresses.md shows it to people; a test holds
+ * the two together.
  *
  * To add a row: put it at its place in the order (value, then bits), say in `meaning` who uses it,
  * and copy the line that `test_well_known --print` writes into the document. */

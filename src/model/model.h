@@ -1,7 +1,8 @@
 /* The domain on one page: plain data, no behaviour.
  *
- * A record is an immutable value: an update makes a new one, so that a change is {before, after} and
- * can be undone.  Texts are UTF-8 without control characters and never NULL ("" = not given). */
+ * A record is an immutable value: an update makes a new one, so that a change is {before, after}
+ * and can be undone.  Texts are UTF-8 without control characters and never NULL ("" = not given).
+ */
 #pragma once
 
 #include <stdbool.h>
@@ -12,40 +13,41 @@
 #include "base/clock.h"
 
 /* Limits, all of them tested. */
-#define NAME_MAX_LEN	   63	/* names of segments, pools, ports, vMACs */
-#define OWNER_MAX_LEN	   127	/* owner, tenant */
-#define NOTE_MAX_LEN	   255
-#define IFNAME_MAX_LEN	   15
-#define PATH_MAX_LEN	   255
-#define POOL_RANGES_MAX	   16
-#define POOL_EXCLUDES_MAX  16
-#define VMAC_IPS_MAX	   8	/* bound addresses of one vMAC, both families together */
-#define SEGMENTS_MAX	   4096
-#define POOLS_MAX	   4096
-#define PORTS_MAX	   4096	/* a host */
-#define SEGMENT_PORTS_MAX  1024 /* a host; the data plane's replication list */
-#define UPLINKS_MAX	   15	/* a host */
+#define NAME_MAX_LEN	  63  /* names of segments, pools, ports, vMACs */
+#define OWNER_MAX_LEN	  127 /* owner, tenant */
+#define NOTE_MAX_LEN	  255
+#define IFNAME_MAX_LEN	  15
+#define PATH_MAX_LEN	  255
+#define POOL_RANGES_MAX	  16
+#define POOL_EXCLUDES_MAX 16
+#define VMAC_IPS_MAX	  8 /* bound addresses of one vMAC, both families together */
+#define SEGMENTS_MAX	  4096
+#define POOLS_MAX	  4096
+#define PORTS_MAX	  4096 /* a host */
+#define SEGMENT_PORTS_MAX 1024 /* a host; the data plane's replication list */
+#define UPLINKS_MAX	  15   /* a host */
 
 struct ip {
-	uint8_t family;	  /* 4 or 6 */
+	uint8_t family;	   /* 4 or 6 */
 	uint8_t octet[16]; /* the first 4 where family is 4; the rest zero */
 };
 
-/* --- segment: one layer-2 network on this host ------------------------------------------------ */
+/* --- segment: one layer-2 network on this host ----------------------------------------------- */
 
 struct segment {
 	uint32_t id; /* 1 … 65535, unique among the living */
 	char name[NAME_MAX_LEN + 1];
 	char uplink[IFNAME_MAX_LEN + 1]; /* "" = internal: ports only */
 	uint16_t vlan;			 /* 0 = untagged, 1 … 4094 */
-	/* The data plane's number, kept for life: slot << 12 | vlan, where slot is the uplink's (1 …
-	 * UPLINKS_MAX), or 0 for an internal segment with a number of its own in place of vlan. */
+	/* The data plane's number, kept for life: slot << 12 | vlan, where slot is the uplink's (1
+	 * … UPLINKS_MAX), or 0 for an internal segment with a number of its own in place of vlan.
+	 */
 	uint16_t net;
-	uint64_t epoch_floor;		 /* every epoch ever used by a deleted vMAC is <= this */
+	uint64_t epoch_floor; /* every epoch ever used by a deleted vMAC is <= this */
 	wall_t created;
 };
 
-/* --- pool: where a segment's addresses come from ----------------------------------------------- */
+/* --- pool: where a segment's addresses come from --------------------------------------------- */
 
 struct pool {
 	uint32_t id; /* 1 …, unique among the living */
@@ -54,14 +56,14 @@ struct pool {
 	unsigned int range_count, exclude_count;
 	struct vmac_mac_range ranges[POOL_RANGES_MAX];	   /* disjoint, in the order given */
 	struct vmac_mac_range excludes[POOL_EXCLUDES_MAX]; /* never handed out */
-	uint8_t key[16];	/* of the permutation; a secret worth keeping (stable mode) */
-	uint64_t cursor;	/* the index to try next, in [0, size) */
-	int64_t quarantine_ms;	/* >= 0 */
-	uint64_t limit;		/* vMACs at most at once; 0 = as many as the ranges hold */
+	uint8_t key[16];       /* of the permutation; a secret worth keeping (stable mode) */
+	uint64_t cursor;       /* the index to try next, in [0, size) */
+	int64_t quarantine_ms; /* >= 0 */
+	uint64_t limit;	       /* vMACs at most at once; 0 = as many as the ranges hold */
 	wall_t created;
 };
 
-/* --- vMAC --------------------------------------------------------------------------------------- */
+/* --- vMAC ------------------------------------------------------------------------------------ */
 
 enum vmac_kind { VMAC_STATION, VMAC_ROUTER, VMAC_CLUSTER, VMAC_KIND_COUNT };
 
@@ -97,13 +99,13 @@ struct vmac {
 	uint64_t epoch; /* grows by one with every change of holder; never reused in a segment */
 	wall_t created, changed;
 	int64_t ttl_ms; /* 0 = for life; else renewal sets until = now + ttl */
-	wall_t until;	/* RESERVED, BOUND: end of lifetime; QUARANTINED: end of it; or WALL_NEVER */
+	wall_t until; /* RESERVED, BOUND: end of lifetime; QUARANTINED: end of it; or WALL_NEVER */
 	const char *name, *owner, *tenant, *note;
 	const struct ip *ips;
 	uint64_t row; /* the store's own: where the registry keeps it; 0 until submitted */
 };
 
-/* --- port: where a vMAC meets a VM, a container or a netdev --------------------------------------- */
+/* --- port: where a vMAC meets a VM, a container or a netdev ---------------------------------- */
 
 enum port_kind { PORT_TAP, PORT_VETH, PORT_NETDEV, PORT_KIND_COUNT };
 
@@ -114,34 +116,34 @@ enum port_gate {
 };
 
 /* What a port may do beyond speaking as its own vMAC. */
-#define PORT_ALLOW_DHCP_SERVER	   (1u << 0) /* answers as a DHCP or DHCPv6 server */
-#define PORT_ALLOW_ROUTER_ADVERT   (1u << 1) /* sends ICMPv6 RA and redirect */
-#define PORT_ALLOW_ANY_IP	   (1u << 2) /* IP, ARP, ND senders unchecked although some are bound */
+#define PORT_ALLOW_DHCP_SERVER	 (1u << 0) /* answers as a DHCP or DHCPv6 server */
+#define PORT_ALLOW_ROUTER_ADVERT (1u << 1) /* sends ICMPv6 RA and redirect */
+#define PORT_ALLOW_ANY_IP	 (1u << 2) /* senders unchecked although some are bound */
 
 struct port {
 	uint32_t id; /* 1 …, unique among the living */
 	uint32_t segment;
 	char name[NAME_MAX_LEN + 1];
-	uint8_t kind, gate; /* gate: as the operator wants it */
-	bool made;	    /* the link is ours to delete */
-	vmac_mac_t address; /* the vMAC it holds */
-	char ifname[IFNAME_MAX_LEN + 1];     /* the host side */
-	char peer_netns[PATH_MAX_LEN + 1];   /* veth: a path such as /run/netns/NAME */
+	uint8_t kind, gate;		      /* gate: as the operator wants it */
+	bool made;			      /* the link is ours to delete */
+	vmac_mac_t address;		      /* the vMAC it holds */
+	char ifname[IFNAME_MAX_LEN + 1];      /* the host side */
+	char peer_netns[PATH_MAX_LEN + 1];    /* veth: a path such as /run/netns/NAME */
 	char peer_ifname[IFNAME_MAX_LEN + 1]; /* veth: the name inside */
-	uint32_t owner_uid, owner_gid; /* tap: who may open it; UINT32_MAX = root only */
-	uint16_t queues;	       /* tap: 1 … 256 */
-	uint16_t mtu;		       /* 0 = the uplink's */
-	uint32_t allow;		       /* PORT_ALLOW_… */
-	uint32_t flood_pps;	       /* broadcast, multicast and unknown frames a second; 0 = no limit */
+	uint32_t owner_uid, owner_gid;	      /* tap: UINT32_MAX = root alone opens it */
+	uint16_t queues;		      /* tap: 1 … 256 */
+	uint16_t mtu;			      /* 0 = the uplink's */
+	uint32_t allow;			      /* PORT_ALLOW_… */
+	uint32_t flood_pps; /* broadcast, multicast and unknown frames a second; 0 = no limit */
 	wall_t created;
 };
 
-/* --- change and history --------------------------------------------------------------------------- */
+/* --- change and history ---------------------------------------------------------------------- */
 
 enum change_kind { CHANGE_SEGMENT, CHANGE_POOL, CHANGE_VMAC, CHANGE_PORT, CHANGE_KIND_COUNT };
 
-/* before NULL: created; after NULL: deleted.  Both of the type that `kind` names, with equal id (or,
- * for a vMAC, equal segment and address). */
+/* before NULL: created; after NULL: deleted.  Both of the type that `kind` names, with equal id
+ * (or, for a vMAC, equal segment and address). */
 struct change {
 	enum change_kind kind;
 	const void *before, *after;

@@ -7,7 +7,7 @@
 
 #include "base/cleanup.h"
 
-/* --- a vMAC in one block ---------------------------------------------------------------------- */
+/* --- a vMAC in one block --------------------------------------------------------------------- */
 
 static size_t ips_size(const struct vmac *v)
 {
@@ -54,7 +54,7 @@ struct vmac *vmac_block_fill(void *block, const struct vmac *v)
 
 _Static_assert(_Alignof(struct ip) == 1, "ips need no padding in a block");
 
-/* --- history texts ---------------------------------------------------------------------------- */
+/* --- history texts --------------------------------------------------------------------------- */
 
 struct words {
 	char *at, *end;

@@ -7,7 +7,7 @@
 #include "model/model.h"
 #include "model/text.h"
 
-/* --- a vMAC in one block ---------------------------------------------------------------------- */
+/* --- a vMAC in one block --------------------------------------------------------------------- */
 
 /* Octets that a copy of *v needs, texts and ips included. */
 size_t vmac_block_size(const struct vmac *v);
@@ -23,7 +23,7 @@ static inline uint64_t vmac_key(uint32_t segment, vmac_mac_t address)
 	return (uint64_t)segment << 48 | vmac_mac_u64(address);
 }
 
-/* --- history texts ---------------------------------------------------------------------------- */
+/* --- history texts --------------------------------------------------------------------------- */
 
 #define STATE_TEXT_MAX 1536 /* a pool with all its ranges and excludes */
 

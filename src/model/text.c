@@ -38,7 +38,7 @@ int name_check(const char *what, const char *name, struct error *ret_error)
 	return 0;
 }
 
-/* --- UTF-8 (RFC 3629 section 4) --------------------------------------------------------------- */
+/* --- UTF-8 (RFC 3629 section 4) -------------------------------------------------------------- */
 
 /* The character at `at`; *ret_len is how many octets it takes, 0 when they are not UTF-8: cut off
  * (the zero at the end of a text continues nothing), overlong, a surrogate, or above U+10FFFF. */
@@ -109,7 +109,7 @@ int text_check(const char *what, const char *text, size_t max, struct error *ret
 	return characters_check(what, text, ERROR_BAD_VALUE, ret_error);
 }
 
-/* --- interface names -------------------------------------------------------------------------- */
+/* --- interface names ------------------------------------------------------------------------- */
 
 int ifname_check(const char *what, const char *name, struct error *ret_error)
 {

@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "model/model.h"
 
-/* --- what a text may be ----------------------------------------------------------------------- */
+/* --- what a text may be ---------------------------------------------------------------------- */
 
 /* Each: 0, or an error whose text quotes nothing that could upset a terminal. */
 
@@ -27,7 +27,7 @@ int text_check(const char *what, const char *text, size_t max, struct error *ret
  * dev_alloc_name()).  Error: BAD_NAME. */
 int ifname_check(const char *what, const char *name, struct error *ret_error);
 
-/* --- durations -------------------------------------------------------------------------------- */
+/* --- durations ------------------------------------------------------------------------------- */
 
 #define DURATION_TEXT_MAX 40
 #define DURATION_MAX_MS	  (INT64_C(36525) * 24 * 3600 * 1000) /* 100 years */
@@ -40,7 +40,7 @@ int duration_parse(const char *text, int64_t *ret_ms);
  * ms is negative; returns buf. */
 char *duration_format(int64_t ms, char buf[static DURATION_TEXT_MAX]);
 
-/* --- dates ------------------------------------------------------------------------------------ */
+/* --- dates ----------------------------------------------------------------------------------- */
 
 #define WALL_TEXT_MAX 25
 

@@ -94,10 +94,9 @@ static void remove_dir(const char *path)
 	if (!dir)
 		return;
 	while ((e = readdir(dir))) {
-		if (e->d_name[0] == '.')
-			continue;
-		snprintf(child, sizeof(child), "%s/%s", path, e->d_name);
-		unlink(child);
+		if (e->d_name[0] != '.' && (size_t)snprintf(child, sizeof(child), "%s/%s", path,
+							    e->d_name) < sizeof(child))
+			unlink(child);
 	}
 	closedir(dir);
 	rmdir(path);

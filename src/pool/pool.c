@@ -44,7 +44,7 @@ bool pool_machine_has(const struct pool_machine *m, vmac_mac_t address)
 	return pool_space_index(&m->whole, address) != POOL_SPACE_NONE;
 }
 
-/* --- sequence numbers and addresses ------------------------------ */
+/* --- sequence numbers and addresses ---------------------------------------------------------- */
 
 static vmac_mac_t address_of(const struct pool_machine *m, uint64_t seq)
 {
@@ -85,7 +85,7 @@ static struct spot held_spot_of(struct pool_machine *m, vmac_mac_t address)
 	return spot;
 }
 
-/* --- errors ------------------------------------------------------ */
+/* --- errors ---------------------------------------------------------------------------------- */
 
 /* "2026-10-05T12:34:56.789Z, in 3h12m" */
 #define UNTIL_TEXT_MAX (WALL_TEXT_MAX + DURATION_TEXT_MAX + 8)
@@ -184,7 +184,7 @@ static int error_unusable(const struct pool_machine *m, vmac_mac_t address, stru
 			 mac, m->cfg.name);
 }
 
-/* --- take -------------------------------------------------------- */
+/* --- take ------------------------------------------------------------------------------------ */
 
 static int take_seq(struct pool_machine *m, uint64_t seq, struct error *ret_error)
 {
@@ -299,7 +299,7 @@ int pool_machine_load(struct pool_machine *m, vmac_mac_t address, bool quarantin
 	return r;
 }
 
-/* --- release ----------------------------------------------------- */
+/* --- release --------------------------------------------------------------------------------- */
 
 int pool_machine_release(struct pool_machine *m, vmac_mac_t address, wall_t until)
 {

@@ -27,7 +27,7 @@ void quarantine_done(struct quarantine *q)
 	q->count = 0;
 }
 
-/* --- the index --------------------------------------------------- */
+/* --- the index ------------------------------------------------------------------------------- */
 
 /* capacity is a power of two, and so is the number of places. */
 static uint32_t places_mask(const struct quarantine *q)
@@ -69,7 +69,7 @@ static void place_free(struct quarantine *q, uint32_t hole)
 	q->index[hole] = 0;
 }
 
-/* --- the heap ---------------------------------------------------- */
+/* --- the heap -------------------------------------------------------------------------------- */
 
 static bool is_before(const struct quarantine_entry *a, const struct quarantine_entry *b)
 {

@@ -119,7 +119,7 @@ static int mem_fd(struct store *s)
 	return mem_of(s)->wake;
 }
 
-/* --- commit ----------------------------------------------------------------------------------- */
+/* --- commit ---------------------------------------------------------------------------------- */
 
 static void mem_note_segment(struct mem_store *m, const struct change *c)
 {
@@ -212,7 +212,7 @@ static void mem_answer_durable(struct mem_store *m, struct queue *group)
 	}
 }
 
-/* --- history ---------------------------------------------------------------------------------- */
+/* --- history --------------------------------------------------------------------------------- */
 
 static void mem_history(struct store *s, const struct history_query *q, store_history_fn done,
 			void *ctx)
@@ -254,7 +254,7 @@ static void mem_answer_ask(struct mem_store *m, struct mem_ask *ask)
 	free(ask);
 }
 
-/* --- the rest --------------------------------------------------------------------------------- */
+/* --- the rest -------------------------------------------------------------------------------- */
 
 static void mem_dispatch(struct store *s)
 {

@@ -24,7 +24,7 @@ static struct sqlite_store *sqlite_of(const struct store *s)
 	return (struct sqlite_store *)s;
 }
 
-/* --- open and close --------------------------------------------------------------------------- */
+/* --- open and close -------------------------------------------------------------------------- */
 
 static void sqlite_free(struct sqlite_store *s)
 {
@@ -129,7 +129,7 @@ static int sqlite_load(struct store *store, const struct store_visitor *visitor,
 	return r < 0 ? r : sqlite_load_vmacs(s->db, s->paths.main, s->mem, visitor, ret_error);
 }
 
-/* --- submit ----------------------------------------------------------------------------------- */
+/* --- submit ---------------------------------------------------------------------------------- */
 
 /* Ids that a failed transaction was given are not used again; nobody minds the gap. */
 static void number_rows(struct sqlite_store *s, const struct store_txn *txn)
@@ -191,7 +191,7 @@ static void sqlite_history(struct store *store, const struct history_query *q,
 	pthread_mutex_unlock(&s->mutex);
 }
 
-/* --- answer ----------------------------------------------------------------------------------- */
+/* --- answer ---------------------------------------------------------------------------------- */
 
 static int sqlite_fd(struct store *s)
 {
@@ -282,7 +282,7 @@ static size_t sqlite_pending(const struct store *s)
 	return sqlite_of(s)->pending;
 }
 
-/* --- facts ------------------------------------------------------------------------------------ */
+/* --- facts ----------------------------------------------------------------------------------- */
 
 static uint64_t file_size(const char *path)
 {

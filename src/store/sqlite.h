@@ -14,7 +14,7 @@
 #include "store/undo.h"
 #include "store/uuid.h"
 
-/* --- files (sqlite_files.c) ------------------------------------------------------------------- */
+/* --- files (sqlite_files.c) ------------------------------------------------------------------ */
 
 #define SQLITE_FILE_NAME     "registry.db"
 #define SQLITE_PATH_MAX	     (PATH_MAX_LEN + 1)
@@ -39,7 +39,7 @@ int sqlite_sync_directory(const struct sqlite_paths *p, struct error *ret_error)
 /* Fills *e from an errno of a file operation on `path`; returns what error_set() does. */
 int sqlite_file_failed(struct error *e, int err, const char *doing, const char *path);
 
-/* --- errors (sqlite_error.c) ------------------------------------------------------------------ */
+/* --- errors (sqlite_error.c) ----------------------------------------------------------------- */
 
 /* Fills *e from the connection's last error; returns what error_set() does. */
 int sqlite_failed(struct error *e, sqlite3 *db, const char *doing);
@@ -47,7 +47,7 @@ int sqlite_failed(struct error *e, sqlite3 *db, const char *doing);
 /* REGISTRY_CORRUPT, for a record that cannot be. */
 int sqlite_corrupt(struct error *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* --- connections and schema (sqlite_schema.c) ------------------------------------------------- */
+/* --- connections and schema (sqlite_schema.c) ------------------------------------------------ */
 
 #define SQLITE_APPLICATION_ID 1984774467 /* "vMAC" */
 
@@ -74,7 +74,7 @@ int sqlite_migrate(sqlite3 *db, const struct sqlite_migration *list, size_t coun
 int sqlite_open_registry(const struct sqlite_paths *p, sqlite3 **ret, unsigned int *ret_schema,
 			 char ret_uuid[static UUID_TEXT_MAX], struct error *ret_error);
 
-/* --- write-ahead log (sqlite_wal.c) ----------------------------------------------------------- */
+/* --- write-ahead log (sqlite_wal.c) ---------------------------------------------------------- */
 
 /* Pages in the log before they are carried over into the database while work goes on. */
 #define WAL_FRAMES_MAX	 2000
@@ -90,7 +90,7 @@ int sqlite_wal_grow(const struct sqlite_paths *p, struct error *ret_error);
 /* Marks a log whose every page is in the database as empty, and keeps its size. */
 void sqlite_wal_blank(const char *path);
 
-/* --- rows (sqlite_row.c, pure) ---------------------------------------------------------------- */
+/* --- rows (sqlite_row.c, pure) --------------------------------------------------------------- */
 
 /* The column `more` of a vMAC: what few records have, a line "name=value" each; texts have no
  * control characters, so that a line's end is its end. */
@@ -129,7 +129,7 @@ int row_ranges_parse(const char *text, struct vmac_mac_range list[static POOL_RA
 
 _Static_assert(POOL_EXCLUDES_MAX <= POOL_RANGES_MAX, "excludes fit where ranges do");
 
-/* --- history (sqlite_filter.h, sqlite_history.c) ---------------------------------------------- */
+/* --- history (sqlite_filter.h, sqlite_history.c) --------------------------------------------- */
 
 /* Lines that one row of history_block sums up. */
 #define HISTORY_BLOCK 4096
@@ -166,7 +166,7 @@ int history_write(struct history_writer *w, struct history_source *source, struc
 int history_read(sqlite3 *db, const struct history_query *q, struct lines *ret,
 		 struct error *ret_error);
 
-/* --- changes to rows (sqlite_apply.c) --------------------------------------------------------- */
+/* --- changes to rows (sqlite_apply.c) -------------------------------------------------------- */
 
 enum apply_statement {
 	APPLY_SEGMENT_PUT,
@@ -213,7 +213,7 @@ void applier_done(struct applier *a);
 /* All of them become durable together, or none is there. */
 int applier_commit(struct applier *a, const struct queue *group, struct error *ret_error);
 
-/* --- load (sqlite_load.c, sqlite_load_vmacs.c) ------------------------------------------------ */
+/* --- load (sqlite_load.c, sqlite_load_vmacs.c) ----------------------------------------------- */
 
 int sqlite_load_small(sqlite3 *db, const struct store_visitor *visitor, struct error *ret_error);
 
@@ -221,7 +221,7 @@ int sqlite_load_small(sqlite3 *db, const struct store_visitor *visitor, struct e
 int sqlite_load_vmacs(sqlite3 *db, const char *path, const struct mem *mem,
 		      const struct store_visitor *visitor, struct error *ret_error);
 
-/* --- threads (sqlite_worker.c, sqlite_reader.c) ----------------------------------------------- */
+/* --- threads (sqlite_worker.c, sqlite_reader.c) ---------------------------------------------- */
 
 struct ask {
 	struct ask *next;

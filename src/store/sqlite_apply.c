@@ -65,7 +65,7 @@ static void bind_text(sqlite3_stmt *s, int column, const char *text)
 	sqlite3_bind_text(s, column, text, -1, SQLITE_STATIC);
 }
 
-/* --- the small tables ------------------------------------------------------------------------- */
+/* --- the small tables ------------------------------------------------------------------------ */
 
 static int apply_segment(struct applier *a, const struct change *c, struct error *ret_error)
 {
@@ -137,7 +137,7 @@ static int apply_port(struct applier *a, const struct change *c, struct error *r
 	return applier_run(a, APPLY_PORT_PUT, ret_error);
 }
 
-/* --- vMACs ------------------------------------------------------------------------------------ */
+/* --- vMACs ----------------------------------------------------------------------------------- */
 
 static void bind_number_or_null(sqlite3_stmt *s, int column, uint64_t n)
 {
@@ -274,7 +274,7 @@ static int apply_vmac_changed(struct applier *a, const struct change *c, struct 
 	return applier_run_one(a, which, ret_error);
 }
 
-/* --- history ---------------------------------------------------------------------------------- */
+/* --- history --------------------------------------------------------------------------------- */
 
 /* SQLITE_OK, with the name in a->segment_name, or SQLite's error. */
 static int applier_segment_name(struct applier *a, uint32_t id)
@@ -334,7 +334,7 @@ static int lines_next(struct history_source *source, struct history *ret)
 	return SQLITE_DONE;
 }
 
-/* --- groups ----------------------------------------------------------------------------------- */
+/* --- groups ---------------------------------------------------------------------------------- */
 
 static int applier_apply(struct applier *a, const struct change *c, struct error *ret_error)
 {

@@ -20,7 +20,7 @@
 #include "store/lines.h"
 #include "store/sqlite.h"
 
-/* --- writing ---------------------------------------------------------------------------------- */
+/* --- writing --------------------------------------------------------------------------------- */
 
 #define SEQ_UNKNOWN UINT64_MAX
 
@@ -193,7 +193,7 @@ int history_write(struct history_writer *w, struct history_source *source, struc
 	return r;
 }
 
-/* --- reading ---------------------------------------------------------------------------------- */
+/* --- reading --------------------------------------------------------------------------------- */
 
 struct history_search {
 	sqlite3 *db;

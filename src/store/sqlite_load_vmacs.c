@@ -51,7 +51,7 @@ struct load {
 	size_t thread_count;
 };
 
-/* --- one row ---------------------------------------------------------------------------------- */
+/* --- one row --------------------------------------------------------------------------------- */
 
 enum {
 	COLUMN_ID,
@@ -168,7 +168,7 @@ static void row_take_end(sqlite3_context *context)
 	sqlite3_result_null(context);
 }
 
-/* --- one thread ------------------------------------------------------------------------------- */
+/* --- one thread ------------------------------------------------------------------------------ */
 
 static int thread_open(struct load_thread *t, sqlite3 **ret_db, sqlite3_stmt **ret,
 		       struct error *ret_error)
@@ -237,7 +237,7 @@ static void *load_thread_run(void *arg)
 	return NULL;
 }
 
-/* --- the owner -------------------------------------------------------------------------------- */
+/* --- the owner ------------------------------------------------------------------------------- */
 
 static int load_start(struct load *l, struct error *ret_error)
 {

@@ -8,7 +8,7 @@
 #include "model/record.h"
 #include "store/sqlite.h"
 
-/* --- status ----------------------------------------------------------------------------------- */
+/* --- status ---------------------------------------------------------------------------------- */
 
 int row_status_parse(int64_t status, struct vmac *v)
 {
@@ -21,7 +21,7 @@ int row_status_parse(int64_t status, struct vmac *v)
 	return 0;
 }
 
-/* --- more ------------------------------------------------------------------------------------- */
+/* --- more ------------------------------------------------------------------------------------ */
 
 #define MORE_NAME_MAX 8 /* "changed=" */
 
@@ -165,7 +165,7 @@ int row_more_parse(const char *text, size_t len, struct row_texts *texts, struct
 	return 0;
 }
 
-/* --- ranges ----------------------------------------------------------------------------------- */
+/* --- ranges ---------------------------------------------------------------------------------- */
 
 char *row_ranges_format(const struct vmac_mac_range *list, unsigned int count,
 			char buf[static ROW_RANGES_MAX])

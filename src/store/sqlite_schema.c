@@ -20,7 +20,7 @@
 #define WRITE_CACHE_KIB 65536
 #define READ_CACHE_KIB	4096
 
-/* --- connections ------------------------------------------------------------------------------ */
+/* --- connections ----------------------------------------------------------------------------- */
 
 int sqlite_run(sqlite3 *db, const char *sql, const char *doing, struct error *ret_error)
 {
@@ -88,7 +88,7 @@ int sqlite_connect(const char *path, bool write, sqlite3 **ret, struct error *re
 	return 0;
 }
 
-/* --- migrations ------------------------------------------------------------------------------- */
+/* --- migrations ------------------------------------------------------------------------------ */
 
 static int migrate_once(sqlite3 *db, const struct sqlite_migration *m, struct error *ret_error)
 {
@@ -132,7 +132,7 @@ static int migrate(sqlite3 *db, struct error *ret_error)
 	return sqlite_migrate(db, sqlite_migrations, sqlite_migration_count, ret_error);
 }
 
-/* --- a new registry --------------------------------------------------------------------------- */
+/* --- a new registry -------------------------------------------------------------------------- */
 
 static int registry_insert(sqlite3 *db, struct error *ret_error)
 {
@@ -209,7 +209,7 @@ static int registry_make(const struct sqlite_paths *p, struct error *ret_error)
 	return r;
 }
 
-/* --- an existing one -------------------------------------------------------------------------- */
+/* --- an existing one ------------------------------------------------------------------------- */
 
 static int registry_check(sqlite3 *db, const struct sqlite_paths *p, struct error *ret_error)
 {

@@ -32,7 +32,8 @@
 #define WAL_MAGIC	 0x377f0682 /* its last bit: the checksum's words are big-endian */
 #define WAL_VERSION	 3007000
 #define WAL_PAGE_MAX	 65536
-#define WAL_FULL_SIZE	 (WAL_HEADER + WAL_FRAMES_MAX * (off_t)(WAL_FRAME_HEADER + SQLITE_PAGE_SIZE))
+#define WAL_FRAME_SIZE	 (WAL_FRAME_HEADER + SQLITE_PAGE_SIZE)
+#define WAL_FULL_SIZE	 (WAL_HEADER + WAL_FRAMES_MAX * (off_t)WAL_FRAME_SIZE)
 
 /* Grow only where the file system has so many times the size free. */
 #define WAL_ROOM_FACTOR 8

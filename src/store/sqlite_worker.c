@@ -49,7 +49,7 @@ static int64_t now_ns(void)
 	return t.tv_sec * 1000000000LL + t.tv_nsec;
 }
 
-/* --- the log ---------------------------------------------------------------------------------- */
+/* --- the log --------------------------------------------------------------------------------- */
 
 static int note_frames(void *store, sqlite3 *db, const char *name, int frames)
 {
@@ -86,7 +86,7 @@ static int settle_log(struct sqlite_store *s, struct error *ret_error)
 	return sqlite_wal_grow(&s->paths, ret_error);
 }
 
-/* --- commit ----------------------------------------------------------------------------------- */
+/* --- commit ---------------------------------------------------------------------------------- */
 
 static int commit(struct sqlite_store *s, const struct queue *group, struct error *ret_error)
 {
@@ -147,7 +147,7 @@ static void group_run(struct sqlite_store *s, struct queue *group)
 	}
 }
 
-/* --- the worker's loop ------------------------------------------------------------------------ */
+/* --- the worker's loop ----------------------------------------------------------------------- */
 
 static struct queue group_take(struct queue *waiting)
 {
@@ -215,7 +215,7 @@ static void *worker_run(void *store)
 	return NULL;
 }
 
-/* --- threads ---------------------------------------------------------------------------------- */
+/* --- threads --------------------------------------------------------------------------------- */
 
 int sqlite_threads_start(struct sqlite_store *s, struct error *ret_error)
 {

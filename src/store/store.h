@@ -86,7 +86,7 @@ void store_dispatch(struct store *s);
 
 size_t store_pending(const struct store *s); /* submitted and not yet answered */
 
-/* --- history ---------------------------------------------------------------------------------- */
+/* --- history --------------------------------------------------------------------------------- */
 
 #define HISTORY_LIMIT_MAX 10000
 
@@ -105,7 +105,7 @@ typedef void (*store_history_fn)(void *ctx, const struct error *error, const str
 void store_history(struct store *s, const struct history_query *q, store_history_fn done,
 		   void *ctx);
 
-/* --- facts for status and metrics ------------------------------------------------------------- */
+/* --- facts for status and metrics ------------------------------------------------------------ */
 
 struct store_facts {
 	const char *backend;

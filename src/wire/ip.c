@@ -147,7 +147,7 @@ uint32_t ipv6_pseudo_sum(const struct ipv6 *ip, uint8_t next_header)
 	return checksum_add(sum, ip->to, sizeof(ip->to));
 }
 
-/* --- UDP -------------------------------------------------------------------------------------- */
+/* --- UDP ------------------------------------------------------------------------------------- */
 
 static int udp_decode(struct reader *r, uint32_t pseudo_sum, bool may_be_unchecked, struct udp *ret,
 		      const char **ret_why)

@@ -1,6 +1,7 @@
 /* The headers of IPv4 (RFC 791), IPv6 (RFC 8200) and UDP (RFC 768).
  *
- * A decoded header leaves the reader at its payload, and ending with it: Ethernet padding is gone. */
+ * A decoded header leaves the reader at its payload, and ending with it: Ethernet padding is gone.
+ */
 #pragma once
 
 #include <stdbool.h>

@@ -207,7 +207,8 @@ static void write_body(struct writer *w, const struct nd *nd)
 		write_u32(w, 0);
 		break;
 	case ND_ROUTER_ADVERT:
-		/* Preference 2 is reserved, and MUST be 0 without a lifetime (RFC 4191 section 2.2). */
+		/* Preference 2 is reserved, and MUST be 0 without a lifetime (RFC 4191
+		 * section 2.2). */
 		if (nd->preference > 3 || nd->preference == 2 ||
 		    (nd->preference != 0 && nd->lifetime_s == 0))
 			w->failed = true;

@@ -31,7 +31,8 @@ struct nd {
 	uint16_t lifetime_s;		   /* 0 = not a default router */
 	uint32_t reachable_ms, retrans_ms; /* 0 = unspecified */
 
-	/* The link-layer address option: the sender's, or in a neighbour advertisement the target's. */
+	/* The link-layer address option: the sender's, or in a neighbour advertisement the
+	 * target's. */
 	bool has_mac;
 	vmac_mac_t mac;
 };

@@ -1,5 +1,5 @@
-/* The configuration: any bytes are refused precisely or read; what is read has a canonical form that
- * reads back to itself. */
+/* The configuration: any bytes are refused precisely or read; what is read has a canonical form
+ * that reads back to itself. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

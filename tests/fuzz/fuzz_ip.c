@@ -1,5 +1,6 @@
-/* IPv4, IPv6 and UDP inside them.  What decodes must encode to the same octets.  Every input is tried
- * as it came and once more with its checksums put right: otherwise little would get past them. */
+/* IPv4, IPv6 and UDP inside them.  What decodes must encode to the same octets.  Every input is
+ * tried as it came and once more with its checksums put right: otherwise little would get past
+ * them. */
 #include "fuzz.h"
 #include "wire/checksum.h"
 #include "wire/ip.h"

@@ -1,5 +1,5 @@
-/* Neighbour discovery in an IPv6 packet.  The checksum is put right first: otherwise nothing that the
- * fuzzer finds would get past it. */
+/* Neighbour discovery in an IPv6 packet.  The checksum is put right first: otherwise nothing that
+ * the fuzzer finds would get past it. */
 #include "fuzz.h"
 #include "wire/checksum.h"
 #include "wire/nd.h"

@@ -41,7 +41,7 @@ void fake_engine_free(struct engine *e)
 	free(e);
 }
 
-/* --- answering ------------------------------------------------------------------------------ */
+/* --- answering ------------------------------------------------------------------------------- */
 
 int fake_engine_fd(const struct engine *e)
 {
@@ -151,7 +151,7 @@ int fake_not_found(const char *what, const char *name, struct error *ret_error)
 	return error_set(ret_error, ERROR_NOT_FOUND, "see the list", "no such %s: %s", what, name);
 }
 
-/* --- segments, pools ------------------------------------------------------------------------ */
+/* --- segments, pools ------------------------------------------------------------------------- */
 
 int fake_segment_at(struct engine *e, const char *name)
 {
@@ -292,7 +292,7 @@ void engine_pool_delete(struct engine *e, const struct caller *c, const char *na
 	e->pools[i] = NULL;
 }
 
-/* --- vMACs ---------------------------------------------------------------------------------- */
+/* --- vMACs ----------------------------------------------------------------------------------- */
 
 /* Replaces (or adds) the record at index i by a copy. */
 static struct vmac *vmac_put(struct engine *e, size_t i, const struct vmac *v)
@@ -464,7 +464,7 @@ void engine_vmac_release(struct engine *e, const struct caller *c, const struct 
 	vmac_changed(e, c, i, &v, "release", done, ctx);
 }
 
-/* --- ports ---------------------------------------------------------------------------------- */
+/* --- ports ----------------------------------------------------------------------------------- */
 
 void engine_port_add(struct engine *e, const struct caller *c, const struct port_add *a,
 		     answer_fn done, void *ctx)

@@ -134,7 +134,7 @@ static void what_is_wrong_is_refused(void **state)
 		ERROR_BAD_VALUE);
 }
 
-/* --- queries -------------------------------------------------------------------------------- */
+/* --- queries --------------------------------------------------------------------------------- */
 
 static int add(const struct schema *s, struct query *q, const char *name, const char *value,
 	       enum error_code *ret_code)

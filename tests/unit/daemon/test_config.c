@@ -102,7 +102,8 @@ static void test_refusals_say_where_and_what(void **state)
 		{ "segments: [{name: 'x y'}]\n", "segment x y" },
 		{ "segments: [{name: x, uplink: this-is-far-too-long-for-a-nic}]\n", "uplink" },
 		{ "pools: [{name: p, segment: s, ranges: ['1:2']}]\n", "character" },
-		{ "pools: [{name: p, segment: s, ranges: ['12:ff:ff:ff:ff:ff..13:00:00:00:00:00']}]\n",
+		{ "pools: [{name: p, segment: s, ranges: "
+		  "['12:ff:ff:ff:ff:ff..13:00:00:00:00:00']}]\n",
 		  "12:ff" },
 		{ "pools: [{name: p, segment: s, quarantine: soon}]\n", "soon" },
 		{ "pools: [{name: p, segment: s, key: abc}]\n", "key" },

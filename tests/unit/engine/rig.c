@@ -44,8 +44,9 @@ static void random_fill(void *buf, size_t len)
 static void start(struct rig *r, const char *backend)
 {
 	struct store_config store = { .backend = backend, .directory = r->directory, .mem = &heap };
-	struct engine_config config = { .mem = &heap, .mono_now = mono_now, .wall_now = wall_now,
-					.random = random_fill };
+	struct engine_config config = {
+		.mem = &heap, .mono_now = mono_now, .wall_now = wall_now, .random = random_fill
+	};
 	struct error error = { 0 };
 
 	if (store_open(&store, &r->store, &error) < 0)
@@ -131,7 +132,9 @@ enum error_code rig_segment(struct rig *r, const char *name, struct rig_answer *
 
 enum error_code rig_pool(struct rig *r, const char *name, const char *range, struct rig_answer *a)
 {
-	struct pool_add add = { .name = name, .segment = "", .quarantine_ms = -1, .range_count = 1 };
+	struct pool_add add = {
+		.name = name, .segment = "", .quarantine_ms = -1, .range_count = 1
+	};
 
 	assert_int_equal(vmac_mac_range_parse(range, &add.ranges[0], NULL), 0);
 	engine_pool_add(r->engine, &rig_caller, &add, rig_answered, a);

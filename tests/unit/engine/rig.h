@@ -27,7 +27,7 @@ struct rig_answer {
 	int state;
 };
 void rig_answered(void *ctx, const struct answer *answer); /* ctx: a struct rig_answer */
-void rig_settle(struct rig *r); /* until nothing is pending */
+void rig_settle(struct rig *r);				   /* until nothing is pending */
 
 extern const struct caller rig_caller;
 

@@ -10,7 +10,7 @@
 
 #include "rig.h"
 
-#define HOUR INT64_C(3600000)
+#define HOUR   INT64_C(3600000)
 #define RANGE4 "12:34:00:00:00:00/46"
 
 static const char *text(vmac_mac_t m)
@@ -99,8 +99,8 @@ static void test_restart_keeps_everything(void **state)
 	rig_vmac(&r, "gone", &a);
 	rig_release(&r, "gone", &a);
 	rig_reopen(&r);
-	assert_int_equal(engine_vmac_view(r.engine, &(struct vmac_ref){ "lan", "web" }, &view, &error),
-			 0);
+	assert_int_equal(
+		engine_vmac_view(r.engine, &(struct vmac_ref){ "lan", "web" }, &view, &error), 0);
 	assert_true(vmac_mac_equal(view.vmac->address, first));
 	assert_string_equal(view.vmac->owner, "alice");
 	assert_string_equal(view.vmac->note, "a \"quoted\" note");
@@ -204,7 +204,8 @@ static void test_owner_may_come_back_from_quarantine(void **state)
 	open_lan(&r, "mem", RANGE4);
 	rig_given(&r, "12:34:00:00:00:01", false, "alice", &a);
 	assert_int_equal(rig_release(&r, "12-34-00-00-00-01", &a), ERROR_NONE);
-	assert_int_equal(rig_given(&r, "12:34:00:00:00:01", false, "bob", &a), ERROR_ADDRESS_IN_USE);
+	assert_int_equal(rig_given(&r, "12:34:00:00:00:01", false, "bob", &a),
+			 ERROR_ADDRESS_IN_USE);
 	assert_non_null(strstr(a.message, "quarantine"));
 	assert_int_equal(rig_given(&r, "12:34:00:00:00:01", false, "alice", &a), ERROR_NONE);
 	assert_int_equal(rig_pool_view(&r, "p").used, 1);
@@ -243,8 +244,13 @@ static void test_lifetime_is_renewed_and_ends_in_quarantine(void **state)
 
 static void test_batch_is_all_or_none(void **state)
 {
-	struct vmac_batch b = { .segment = "", .pool = "", .owner = "o", .tenant = "", .note = "",
-				.name_prefix = "n", .count = 3 };
+	struct vmac_batch b = { .segment = "",
+				.pool = "",
+				.owner = "o",
+				.tenant = "",
+				.note = "",
+				.name_prefix = "n",
+				.count = 3 };
 	struct rig_answer a = { 0 };
 	struct rig r;
 
@@ -269,8 +275,9 @@ static void test_batch_is_all_or_none(void **state)
 
 static void test_refusals_name_what_is_wrong(void **state)
 {
-	struct pool_add add = { .name = "q", .segment = "lan", .range_count = 1,
-				.quarantine_ms = -1 };
+	struct pool_add add = {
+		.name = "q", .segment = "lan", .range_count = 1, .quarantine_ms = -1
+	};
 	struct rig_answer a = { 0 };
 	struct rig r;
 
@@ -326,8 +333,15 @@ static void count_one(void *ctx, const struct vmac_view *v)
 
 static void test_pages_in_order(void **state)
 {
-	struct vmac_filter f = { .segment = "", .pool = "", .owner = "", .tenant = "", .state = -1,
-				 .kind = -1, .origin = -1, .limit = 7, .after_segment = "lan" };
+	struct vmac_filter f = { .segment = "",
+				 .pool = "",
+				 .owner = "",
+				 .tenant = "",
+				 .state = -1,
+				 .kind = -1,
+				 .origin = -1,
+				 .limit = 7,
+				 .after_segment = "lan" };
 	vmac_mac_t last = { { 0 } };
 	struct rig_answer a = { 0 };
 	unsigned int pages = 0;

@@ -79,7 +79,8 @@ static void test_refused_release_stays_released_by_nobody(void **state)
 	rig_vmac(&r, "x", &a);
 	store_mem_fail_next(r.store, 1, ERROR_REGISTRY_READ_ONLY);
 	assert_int_equal(rig_release(&r, "x", &a), ERROR_REGISTRY_READ_ONLY);
-	assert_int_equal(engine_vmac_view(r.engine, &(struct vmac_ref){ "", "x" }, &view, &error), 0);
+	assert_int_equal(engine_vmac_view(r.engine, &(struct vmac_ref){ "", "x" }, &view, &error),
+			 0);
 	assert_int_equal(view.vmac->state, VMAC_RESERVED);
 	assert_int_equal(rig_pool_view(&r, "p").used, 1);
 	rig_close(&r);

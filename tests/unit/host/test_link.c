@@ -60,8 +60,7 @@ static void deletes(void **state)
 	host_close(h);
 }
 
-/* --- silence
- * ------------------------------------------------------------------------------------------ */
+/* --- silence --------------------------------------------------------------------------------- */
 
 enum { OUR_TAP, OUR_VETH, OUR_NETDEV, PLAIN_TAP, PLAIN_VETH, SUBJECTS };
 

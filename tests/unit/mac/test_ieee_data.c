@@ -24,7 +24,8 @@ static void fail(const char *what, const char *where, size_t line)
 	failures++;
 }
 
-/* Whether an odd number of quotes stands in a text: then its last field goes on in the next line. */
+/* Whether an odd number of quotes stands in a text: then its last field goes on in the next line.
+ */
 static bool odd_quotes(const char *text)
 {
 	bool odd = false;

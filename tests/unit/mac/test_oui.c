@@ -24,10 +24,12 @@ static void lines_are_read(void **state)
 		{ "MA-L,02AB3C,Example Corp,1 Street", 0x02ab3c000000, 24, "Example Corp" },
 		{ "MA-L,02ab3c,Example Corp,", 0x02ab3c000000, 24, "Example Corp" },
 		{ "MA-M,12345A7,\"Example, Inc.\",X\r\n", 0x12345a700000, 28, "Example, Inc." },
-		{ "MA-S,70B3D5F2F,\"The \"\"Best\"\"\",\"a, b\"\n", 0x70b3d5f2f000, 36, "The \"Best\"" },
+		{ "MA-S,70B3D5F2F,\"The \"\"Best\"\"\",\"a, b\"\n", 0x70b3d5f2f000, 36,
+		  "The \"Best\"" },
 		{ "IAB,0050C27D5,  Much \t Space ,x", 0x0050c27d5000, 36, "Much Space" },
 		{ "CID,0AB3C0,Example,x", 0x0ab3c0000000, 24, "Example" },
-		{ "MA-L,02AB3C,\"Example\",\"an address with a line break", 0x02ab3c000000, 24, "Example" },
+		{ "MA-L,02AB3C,\"Example\",\"an address with a line break", 0x02ab3c000000, 24,
+		  "Example" },
 		{ "MA-L,02AB3C,No address", 0x02ab3c000000, 24, "No address" },
 	};
 
@@ -79,7 +81,7 @@ static void other_lines_are_told_apart(void **state)
 static void longest_prefix_wins(void **state)
 {
 	struct vmac_oui all[] = {
-		{ 0x70b3d5f2f000, 36, "small" }, { 0x70b3d5000000, 24, "large" },
+		{ 0x70b3d5f2f000, 36, "small" },  { 0x70b3d5000000, 24, "large" },
 		{ 0x70b3d5f00000, 28, "medium" }, { 0xaa0004000000, 24, "local" },
 		{ 0x111111000000, 24, "group" },  { 0x101111000000, 24, "its twin" },
 	};
@@ -87,20 +89,20 @@ static void longest_prefix_wins(void **state)
 		uint64_t address;
 		const char *vendor;
 	} rows[] = {
-		{ 0x70b3d5f2f123, "small" },  { 0x70b3d5f2e123, "medium" },
-		{ 0x70b3d5000001, "large" },  { 0x70b3d6000001, NULL },
-		{ 0xaa0004000401, "local" },  { 0x71b3d5f2f001, "small" }, /* its group form */
-		{ 0x72b3d5f2f001, NULL },     /* its local form belongs to nobody */
-		{ 0x73b3d5f2f001, NULL },     /* nor does that one's group form */
-		{ 0x111111222222, "group" },  { 0x101111222222, "its twin" },
+		{ 0x70b3d5f2f123, "small" }, { 0x70b3d5f2e123, "medium" },
+		{ 0x70b3d5000001, "large" }, { 0x70b3d6000001, NULL },
+		{ 0xaa0004000401, "local" }, { 0x71b3d5f2f001, "small" }, /* its group form */
+		{ 0x72b3d5f2f001, NULL }, /* its local form belongs to nobody */
+		{ 0x73b3d5f2f001, NULL }, /* nor does that one's group form */
+		{ 0x111111222222, "group" }, { 0x101111222222, "its twin" },
 	};
 
 	qsort(all, ARRAY_LEN(all), sizeof(all[0]), vmac_oui_compare);
 	for (size_t i = 1; i < ARRAY_LEN(all); i++)
 		assert_true(vmac_oui_compare(&all[i - 1], &all[i]) < 0);
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		const struct vmac_oui *o = vmac_oui_find(all, ARRAY_LEN(all),
-							 vmac_mac_from_u64(rows[i].address));
+		const struct vmac_oui *o =
+			vmac_oui_find(all, ARRAY_LEN(all), vmac_mac_from_u64(rows[i].address));
 
 		if (!rows[i].vendor) {
 			assert_null(o);

@@ -15,9 +15,9 @@
 static void every_spelling_reads_the_same(void **state)
 {
 	static const char *const texts[] = {
-		"02:00:5e:1a:bc:ef", "02:00:5E:1A:BC:EF", "02:00:5e:1A:bC:Ef", "02-00-5e-1a-bc-ef",
-		"02-00-5E-1A-BC-EF", "0200.5e1a.bcef",	  "0200.5E1A.bcEF",    "02005e1abcef",
-		"02005E1ABCEF",
+		"02:00:5e:1a:bc:ef", "02:00:5E:1A:BC:EF", "02:00:5e:1A:bC:Ef",
+		"02-00-5e-1a-bc-ef", "02-00-5E-1A-BC-EF", "0200.5e1a.bcef",
+		"0200.5E1A.bcEF",    "02005e1abcef",	  "02005E1ABCEF",
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
@@ -147,14 +147,20 @@ static const struct {
 } bad_ranges[] = {
 	{ "", -EINVAL, 0, "address is empty" },
 	{ "12:00:00:00:00:00..", -EINVAL, 19, "text ends before the sixth octet" },
-	{ "12:00:00:00:00:00.12:00:00:00:00:ff", -EINVAL, 18, "expected \"..\" between two addresses" },
-	{ "12:00:00:00:00:00 - 12:00:00:00:00:ff", -EINVAL, 17, "expected \"..\", '-', '/' or the end" },
-	{ "12-00-00-00-00-00-12-00-00-00-00-ff", -EINVAL, 17, "addresses with '-' need \"..\" between them" },
-	{ "12:00:00:00:00:00-12-00-00-00-00-ff", -EINVAL, 20, "addresses with '-' need \"..\" between them" },
+	{ "12:00:00:00:00:00.12:00:00:00:00:ff", -EINVAL, 18,
+	  "expected \"..\" between two addresses" },
+	{ "12:00:00:00:00:00 - 12:00:00:00:00:ff", -EINVAL, 17,
+	  "expected \"..\", '-', '/' or the end" },
+	{ "12-00-00-00-00-00-12-00-00-00-00-ff", -EINVAL, 17,
+	  "addresses with '-' need \"..\" between them" },
+	{ "12:00:00:00:00:00-12-00-00-00-00-ff", -EINVAL, 20,
+	  "addresses with '-' need \"..\" between them" },
 	{ "12:00:00:00:00:00..12:00:00:00:00:ff ", -EINVAL, 36, "text goes on behind the address" },
 	{ "12:00:00:00:00:00..12:00:00:00:00:0x", -EINVAL, 35, "expected two hex digits" },
-	{ "12:00:00:00:00:01..12:00:00:00:00:00", -EINVAL, 19, "the last address is before the first" },
-	{ "02:ff:00:00:00:00-02:00:00:00:00:01", -EINVAL, 18, "the last address is before the first" },
+	{ "12:00:00:00:00:01..12:00:00:00:00:00", -EINVAL, 19,
+	  "the last address is before the first" },
+	{ "02:ff:00:00:00:00-02:00:00:00:00:01", -EINVAL, 18,
+	  "the last address is before the first" },
 	{ "02:00:00:00:00:00-04:00:00:00:00:00", -ERANGE, 18,
 	  "the last address has another first octet than the first" },
 	{ "12:00:00:00:00:00/", -EINVAL, 18, "expected a number of bits, 8 to 48" },

@@ -1,5 +1,5 @@
-/* docs/addresses.md shows the table of well-known ranges as the code has it: every row, in order, and
- * none besides.  `test_well_known --print` writes the lines. */
+/* docs/addresses.md shows the table of well-known ranges as the code has it: every row, in order,
+ * and none besides.  `test_well_known --print` writes the lines. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -134,7 +134,8 @@ static void days_are_dated_as_the_library_does(void **state)
 {
 	int64_t day = 24 * 3600 * 1000, era = 146097 * day, start = -2208988800000; /* 1900 */
 
-	/* Every day of 400 years, after which the calendar repeats itself; then all of it, coarser. */
+	/* Every day of 400 years, after which the calendar repeats itself; then all of it, coarser.
+	 */
 	for (int64_t ms = start; ms < start + era; ms += day) {
 		check_date(ms);
 		check_date(ms + day - 1);

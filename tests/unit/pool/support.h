@@ -15,7 +15,7 @@
 
 #include "pool/pool.h"
 
-/* --- memory ------------------------------------------------------------------- */
+/* --- memory ---------------------------------------------------------------------------------- */
 
 struct counting_mem {
 	struct mem mem;
@@ -78,7 +78,7 @@ static inline void counting_mem_allow(struct counting_mem *c)
 	c->refuse_from = SIZE_MAX;
 }
 
-/* --- randomness --------------------------------------------------------------- */
+/* --- randomness ------------------------------------------------------------------------------ */
 
 struct dice {
 	uint64_t state;
@@ -98,7 +98,7 @@ static inline uint64_t dice_below(struct dice *d, uint64_t n)
 	return dice_u64(d) % n;
 }
 
-/* --- configurations ----------------------------------------------------------- */
+/* --- configurations -------------------------------------------------------------------------- */
 
 static inline vmac_mac_t mac_of(uint64_t n)
 {

@@ -2,7 +2,7 @@
  * order of calls is test_pool_model.c's. */
 #include "machine.h"
 
-/* --- how many ------------------------------------------------------------------- */
+/* --- how many -------------------------------------------------------------------------------- */
 
 /* Takes all, sees each address of the ranges that nothing excludes once, and is refused the next.
  */
@@ -177,7 +177,7 @@ static void test_a_pool_with_nothing_left_refuses_everything(void **state)
 	assert_int_equal(c.blocks, 0);
 }
 
-/* --- cursor --------------------------------------------------------------------- */
+/* --- cursor ---------------------------------------------------------------------------------- */
 
 static void test_the_address_released_longest_ago_comes_last(void **state)
 {
@@ -245,7 +245,7 @@ static void test_addresses_look_random(void **state)
 	fixture_done(&g);
 }
 
-/* --- exactly this one --------------------------------------------------------------- */
+/* --- exactly this one ------------------------------------------------------------------------ */
 
 static void test_take_exact_and_its_refusals(void **state)
 {
@@ -298,7 +298,7 @@ static void test_a_pinned_address_is_stepped_over(void **state)
 	fixture_done(&g);
 }
 
-/* --- limit ---------------------------------------------------------------------------- */
+/* --- limit ----------------------------------------------------------------------------------- */
 
 static void test_the_limit_counts_what_is_in_use(void **state)
 {

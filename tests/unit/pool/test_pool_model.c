@@ -135,7 +135,7 @@ static void push(struct model *model, enum action action, uint64_t at, uint64_t 
 		(struct pending){ .action = action, .at = at, .cursor = cursor, .until = until };
 }
 
-/* --- what must hold after every call ------------------------------------------------ */
+/* --- what must hold after every call --------------------------------------------------------- */
 
 static void check_counters(struct run *r)
 {
@@ -186,7 +186,7 @@ static void check_statuses(struct run *r)
 	r->m.cfg.limit = limit;
 }
 
-/* --- calls -------------------------------------------------------------------------- */
+/* --- calls ----------------------------------------------------------------------------------- */
 
 /* What any take must answer; `at`: the place it must come to. */
 static int expected_of_take(const struct run *r, uint64_t at)

@@ -1,7 +1,7 @@
 /* How addresses come back: undone, released, waiting, loaded at start-up. */
 #include "machine.h"
 
-/* --- undo ------------------------------------------------------------------------------- */
+/* --- undo ------------------------------------------------------------------------------------ */
 
 static void test_untake_restores_exactly_what_was(void **state)
 {
@@ -130,7 +130,7 @@ static void test_an_excluded_address_that_is_held_waits_like_others(void **state
 	fixture_done(&f);
 }
 
-/* --- quarantine --------------------------------------------------------------------------- */
+/* --- quarantine ------------------------------------------------------------------------------ */
 
 static void test_quarantine_is_first_in_first_out(void **state)
 {
@@ -205,7 +205,7 @@ static void test_expiry_in_batches(void **state)
 	fixture_done(&f);
 }
 
-/* --- start-up ------------------------------------------------------------------------------- */
+/* --- start-up -------------------------------------------------------------------------------- */
 
 static void test_load_restores_a_registry(void **state)
 {

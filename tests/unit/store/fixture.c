@@ -16,7 +16,7 @@
 /* A machine that needs longer for one commit is broken. */
 #define WAIT_MS 60000
 
-/* --- directories ------------------------------------------------------------------------------ */
+/* --- directories ----------------------------------------------------------------------------- */
 
 char *fixture_directory(char buf[static FIXTURE_PATH_MAX])
 {
@@ -47,7 +47,7 @@ void fixture_remove(const char *directory)
 	rmdir(directory);
 }
 
-/* --- memory ----------------------------------------------------------------------------------- */
+/* --- memory ---------------------------------------------------------------------------------- */
 
 static atomic_long blocks;
 
@@ -71,7 +71,7 @@ long fixture_blocks(void)
 	return atomic_load(&blocks);
 }
 
-/* --- stores ----------------------------------------------------------------------------------- */
+/* --- stores ---------------------------------------------------------------------------------- */
 
 int fixture_try(const char *backend, const char *directory, struct store **ret,
 		struct error *ret_error)
@@ -111,7 +111,7 @@ void fixture_settle(struct store *s)
 	}
 }
 
-/* --- records ---------------------------------------------------------------------------------- */
+/* --- records --------------------------------------------------------------------------------- */
 
 struct vmac *fixture_vmac_copy(const struct vmac *v)
 {
@@ -146,7 +146,7 @@ struct segment *fixture_segment(uint32_t id, const char *name)
 	return s;
 }
 
-/* --- transactions ----------------------------------------------------------------------------- */
+/* --- transactions ---------------------------------------------------------------------------- */
 
 unsigned int fixture_turns;
 
@@ -214,7 +214,7 @@ void deed_do(struct store *s, struct deed *d)
 	deed_free(d);
 }
 
-/* --- load ------------------------------------------------------------------------------------- */
+/* --- load ------------------------------------------------------------------------------------ */
 
 static int take_segment(void *ctx, const struct segment *s)
 {

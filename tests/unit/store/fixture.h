@@ -27,13 +27,13 @@ void fixture_settle(struct store *s);
 /* Waits until store_dispatch() has something to do. */
 void fixture_wait(struct store *s);
 
-/* --- records; every one is a block of its own, for free() ------------------------------------- */
+/* --- records; every one is a block of its own, for free() ------------------------------------ */
 
 struct vmac *fixture_vmac(uint32_t segment, uint64_t address, const char *name, const char *owner);
 struct vmac *fixture_vmac_copy(const struct vmac *v);
 struct segment *fixture_segment(uint32_t id, const char *name);
 
-/* --- transactions ----------------------------------------------------------------------------- */
+/* --- transactions ---------------------------------------------------------------------------- */
 
 struct deed {
 	struct store_txn txn;
@@ -59,7 +59,7 @@ struct deed *deed_making(struct vmac *v);
 /* Submits, waits, expects it durable, frees the deed. */
 void deed_do(struct store *s, struct deed *d);
 
-/* --- what a load gives ------------------------------------------------------------------------ */
+/* --- what a load gives ----------------------------------------------------------------------- */
 
 struct loaded {
 	struct segment segments[16];

@@ -69,7 +69,7 @@ static void scene_reopen(struct scene *c)
 	c->store = fixture_open(c->backend, c->directory);
 }
 
-/* --- order ------------------------------------------------------------------------------------ */
+/* --- order ----------------------------------------------------------------------------------- */
 
 #define MANY 300
 
@@ -140,7 +140,7 @@ static void test_close_answers_what_waits(void **state)
 	c->store = fixture_open(c->backend, c->directory);
 }
 
-/* --- failure ---------------------------------------------------------------------------------- */
+/* --- failure --------------------------------------------------------------------------------- */
 
 static struct deed *submit_vmac(struct scene *c, struct vmac **ret, unsigned int n)
 {
@@ -317,7 +317,7 @@ static void test_recovers_and_keeps_nothing_of_a_failure(void **state)
 	loaded_done(&loaded);
 }
 
-/* --- history ---------------------------------------------------------------------------------- */
+/* --- history --------------------------------------------------------------------------------- */
 
 static void test_history_says_who_when_why_from_to(void **state)
 {
@@ -460,7 +460,7 @@ static void test_history_answers_behind_what_was_submitted(void **state)
 	}
 }
 
-/* --- the rest --------------------------------------------------------------------------------- */
+/* --- the rest -------------------------------------------------------------------------------- */
 
 static void test_a_large_transaction(void **state)
 {

@@ -23,7 +23,7 @@
 #define RECORDS 3000
 #define PAGE	4096
 
-/* --- a registry and its files ----------------------------------------------------------------- */
+/* --- a registry and its files ---------------------------------------------------------------- */
 
 static void make_records(struct store *s, unsigned int from, unsigned int count)
 {
@@ -174,7 +174,7 @@ static void run_sql(const char *directory, const char *sql)
 	assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
-/* --- the database ----------------------------------------------------------------------------- */
+/* --- the database ---------------------------------------------------------------------------- */
 
 static void test_as_we_left_it(void **state)
 {
@@ -304,7 +304,7 @@ static void test_impossible_records(void **state)
 	expect_records(*state, RECORDS);
 }
 
-/* --- the log ---------------------------------------------------------------------------------- */
+/* --- the log --------------------------------------------------------------------------------- */
 
 #define FRAME (24 + PAGE)
 
@@ -368,7 +368,7 @@ static void test_log_alone(void **state)
 	expect_corrupt(*state, "is there, but its registry.db is not");
 }
 
-/* --- while it runs ---------------------------------------------------------------------------- */
+/* --- while it runs --------------------------------------------------------------------------- */
 
 static void test_a_record_that_vanished_is_final(void **state)
 {
@@ -401,7 +401,7 @@ static void test_a_record_that_vanished_is_final(void **state)
 	free(fresh);
 }
 
-/* --- versions --------------------------------------------------------------------------------- */
+/* --- versions -------------------------------------------------------------------------------- */
 
 static void test_a_newer_version(void **state)
 {
@@ -442,7 +442,7 @@ static void test_migrations(void **state)
 	sqlite3_close(db);
 }
 
-/* --- one at a time ---------------------------------------------------------------------------- */
+/* --- one at a time --------------------------------------------------------------------------- */
 
 static void test_a_second_one_is_told_who_has_it(void **state)
 {

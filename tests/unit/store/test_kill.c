@@ -25,7 +25,7 @@
 #define BATCH_MOST 40
 #define FLIGHT	   16 /* transactions that wait at once */
 
-/* --- the child -------------------------------------------------------------------------------- */
+/* --- the child ------------------------------------------------------------------------------- */
 
 struct report {
 	uint32_t batch;
@@ -128,7 +128,7 @@ static void child_run(const char *directory, unsigned int first, uint64_t seed, 
 	}
 }
 
-/* --- the parent ------------------------------------------------------------------------------- */
+/* --- the parent ------------------------------------------------------------------------------ */
 
 enum fate { UNKNOWN, MADE, DELETED };
 
