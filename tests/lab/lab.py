@@ -498,13 +498,14 @@ class Lab:
         atexit.unregister(self.close)
         for guest in self.guests:
             guest.stop()
-        for daemon in self.instances:
-            with contextlib.suppress(LabError, subprocess.SubprocessError):
-                daemon.purge()
         for process in self.processes:
             if process.poll() is None:
                 process.kill()
             process.wait()
+        # An instance whose vmacd still ran would refuse this.
+        for daemon in self.instances:
+            with contextlib.suppress(LabError, subprocess.SubprocessError):
+                daemon.purge()
         for ns in self.namespaces:
             subprocess.run(["ip", "netns", "del", ns.name], check=False, capture_output=True)
         if not os.environ.get("VMAC_LAB_KEEP"):
