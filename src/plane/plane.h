@@ -26,7 +26,7 @@ struct plane_config {
 	const char *attach;   /* NULL = the best the kernel has; "tcx" or "clsact" insists */
 };
 
-/* Loads, verifies, pins; one process an instance at a time (ALREADY_RUNNING).  Errors:
+/* Loads, verifies, pins.  Errors: ALREADY_RUNNING (one process an instance at a time),
  * KERNEL_UNSUPPORTED (no BPF, no bpffs, too old: names what), FORBIDDEN, NO_MEMORY, KERNEL_FAILED
  * (the verifier's last line). */
 int plane_open(const struct plane_config *config, struct plane **ret, struct error *ret_error);
