@@ -20,7 +20,10 @@
 #define PROTO_TCP   6
 #define PROTO_UDP   17
 
-#define HEADERS_OCTETS 128 /* what is made linear of a frame that is not */
+/* What is made linear of a frame that is not: an Ethernet and an IPv6 header, all that the guard
+ * reads in place (the rest it loads).  No more, because TCP's frames have just their headers linear
+ * and are clones: to pull one octet beyond would copy their heads. */
+#define HEADERS_OCTETS 54
 
 /* Ticks a second; written by the loader, which can ask the kernel. */
 const volatile __u32 ticks_per_second = 250;

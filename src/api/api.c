@@ -155,25 +155,6 @@ int api_fd(const struct api *a)
 	return a->epoll_fd;
 }
 
-/* Makes the owner's loop call api_ready(), at once and without a timer. */
-static void api_wake(struct api *a)
-{
-	uint64_t one = 1;
-
-	if (a->woken)
-		return;
-	a->woken = true;
-	/* Cannot fail but for a full counter, which is readable as well. */
-	if (write(a->wake_fd, &one, sizeof(one)) < 0)
-		log_debug("api: wake-up: %s", strerror(errno));
-}
-
-void api_resume(struct api *a, struct MHD_Connection *conn)
-{
-	MHD_resume_connection(conn);
-	api_wake(a);
-}
-
 /* Whether libmicrohttpd could go on at once: it takes one step of a connection a run, and a socket
  * that it has not read to its end is not told again by epoll. */
 static bool mhd_busy(struct api *a)
@@ -207,15 +188,6 @@ mono_t api_next_expiry(struct api *a)
 		return at;
 	idle = mono_after(a->config.mono_now(), SPAN_MS(ms));
 	return idle.ns < at.ns ? idle : at;
-}
-
-/* With the last request of a closed API, which its engine held, the API goes. */
-void api_unref(struct api *a)
-{
-	assert(a->requests > 0);
-	a->requests--;
-	if (a->closed && a->requests == 0)
-		free(a);
 }
 
 void api_close(struct api *a)

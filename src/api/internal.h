@@ -160,9 +160,12 @@ mono_t events_next_expiry(const struct events *e);
 void events_stop(struct events *e);
 void events_free(struct events *e);
 
-/* --- api.c ----------------------------------------------------------------------------------- */
+/* --- hold.c ---------------------------------------------------------------------------------- */
 
 void api_unref(struct api *a); /* a request has ended */
+
+/* Makes the owner's loop call api_ready(), at once and without a timer. */
+void api_wake(struct api *a);
 
 /* Resumes a connection.  libmicrohttpd looks for resumed ones only in MHD_run(), and with an
  * external loop nothing of its own makes that be called: so our descriptor becomes readable. */

@@ -4,6 +4,7 @@
  *   txn        changes that belong together, to the store     txn.c
  *   commands   what is asked of us -> a txn               segment.c pool.c vmac.c batch.c port.c
  *   carry      durable truth -> host and plane                 carry.c uplink.c
+ *   load       the registry's records, checked against each other      load.c
  *   follow     what host and time report -> carry, txn      follow.c
  *   view       the world as others may see it                    view.c */
 #pragma once
@@ -157,6 +158,13 @@ enum vmac_fate {
 /* port.c: takes a port out, with its link; only when nothing of it is pending. */
 void port_remove(struct engine *e, const struct caller *c, const struct port *p,
 		 enum vmac_fate fate, const char *verb, answer_fn done, void *ctx);
+
+/* --- load.c ------------------------------------------------------------------------------------
+ */
+
+/* Reads the registry into the world.  A record that contradicts another is REGISTRY_CORRUPT:
+ * nothing is served from a registry that could give an address twice. */
+int engine_load(struct engine *e, struct error *ret_error);
 
 /* --- carry.c, uplink.c: durable truth -> host and plane -------------------------------------- */
 

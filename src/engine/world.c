@@ -353,8 +353,28 @@ static int apply_vmac(struct world *w, const struct vmac *before, const struct v
 	return 0;
 }
 
-int world_load_vmacs(struct world *w, struct vmac *const *records, size_t count)
+/* What a record names is there, and nothing else has its address or its name. */
+static bool vmac_fits(const struct world *w, const struct vmac *v)
 {
+	const struct world_pool *p = world_pool(w, v->pool);
+	const struct port *port = v->port <= PORTS_MAX ? w->ports[v->port] : NULL;
+
+	if (!world_segment(w, v->segment) || world_vmac(w, v->segment, v->address) ||
+	    (v->state == VMAC_BOUND) != (v->port != 0))
+		return false;
+	if (v->pool &&
+	    (!p || p->record->segment != v->segment || !pool_machine_has(&p->machine, v->address)))
+		return false;
+	if (v->port &&
+	    (!port || port->segment != v->segment || !vmac_mac_equal(port->address, v->address)))
+		return false;
+	return v->state == VMAC_QUARANTINED || !v->name[0] ||
+	       !world_vmac_named(w, v->segment, v->name);
+}
+
+int world_load_vmacs(struct world *w, struct vmac *const *records, size_t count, size_t *ret_done)
+{
+	*ret_done = 0;
 	if (table_reserve(&w->vmacs, w->vmacs.count + count) < 0 ||
 	    table_reserve(&w->vmacs_by_name, w->vmacs_by_name.count + count) < 0)
 		return -ENOMEM;
@@ -365,8 +385,9 @@ int world_load_vmacs(struct world *w, struct vmac *const *records, size_t count)
 		if (v->name[0])
 			table_prefetch(&w->vmacs_by_name, name_hash(v->name, v->segment));
 	}
-	for (size_t i = 0; i < count; i++) {
-		int r = apply_vmac(w, NULL, records[i]);
+	for (; *ret_done < count; ++*ret_done) {
+		const struct vmac *v = records[*ret_done];
+		int r = vmac_fits(w, v) ? apply_vmac(w, NULL, v) : -EUCLEAN;
 
 		if (r < 0)
 			return r;

@@ -53,9 +53,10 @@ struct world_pool *world_pool_over(const struct world *w, uint32_t segment, vmac
  * -ENOMEM: nothing changed. */
 int world_apply(struct world *w, enum change_kind kind, const void *before, const void *after);
 
-/* Start-up: the same for one vMAC that the registry already has, in bulk: touches memory ahead so
- * that a million records do not wait for it one by one. */
-int world_load_vmacs(struct world *w, struct vmac *const *records, size_t count);
+/* Start-up: the same for vMACs that the registry has, in bulk: touches memory ahead so that a
+ * million records do not wait for it one by one.  -EUCLEAN for a record that contradicts another,
+ * -ENOMEM; *ret_done of them became the world's. */
+int world_load_vmacs(struct world *w, struct vmac *const *records, size_t count, size_t *ret_done);
 
 /* Copies a record into memory of its own, with all that it points to.  NULL: no memory. */
 void *world_copy(const struct world *w, enum change_kind kind, const void *record);

@@ -4,6 +4,7 @@ import os
 import pathlib
 import shutil
 import signal
+import sqlite3
 import subprocess
 import tempfile
 
@@ -94,6 +95,31 @@ def test_a_damaged_registry_is_refused_and_left_alone(place):
     registry.write_bytes(damaged)
     assert "hint:" in refused(host.argv(*daemon.argv()), 8, "registry")
     assert registry.read_bytes() == damaged
+
+
+@pytest.mark.parametrize("harm", [
+    "INSERT INTO vmac SELECT id + 100, key, status, pool, port, epoch, created, NULL, owner, more FROM vmac",
+    "INSERT INTO vmac SELECT id + 100, key + 1, status, pool, port, epoch, created, name, owner, more FROM vmac",
+    "UPDATE vmac SET pool = 77",
+    "UPDATE vmac SET port = 5",
+    "UPDATE vmac SET key = key + (7 << 48)",
+    "UPDATE pool SET segment = 9",
+    "DELETE FROM segment",
+    "UPDATE segment SET net = 4096",
+    "INSERT INTO segment SELECT id + 1, name, uplink, vlan, epoch_floor, created, net + 1 FROM segment",
+])
+def test_records_that_contradict_each_other_are_not_served(place, harm):
+    host = place.netns("host")
+    daemon = place.daemon(host, "vmacd", "--no-plane")
+    daemon.vmac("segment", "add", "lan")
+    daemon.vmac("pool", "add", "p", "--segment", "lan")
+    daemon.vmac("mac", "add", "--name", "x")
+    assert daemon.kill(signal.SIGTERM) == 0
+    registry = sqlite3.connect(registry_of(daemon))
+    assert registry.execute(harm).rowcount == 1
+    registry.commit()
+    registry.close()
+    assert "hint:" in refused(host.argv(*daemon.argv()), 8, "damaged")
 
 
 def test_segments_and_pools_of_the_configuration_are_made_once(place, tmp_path):
