@@ -1,7 +1,9 @@
 """./run as a person calls it.  The lab itself is unattended and takes its own namespaces."""
 import os
 import pathlib
+import shutil
 import subprocess
+import tempfile
 
 import lab as lablib
 import pytest
@@ -23,13 +25,24 @@ def test_wrong_arguments_are_refused_in_a_sentence(arguments):
     assert done.stderr.startswith("run: ")
 
 
-def test_help_needs_no_root():
-    done = run("--help", preexec_fn=lambda: os.setuid(65534))
+@pytest.fixture(name="as_nobody")
+def _as_nobody():
+    """Runs a copy of ./run without privileges: the checkout itself may be root's alone to read."""
+    with tempfile.TemporaryDirectory(prefix="vmac-t-run-") as directory:
+        os.chmod(directory, 0o755)
+        copy = shutil.copy(RUN, directory)
+        yield lambda *arguments: subprocess.run([copy, *arguments], text=True, capture_output=True, timeout=30,
+                                                stdin=subprocess.DEVNULL, check=False, cwd="/", user=65534,
+                                                group=65534, extra_groups=[])
+
+
+def test_help_needs_no_root(as_nobody):
+    done = as_nobody("--help")
     assert done.returncode == 0 and "--once" in done.stdout
 
 
-def test_without_root_it_says_so():
-    done = run(preexec_fn=lambda: os.setuid(65534))
+def test_without_root_it_says_so(as_nobody):
+    done = as_nobody()
     assert done.returncode == 7 and "root" in done.stderr
 
 
