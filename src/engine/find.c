@@ -20,15 +20,15 @@ int engine_find_segment(struct engine *e, const char *name, struct world_segment
 		*ret = s;
 		return 0;
 	}
-	if (e->world.segments.count == 0)
+	if (e->world.segments_by_name.count == 0)
 		return error_set(ret_error, ERROR_NOT_FOUND,
 				 "make one: vmac segment add NAME --uplink eth0",
 				 "there is no segment yet");
-	if (e->world.segments.count > 1)
+	if (e->world.segments_by_name.count > 1)
 		return error_set(ret_error, ERROR_MISSING_FIELD,
 				 "say which one with --segment NAME",
-				 "segment: there are %zu of them", e->world.segments.count);
-	*ret = table_next(&e->world.segments, &cursor);
+				 "segment: there are %zu of them", e->world.segments_by_name.count);
+	*ret = table_next(&e->world.segments_by_name, &cursor);
 	return 0;
 }
 

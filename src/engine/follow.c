@@ -168,7 +168,7 @@ static const struct vmac *next_due(struct engine *e, wall_t now)
 		if (v && v->until.ms == at)
 			return v;
 	}
-	table_for_each (&e->world.pools, struct world_pool, p)
+	table_for_each (&e->world.pools_by_name, struct world_pool, p)
 		if (pool_machine_due(&p->machine, now, &address))
 			return world_vmac(&e->world, p->record->segment, address);
 	return NULL;
@@ -224,7 +224,7 @@ struct engine_expiry engine_next_expiry(const struct engine *e)
 
 	if (first)
 		next.wall = (wall_t){ first->at };
-	table_for_each (&e->world.pools, struct world_pool, p) {
+	table_for_each (&e->world.pools_by_name, struct world_pool, p) {
 		wall_t at = pool_machine_next_expiry(&p->machine);
 
 		if (at.ms < next.wall.ms)

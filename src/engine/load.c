@@ -37,9 +37,12 @@ static int load_segment(void *ctx, const struct segment *s)
 	struct world *w = &load->e->world;
 	unsigned int slot = s->net >> 12;
 
-	if (world_segment(w, s->id) || world_segment_named(w, s->name))
+	if (s->id == 0 || s->id > SEGMENTS_MAX || world_segment(w, s->id) ||
+	    world_segment_named(w, s->name))
 		return error_set(load->error, ERROR_REGISTRY_CORRUPT, CORRUPT_HINT,
-				 "the registry is damaged: segment '%s' is there twice", s->name);
+				 "the registry is damaged: segment '%s' is there twice, or its id "
+				 "is out of bounds",
+				 s->name);
 	if ((slot == 0) != (s->uplink[0] == '\0'))
 		return error_set(load->error, ERROR_REGISTRY_CORRUPT, CORRUPT_HINT,
 				 "the registry is damaged: segment '%s' has number %u", s->name,
@@ -54,7 +57,8 @@ static int load_pool(void *ctx, const struct pool *p)
 	struct load *load = ctx;
 	struct world *w = &load->e->world;
 
-	if (world_pool(w, p->id) || world_pool_named(w, p->name) || !world_segment(w, p->segment))
+	if (p->id == 0 || p->id > POOLS_MAX || world_pool(w, p->id) ||
+	    world_pool_named(w, p->name) || !world_segment(w, p->segment))
 		return error_set(
 			load->error, ERROR_REGISTRY_CORRUPT, CORRUPT_HINT,
 			"the registry is damaged: pool '%s' is there twice, or without its "

@@ -34,7 +34,7 @@ static int pool_overlaps(struct engine *e, const struct pool *p, struct error *r
 {
 	char text[2 * VMAC_MAC_TEXT_MAX + 2];
 
-	table_for_each (&e->world.pools, struct world_pool, other)
+	table_for_each (&e->world.pools_by_name, struct world_pool, other)
 		if (other->record->segment == p->segment && pool_configs_overlap(other->record, p))
 			return error_set(ret_error, ERROR_RANGE_IN_USE,
 					 "pools of one segment may not share an address",

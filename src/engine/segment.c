@@ -8,7 +8,7 @@
 
 static int vlan_clash(struct engine *e, const struct segment_add *a, struct error *ret_error)
 {
-	table_for_each (&e->world.segments, struct world_segment, s)
+	table_for_each (&e->world.segments_by_name, struct world_segment, s)
 		if (a->uplink[0] && strcmp(s->record->uplink, a->uplink) == 0 &&
 		    s->record->vlan == a->vlan)
 			return error_set(ret_error, ERROR_IN_USE,
@@ -24,7 +24,7 @@ static int internal_net(struct engine *e, uint16_t *ret, struct error *ret_error
 	for (uint16_t n = 0; n < 4096; n++) {
 		bool taken = false;
 
-		table_for_each (&e->world.segments, struct world_segment, s)
+		table_for_each (&e->world.segments_by_name, struct world_segment, s)
 			taken |= s->record->net == n;
 		if (!taken) {
 			*ret = n;

@@ -33,7 +33,7 @@ void uplinks_tidy(struct engine *e)
 	bool used[UPLINKS_MAX + 1] = { false };
 	struct error error;
 
-	table_for_each (&e->world.segments, struct world_segment, s)
+	table_for_each (&e->world.segments_by_name, struct world_segment, s)
 		used[s->record->net >> 12] = true;
 	for (unsigned int slot = 1; slot <= UPLINKS_MAX; slot++) {
 		struct uplink_state *u = &e->uplinks[slot];
@@ -116,7 +116,7 @@ static void tidy_entry(void *ctx, vmac_mac_t address)
 	bool ours = false;
 	struct error error;
 
-	table_for_each (&e->world.segments, struct world_segment, s) {
+	table_for_each (&e->world.segments_by_name, struct world_segment, s) {
 		const struct vmac *v = world_vmac(&e->world, s->record->id, address);
 
 		if (s->record->net >> 12 != tidy->slot)

@@ -171,7 +171,7 @@ void engine_segments(struct engine *e, void (*fn)(void *ctx, const struct segmen
 {
 	struct segment_view view;
 	size_t count;
-	void **items = sorted(e, &e->world.segments, by_segment_name, &count);
+	void **items = sorted(e, &e->world.segments_by_name, by_segment_name, &count);
 
 	for (size_t i = 0; i < count; i++) {
 		see_segment(e, items[i], &view);
@@ -184,7 +184,7 @@ void engine_pools(struct engine *e, void (*fn)(void *ctx, const struct pool_view
 {
 	struct pool_view view;
 	size_t count;
-	void **items = sorted(e, &e->world.pools, by_pool_name, &count);
+	void **items = sorted(e, &e->world.pools_by_name, by_pool_name, &count);
 
 	for (size_t i = 0; i < count; i++) {
 		see_pool(e, items[i], &view);
@@ -446,8 +446,8 @@ void engine_status(struct engine *e, struct engine_status *ret)
 		.registry_error = store.last_error,
 		.attach = plane.attach,
 		.maps_reused = plane.maps_reused,
-		.segments = e->world.segments.count,
-		.pools = e->world.pools.count,
+		.segments = e->world.segments_by_name.count,
+		.pools = e->world.pools_by_name.count,
 		.vmacs = e->world.vmacs.count - e->world.quarantined,
 		.quarantined = e->world.quarantined,
 		.ports = e->world.port_count,

@@ -138,7 +138,7 @@ static int resolve_place(struct engine *e, const struct vmac_add *a, struct worl
 	*ret_p = NULL;
 	if (a->has_address)
 		return 0;
-	table_for_each (&e->world.pools, struct world_pool, candidate) {
+	table_for_each (&e->world.pools_by_name, struct world_pool, candidate) {
 		if (candidate->record->segment == s->record->id) {
 			p = candidate;
 			count++;

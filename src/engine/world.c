@@ -13,24 +13,9 @@ static uint64_t name_hash(const char *name, uint32_t scope)
 	return hash_bytes(name, strlen(name), scope);
 }
 
-static uint64_t id_hash(uint32_t id)
-{
-	return hash_u64(id);
-}
-
-static bool segment_has_id(const void *item, const void *key)
-{
-	return ((const struct world_segment *)item)->record->id == *(const uint32_t *)key;
-}
-
 static bool segment_has_name(const void *item, const void *key)
 {
 	return strcmp(((const struct world_segment *)item)->record->name, key) == 0;
-}
-
-static bool pool_has_id(const void *item, const void *key)
-{
-	return ((const struct world_pool *)item)->record->id == *(const uint32_t *)key;
 }
 
 static bool pool_has_name(const void *item, const void *key)
@@ -68,10 +53,8 @@ static bool vmac_has_name(const void *item, const void *key)
 
 void world_init(struct world *w, const struct mem *mem)
 {
-	struct table *tables[] = { &w->segments,     &w->segments_by_name,
-				   &w->pools,	     &w->pools_by_name,
-				   &w->vmacs,	     &w->vmacs_by_name,
-				   &w->ports_by_name };
+	struct table *tables[] = { &w->segments_by_name, &w->pools_by_name, &w->vmacs,
+				   &w->vmacs_by_name, &w->ports_by_name };
 
 	*w = (struct world){ .mem = mem };
 	for (size_t i = 0; i < ARRAY_LEN(tables); i++)
@@ -85,18 +68,16 @@ void world_done(struct world *w)
 		mem_free(w->mem, v);
 	for (size_t i = 0; i < ARRAY_LEN(w->ports); i++)
 		mem_free(w->mem, (void *)w->ports[i]);
-	table_for_each (&w->pools, struct world_pool, p) {
+	table_for_each (&w->pools_by_name, struct world_pool, p) {
 		pool_machine_done(&p->machine);
 		mem_free(w->mem, (void *)p->record);
 		mem_free(w->mem, p);
 	}
-	table_for_each (&w->segments, struct world_segment, s) {
+	table_for_each (&w->segments_by_name, struct world_segment, s) {
 		mem_free(w->mem, (void *)s->record);
 		mem_free(w->mem, s);
 	}
-	table_done(&w->segments);
 	table_done(&w->segments_by_name);
-	table_done(&w->pools);
 	table_done(&w->pools_by_name);
 	table_done(&w->vmacs);
 	table_done(&w->vmacs_by_name);
@@ -108,7 +89,7 @@ void world_done(struct world *w)
 
 struct world_segment *world_segment(const struct world *w, uint32_t id)
 {
-	return table_get(&w->segments, id_hash(id), &id, segment_has_id);
+	return id <= SEGMENTS_MAX ? w->segments[id] : NULL;
 }
 
 struct world_segment *world_segment_named(const struct world *w, const char *name)
@@ -118,7 +99,7 @@ struct world_segment *world_segment_named(const struct world *w, const char *nam
 
 struct world_pool *world_pool(const struct world *w, uint32_t id)
 {
-	return id == 0 ? NULL : table_get(&w->pools, id_hash(id), &id, pool_has_id);
+	return id <= POOLS_MAX ? w->pools[id] : NULL;
 }
 
 struct world_pool *world_pool_named(const struct world *w, const char *name)
@@ -147,7 +128,7 @@ const struct port *world_port_named(const struct world *w, const char *name)
 
 struct world_pool *world_pool_over(const struct world *w, uint32_t segment, vmac_mac_t address)
 {
-	table_for_each (&w->pools, struct world_pool, p)
+	table_for_each (&w->pools_by_name, struct world_pool, p)
 		if (p->record->segment == segment && pool_machine_has(&p->machine, address))
 			return p;
 	return NULL;
@@ -167,19 +148,18 @@ static int apply_segment(struct world *w, const struct segment *before, const st
 	}
 	if (after) {
 		s = mem_alloc(w->mem, sizeof(*s));
-		if (!s || table_reserve(&w->segments, w->segments.count + 1) < 0 ||
-		    table_reserve(&w->segments_by_name, w->segments_by_name.count + 1) < 0) {
+		if (!s || table_reserve(&w->segments_by_name, w->segments_by_name.count + 1) < 0) {
 			mem_free(w->mem, s);
 			return -ENOMEM;
 		}
 		s->record = after;
-		table_add(&w->segments, id_hash(after->id), s);
+		w->segments[after->id] = s;
 		table_add(&w->segments_by_name, name_hash(after->name, 0), s);
 		return 0;
 	}
 	s = world_segment(w, before->id);
 	assert(s && s->pools + s->vmacs + s->quarantined + s->ports == 0);
-	table_remove(&w->segments, id_hash(before->id), s);
+	w->segments[before->id] = NULL;
 	table_remove(&w->segments_by_name, name_hash(before->name, 0), s);
 	mem_free(w->mem, s);
 	return 0;
@@ -189,14 +169,13 @@ static int pool_enter(struct world *w, const struct pool *after)
 {
 	struct world_pool *p = mem_alloc(w->mem, sizeof(*p));
 
-	if (!p || table_reserve(&w->pools, w->pools.count + 1) < 0 ||
-	    table_reserve(&w->pools_by_name, w->pools_by_name.count + 1) < 0 ||
+	if (!p || table_reserve(&w->pools_by_name, w->pools_by_name.count + 1) < 0 ||
 	    pool_machine_init(&p->machine, after, w->mem) < 0) {
 		mem_free(w->mem, p);
 		return -ENOMEM;
 	}
 	p->record = after;
-	table_add(&w->pools, id_hash(after->id), p);
+	w->pools[after->id] = p;
 	table_add(&w->pools_by_name, name_hash(after->name, 0), p);
 	world_segment(w, after->segment)->pools++;
 	return 0;
@@ -218,7 +197,7 @@ static int apply_pool(struct world *w, const struct pool *before, const struct p
 		p->machine.cfg.limit = after->limit;
 		return 0;
 	}
-	table_remove(&w->pools, id_hash(before->id), p);
+	w->pools[before->id] = NULL;
 	table_remove(&w->pools_by_name, name_hash(before->name, 0), p);
 	pool_machine_done(&p->machine);
 	mem_free(w->mem, p);
@@ -432,20 +411,18 @@ void *world_copy(const struct world *w, enum change_kind kind, const void *recor
 
 uint32_t world_free_segment_id(const struct world *w)
 {
-	if (w->segments.count >= SEGMENTS_MAX)
-		return 0;
-	for (uint32_t id = 1;; id++)
-		if (!world_segment(w, id))
+	for (uint32_t id = 1; id <= SEGMENTS_MAX; id++)
+		if (!w->segments[id])
 			return id;
+	return 0;
 }
 
 uint32_t world_free_pool_id(const struct world *w)
 {
-	if (w->pools.count >= POOLS_MAX)
-		return 0;
-	for (uint32_t id = 1;; id++)
-		if (!world_pool(w, id))
+	for (uint32_t id = 1; id <= POOLS_MAX; id++)
+		if (!w->pools[id])
 			return id;
+	return 0;
 }
 
 uint32_t world_free_port_id(const struct world *w)

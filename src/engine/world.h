@@ -23,8 +23,9 @@ struct world_pool {
 
 struct world {
 	const struct mem *mem;
-	struct table segments, segments_by_name; /* of struct world_segment */
-	struct table pools, pools_by_name;	 /* of struct world_pool */
+	struct world_segment *segments[SEGMENTS_MAX + 1]; /* by id, as ids are the smallest free */
+	struct world_pool *pools[POOLS_MAX + 1];	  /* likewise */
+	struct table segments_by_name, pools_by_name;	  /* of the same */
 	struct table vmacs, vmacs_by_name; /* of const struct vmac; quarantined ones have no name */
 	const struct port *ports[PORTS_MAX + 1]; /* by id */
 	struct table ports_by_name;		 /* of const struct port */

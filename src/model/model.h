@@ -35,7 +35,7 @@ struct ip {
 /* --- segment: one layer-2 network on this host ----------------------------------------------- */
 
 struct segment {
-	uint32_t id; /* 1 … 65535, unique among the living */
+	uint32_t id; /* 1 … SEGMENTS_MAX, unique among the living */
 	char name[NAME_MAX_LEN + 1];
 	char uplink[IFNAME_MAX_LEN + 1]; /* "" = internal: ports only */
 	uint16_t vlan;			 /* 0 = untagged, 1 … 4094 */
