@@ -128,6 +128,17 @@ static int scan(int argc, char **argv, struct options *o, struct texts *t)
 	return -1;
 }
 
+/* The options that were given, over the file's values. */
+static int override(struct config *c, const struct texts *t, struct error *ret_error)
+{
+	if ((t->state_dir && config_override(&c->state_dir, t->state_dir) < 0) ||
+	    (t->socket && config_override(&c->socket.path, t->socket) < 0) ||
+	    (t->backend && config_override(&c->registry.backend, t->backend) < 0) ||
+	    (t->log_level && config_override(&c->log_level, t->log_level) < 0))
+		return error_set(ret_error, ERROR_NO_MEMORY, NULL, "out of memory");
+	return config_check("command line", c, ret_error);
+}
+
 int options_read(int argc, char **argv, struct options *ret)
 {
 	struct options o = { .plane = true };
@@ -141,15 +152,10 @@ int options_read(int argc, char **argv, struct options *ret)
 		t.config = CONFIG_PATH;
 	if (config_load(t.config, t.instance, &o.config, &error) < 0)
 		return complain(&error);
-	if ((t.state_dir && config_override(&o.config->state_dir, t.state_dir) < 0) ||
-	    (t.socket && config_override(&o.config->socket.path, t.socket) < 0) ||
-	    (t.backend && config_override(&o.config->registry.backend, t.backend) < 0) ||
-	    (t.log_level && config_override(&o.config->log_level, t.log_level) < 0)) {
-		fputs("vmacd: out of memory\n", stderr);
-		return error_exit_status(ERROR_NO_MEMORY);
-	}
-	if (config_check("command line", o.config, &error) < 0)
+	if (override(o.config, &t, &error) < 0) {
+		config_free(o.config);
 		return complain(&error);
+	}
 	*ret = o;
 	return -1;
 }
