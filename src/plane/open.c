@@ -375,6 +375,19 @@ static int open_dirs(struct plane *p, const struct plane_config *c, struct error
 	return make_dir(links, ret_error);
 }
 
+/* After a failure, of directories that hold nothing: those of an earlier run hold its pins. */
+static void leave_no_empty_dirs(const struct plane *p)
+{
+	char links[128];
+
+	if (p->lock_fd < 0)
+		return;
+	snprintf(links, sizeof(links), "%s/links", p->dir);
+	rmdir(links);
+	rmdir(p->maps);
+	rmdir(p->dir);
+}
+
 int plane_open(const struct plane_config *config, struct plane **ret, struct error *ret_error)
 {
 	struct plane *p;
@@ -391,6 +404,7 @@ int plane_open(const struct plane_config *config, struct plane **ret, struct err
 	if (r == 0)
 		r = plane_load(p, ret_error);
 	if (r < 0) {
+		leave_no_empty_dirs(p);
 		plane_close(p);
 		return r;
 	}

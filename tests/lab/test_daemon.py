@@ -45,6 +45,7 @@ def test_a_kernel_without_bpf_is_named(place, errno, status, words):
     argv = ["strace", "-f", "-o", "/dev/null", "-e", "trace=bpf", "-e", f"inject=bpf:error={errno}",
             *daemon.argv()]
     assert "hint:" in refused(argv, status, *words)
+    assert not (lab.BPFFS / daemon.instance).exists()
 
 
 def test_without_privileges_it_says_so(place):
