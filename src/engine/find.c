@@ -47,11 +47,12 @@ int engine_find_pool(struct engine *e, const char *name, struct world_pool **ret
 int engine_find_vmac(struct engine *e, const struct vmac_ref *v, const struct vmac **ret,
 		     struct error *ret_error)
 {
-	const char *where = "`vmac mac list --segment %s` shows what exists";
+	const char *where = "`vmac mac list --segment %s` shows what exists; what was released "
+			    "answers to its address only";
 	struct world_segment *s;
 	const struct vmac *found;
 	vmac_mac_t address;
-	char hint[128];
+	char hint[192];
 	int r;
 
 	r = engine_find_segment(e, v->segment, &s, ret_error);
