@@ -1,4 +1,11 @@
 """The life of a port on a real kernel: what a refusal, a deletion and the end of a lifetime leave behind."""
+import http.client
+import json
+import os
+import random
+import threading
+import time
+
 import pytest
 
 import lab
@@ -78,3 +85,40 @@ def test_a_veth_comes_back_with_its_namespace(daemon):
     daemon.ns.run("ip", "link", "delete", "c1")
     daemon.wait_port("c1")
     assert container.link_address("eth0") == daemon.port("c1")["vmac"]
+
+
+def churn(socket, stop, number):
+    """Adds and deletes ports until the daemon is gone."""
+    api = lab.Api(socket)
+    while not stop.is_set():
+        for method, path, body in (("POST", "/v1/ports", {"name": f"k{number}", "kind": "tap"}),
+                                   ("DELETE", f"/v1/ports/k{number}?release=true", None)):
+            try:
+                api.call(method, path, body)
+            except lab.ApiError:
+                pass
+            except (OSError, http.client.HTTPException):
+                return
+
+
+def test_killed_in_the_middle_no_link_is_left_without_a_record(daemon):
+    """Whatever moment the daemon dies at, after the next start there is a link for each port, and no other."""
+    chance = random.Random(os.getpid())
+    for _ in range(10):
+        stop = threading.Event()
+        workers = [threading.Thread(target=churn, args=(daemon.socket, stop, n)) for n in range(3)]
+        for worker in workers:
+            worker.start()
+        time.sleep(chance.uniform(0.05, 0.4))
+        daemon.kill()
+        stop.set()
+        for worker in workers:
+            worker.join(10)
+            assert not worker.is_alive()
+        daemon.start()
+        ports = {port["ifname"]: port for port in daemon.vmacj("port", "list")["items"]}
+        links = {link["ifname"] for link in json.loads(daemon.ns.run("ip", "-j", "link").stdout)} - {"lo"}
+        assert links == set(ports), (links, set(ports))
+        assert all(port["phase"] == "active" for port in ports.values())
+        bound = daemon.vmacj("mac", "list", "--state", "bound")["items"]
+        assert {vmac["port"] for vmac in bound} == {port["name"] for port in ports.values()}
