@@ -9,11 +9,6 @@
 #define RETRY_EVERY SPAN_S(2)
 #define MTU_DEFAULT 1500
 
-static unsigned int port_slot(const struct engine *e, const struct port *p)
-{
-	return world_segment(&e->world, p->segment)->record->net >> 12;
-}
-
 static unsigned int port_mtu(const struct engine *e, const struct port *p)
 {
 	const struct uplink_state *u = &e->uplinks[port_slot(e, p)];

@@ -37,7 +37,7 @@ static void ports_of_uplink(struct engine *e, unsigned int slot)
 	for (uint32_t id = 1; id <= PORTS_MAX; id++) {
 		const struct port *p = e->world.ports[id];
 
-		if (p && world_segment(&e->world, p->segment)->record->net >> 12 == slot)
+		if (p && port_slot(e, p) == slot)
 			carry_port(e, id);
 	}
 }

@@ -58,6 +58,17 @@ struct engine {
 	uint64_t drops[PLANE_REASONS_MAX]; /* the counters that a view lent out last */
 };
 
+/* The uplink slot that a segment's number names; 0 = internal. */
+static inline unsigned int segment_slot(const struct segment *s)
+{
+	return s->net >> 12;
+}
+
+static inline unsigned int port_slot(const struct engine *e, const struct port *p)
+{
+	return segment_slot(world_segment(&e->world, p->segment)->record);
+}
+
 static inline void *engine_alloc(struct engine *e, size_t size)
 {
 	return mem_alloc(e->cfg.mem, size);

@@ -35,7 +35,7 @@ static int load_segment(void *ctx, const struct segment *s)
 {
 	struct load *load = ctx;
 	struct world *w = &load->e->world;
-	unsigned int slot = s->net >> 12;
+	unsigned int slot = segment_slot(s);
 
 	if (s->id == 0 || s->id > SEGMENTS_MAX || world_segment(w, s->id) ||
 	    world_segment_named(w, s->name))

@@ -34,7 +34,7 @@ void uplinks_tidy(struct engine *e)
 	struct error error;
 
 	table_for_each (&e->world.segments_by_name, struct world_segment, s)
-		used[s->record->net >> 12] = true;
+		used[segment_slot(s->record)] = true;
 	for (unsigned int slot = 1; slot <= UPLINKS_MAX; slot++) {
 		struct uplink_state *u = &e->uplinks[slot];
 
@@ -67,9 +67,7 @@ static void uplink_absent(struct engine *e, unsigned int slot, const struct erro
 		plane_uplink_remove(e->cfg.plane, slot, &error);
 	u->set = false;
 	for (uint32_t id = 1; id <= PORTS_MAX; id++)
-		if (e->world.ports[id] &&
-		    world_segment(&e->world, e->world.ports[id]->segment)->record->net >> 12 ==
-			    slot)
+		if (e->world.ports[id] && port_slot(e, e->world.ports[id]) == slot)
 			e->ports[id].filtered = false;
 	if (was)
 		event_uplink(e, u->ifname, "vanish", why->message);
@@ -119,7 +117,7 @@ static void tidy_entry(void *ctx, vmac_mac_t address)
 	table_for_each (&e->world.segments_by_name, struct world_segment, s) {
 		const struct vmac *v = world_vmac(&e->world, s->record->id, address);
 
-		if (s->record->net >> 12 != tidy->slot)
+		if (segment_slot(s->record) != tidy->slot)
 			continue;
 		if (v && v->port && e->ports[v->port].filtered)
 			return;

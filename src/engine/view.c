@@ -15,7 +15,7 @@ static const char *segment_name(const struct engine *e, uint32_t id)
 
 static void see_segment(struct engine *e, const struct world_segment *s, struct segment_view *ret)
 {
-	const struct uplink_state *u = &e->uplinks[s->record->net >> 12];
+	const struct uplink_state *u = &e->uplinks[segment_slot(s->record)];
 	struct host_link link;
 	struct error ignored;
 
@@ -28,7 +28,7 @@ static void see_segment(struct engine *e, const struct world_segment *s, struct 
 		.reception = "none",
 		.trouble = u->trouble,
 	};
-	if (s->record->net >> 12 == 0 || !u->present)
+	if (segment_slot(s->record) == 0 || !u->present)
 		return;
 	ret->uplink_ifindex = u->link.ifindex;
 	ret->uplink_address = u->link.address;
