@@ -60,8 +60,9 @@ def _judge(root, room, header, quoted):
         return None
     if other not in rooms.MAY_USE[room]:
         return f"room {room} may not include room {other}"
-    if rooms.CONTRACT.get(other, header) != header:
-        return f"of room {other} only {rooms.CONTRACT[other]} is for others, not {header}"
+    contract = rooms.CONTRACT.get(other, (header,))
+    if header not in contract:
+        return f"of room {other} only {', '.join(contract)} is for others, not {header}"
     return None
 
 
