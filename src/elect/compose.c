@@ -30,6 +30,7 @@
 #define NS_PER_S	1000000000LL
 #define CS_PER_S	100
 #define ETH_LEN		14
+#define TRAILER_MAX	(VRRP_MD5_LEN > VRRP_HMAC_LEN ? VRRP_MD5_LEN : VRRP_HMAC_LEN)
 
 static size_t ip_len(uint8_t family)
 {
@@ -61,8 +62,7 @@ size_t compose_room(const struct router *r, const struct router_set *s)
 	case ROUTER_VRRP2:
 	case ROUTER_VRRP3:
 		one += VRRP_HEADER_LEN + s->address_count * (s->family == 4 ? 4 : 16) +
-		       VRRP_TEXT_LEN + VRRP_HMAC_LEN;
-		_Static_assert(VRRP_MD5_LEN <= VRRP_HMAC_LEN, "a message has one of the two");
+		       VRRP_TEXT_LEN + TRAILER_MAX;
 		break;
 	case ROUTER_HSRP1:
 	case ROUTER_HSRP2:
