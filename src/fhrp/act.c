@@ -80,9 +80,9 @@ static void advertise_again(struct step *s)
 
 	if (mono_due(s->m->advertise, s->now))
 		next = mono_after(s->m->advertise, period);
-	s->m->advertise = mono_due(next, s->now) || next.ns == MONO_NEVER.ns ?
-				  mono_after(s->now, period) :
-				  next;
+	s->m->advertise = mono_due(next, s->now) || next.ns == MONO_NEVER.ns
+				  ? mono_after(s->now, period)
+				  : next;
 }
 
 static void lease_extend(struct step *s)
@@ -300,6 +300,7 @@ void machine_act(struct step *s, enum action a, enum fhrp_state from)
 			m->announced = 0;
 		return announce(s);
 	case do_again:
+		m->contended = m->active.known = false;
 		machine_effect(s, FHRP_EFFECT_ANNOUNCE);
 		return;
 	case do_send:

@@ -53,8 +53,8 @@ static span_t machine_hold(const struct fhrp_config *c)
 {
 	const span_t interval = machine_span(c->interval, SPAN_S(1));
 
-	return c->hold.ns > interval.ns ? machine_span(c->hold, interval) :
-					  SPAN_NS(interval.ns * 10 / 3);
+	return c->hold.ns > interval.ns ? machine_span(c->hold, interval)
+					: SPAN_NS(interval.ns * 10 / 3);
 }
 
 /* --- entering a state ------------------------------------------------------------------------ */
@@ -91,8 +91,8 @@ static void state_enter(struct fhrp *m, enum fhrp_state next, mono_t now)
 		m->advertise = now;
 		break;
 	case FHRP_STANDBY:
-		/* RFC 2281 has no row for the active timer's expiry in Speak.  It is not lost: it is
-		 * met here, or the group would be without an active router for ever. */
+		/* RFC 2281 has no row for the active timer's expiry in Speak.  It is not lost: it
+		 * is met here, or the group would be without an active router for ever. */
 		if (m->active_down.ns == MONO_NEVER.ns)
 			m->active_down = now;
 		break;
@@ -179,17 +179,16 @@ static void stopped(struct step *s)
 
 static void halted(struct step *s)
 {
-	machine_fire(s, s->reason == FHRP_REASON_FAULT || s->reason == FHRP_REASON_DISABLED ?
-				FAILED :
-				CUT);
+	machine_fire(s, s->reason == FHRP_REASON_FAULT || s->reason == FHRP_REASON_DISABLED ? FAILED
+											    : CUT);
 }
 
 /* 255 is an owner's in VRRP, and no tracking makes one. */
 static uint8_t priority_within(const struct fhrp_config *c, int priority)
 {
-	const int most = c->protocol == ROUTER_VRRP2 || c->protocol == ROUTER_VRRP3 ?
-				 VRRP_PRIORITY_OWNER - 1 :
-				 UINT8_MAX;
+	const int most = c->protocol == ROUTER_VRRP2 || c->protocol == ROUTER_VRRP3
+				 ? VRRP_PRIORITY_OWNER - 1
+				 : UINT8_MAX;
 
 	if (machine_owns(c))
 		return VRRP_PRIORITY_OWNER;
@@ -222,11 +221,14 @@ static void configured_timers(struct step *s, const struct fhrp_config *old)
 	const mono_t least = s->m->held ? s->m->boot_until : (mono_t){ 0 };
 	struct fhrp *m = s->m;
 
-	m->preempt_at = mono_after(m->preempt_at, SPAN_NS(m->config.preempt_delay.ns -
-							  old->preempt_delay.ns));
-	timer_shorten(&m->active_down, s->now, s->p->hold(m), least);
-	timer_shorten(&m->standby_down, s->now, m->hold, least);
-	timer_shorten(&m->advertise, s->now, s->p->period(m, s->now), (mono_t){ 0 });
+	m->preempt_at = mono_after(m->preempt_at,
+				   SPAN_NS(m->config.preempt_delay.ns - old->preempt_delay.ns));
+	if (m->config.interval.ns != old->interval.ns || m->config.hold.ns != old->hold.ns ||
+	    m->config.learn != old->learn) {
+		timer_shorten(&m->active_down, s->now, s->p->hold(m), least);
+		timer_shorten(&m->standby_down, s->now, m->hold, least);
+		timer_shorten(&m->advertise, s->now, s->p->period(m, s->now), (mono_t){ 0 });
+	}
 	if (m->state != FHRP_ACTIVE)
 		return;
 	machine_lease(s, mono_earlier(m->lease, mono_after(s->now, s->p->term(m))));
@@ -333,8 +335,7 @@ void fhrp_own_set(struct fhrp *m, unsigned int set, const struct fhrp_own *own)
 	m->own[set] = *own;
 }
 
-void fhrp_step(struct fhrp *m, const struct fhrp_event *event, mono_t now,
-	       struct fhrp_effects *out)
+void fhrp_step(struct fhrp *m, const struct fhrp_event *event, mono_t now, struct fhrp_effects *out)
 {
 	struct step s = { .m = m, .p = protocol_of(m), .now = now, .out = out };
 
@@ -380,9 +381,8 @@ void fhrp_step(struct fhrp *m, const struct fhrp_event *event, mono_t now,
 
 mono_t fhrp_next_expiry(const struct fhrp *m)
 {
-	const mono_t timers[] = { m->active_down, m->standby_down, m->advertise,
-				  m->boot_until,  m->linger_until, m->announce_at,
-				  m->yield_until, m->quiet_at };
+	const mono_t timers[] = { m->active_down,  m->standby_down, m->advertise,   m->boot_until,
+				  m->linger_until, m->announce_at,  m->yield_until, m->quiet_at };
 	mono_t next = MONO_NEVER;
 
 	for (size_t i = 0; i < ARRAY_LEN(timers); i++)

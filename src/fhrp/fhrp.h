@@ -74,6 +74,7 @@ const char *fhrp_state_name(enum fhrp_state s); /* "initialize", … */
 	X(OWNER_RETURNS, "owner_returns", "the other owner has gone")                              \
 	X(CONTENTION_WON, "contention_won", "another active router was heard and has yielded")     \
 	X(TIMERS_LEARNED, "timers_learned", "timers were learned from the active router")          \
+	X(CHECKSUM_LEARNED, "checksum_learned", "the peer's form of the VRRPv3 checksum is used")  \
 	X(RECONFIGURED, "reconfigured", "its configuration was changed")
 
 enum fhrp_reason {

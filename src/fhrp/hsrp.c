@@ -100,9 +100,9 @@ static span_t period(const struct fhrp *m, mono_t now)
 	for (unsigned int i = 0; i < sizeof(m->own[0].address); i++)
 		mixed = (mixed ^ m->own[0].address[i]) * 0x100000001b3;
 	mixed ^= mixed >> 32;
-	return span_most(span_sum(least, SPAN_NS(mixed % (uint64_t)(m->interval.ns / JITTER_PARTS +
-								    1))),
-			 MACHINE_SPAN_LEAST);
+	return span_most(
+		span_sum(least, SPAN_NS(mixed % (uint64_t)(m->interval.ns / JITTER_PARTS + 1))),
+		MACHINE_SPAN_LEAST);
 }
 
 static bool knows_address(const struct fhrp *m)
@@ -167,8 +167,8 @@ static enum occurrence heard(struct fhrp *m, const struct fhrp_heard *h, mono_t 
 	bool better;
 
 	if (m->state == FHRP_LEAVING)
-		return h->message == FHRP_HELLO && h->state == HSRP_STATE_ACTIVE ? HEARD_SUCCESSOR :
-										   NOTHING;
+		return h->message == FHRP_HELLO && h->state == HSRP_STATE_ACTIVE ? HEARD_SUCCESSOR
+										 : NOTHING;
 	better = h->priority > m->priority ||
 		 (h->priority == m->priority && machine_higher_address(m, h, now));
 	switch ((enum fhrp_message)h->message) {

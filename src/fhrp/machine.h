@@ -39,16 +39,20 @@
 	X(ACTIVE_LEFT, "active down", "the active router left, and the skew time is over")         \
 	X(ACTIVE_LESSER, "active down", "the active router is there, but of lower priority")       \
 	X(HEARD_ZERO, "heard leaving", "an advertisement that says: I leave")                      \
-	X(HEARD_BETTER, "heard better", "an advertisement that is not worse than ours; while "     \
-					"active: of higher priority")                              \
+	X(HEARD_BETTER, "heard better",                                                            \
+	  "an advertisement that is not worse than ours; while "                                   \
+	  "active: of higher priority")                                                            \
 	X(HEARD_TIE, "heard equal", "equal priority, and the sender's address wins")               \
-	X(HEARD_LESSER, "heard lesser", "an advertisement that is worse than ours; while backup: " \
-					"and we may preempt")                                      \
-	X(HEARD_KEPT, "heard lesser", "an advertisement that is worse than ours, but we do not "   \
-				      "preempt, or not yet")                                       \
+	X(HEARD_LESSER, "heard lesser",                                                            \
+	  "an advertisement that is worse than ours; while backup: "                               \
+	  "and we may preempt")                                                                    \
+	X(HEARD_KEPT, "heard lesser",                                                              \
+	  "an advertisement that is worse than ours, but we do not "                               \
+	  "preempt, or not yet")                                                                   \
 	X(HEARD_SLOW, "heard slow", "an active router so slow that we would time it out anyway")   \
-	X(HEARD_OWNER, "heard owner", "another router owns the addresses as we do; while active: " \
-				      "and its address is higher")                                 \
+	X(HEARD_OWNER, "heard owner",                                                              \
+	  "another router owns the addresses as we do; while active: "                             \
+	  "and its address is higher")                                                             \
 	X(HEARD_SUCCESSOR, "heard successor", "an advertisement of another active router")         \
 	X(A_KNOWN, "a", "HSRP is configured on an enabled interface; the address is known")        \
 	X(A_UNKNOWN, "a", "HSRP is configured on an enabled interface; the address is not known")  \
@@ -68,8 +72,9 @@
 	X(J, "j", "a Coup from a router of higher priority")                                       \
 	X(K, "k", "a hello of higher priority from the standby router")                            \
 	X(L, "l", "a hello of lower priority from the standby router")                             \
-	X(L_HELD, "l", "a hello of lower priority from the standby router; the boot hold is not "  \
-		       "over")                                                                     \
+	X(L_HELD, "l",                                                                             \
+	  "a hello of lower priority from the standby router; the boot hold is not "               \
+	  "over")                                                                                  \
 	X(ADDRESS_CONFIGURED, "configured", "the virtual address was configured under way")
 
 enum occurrence {
@@ -142,13 +147,13 @@ struct rule {
 #define FHRP_REASON_BY_EVENT (FHRP_REASON_COUNT + 0)
 #define FHRP_REASON_UNTOLD   (FHRP_REASON_COUNT + 1)
 
-#define RULE_DO_1_(a)		  do_##a
-#define RULE_DO_2_(a, ...)	  do_##a, RULE_DO_1_(__VA_ARGS__)
-#define RULE_DO_3_(a, ...)	  do_##a, RULE_DO_2_(__VA_ARGS__)
-#define RULE_DO_4_(a, ...)	  do_##a, RULE_DO_3_(__VA_ARGS__)
-#define RULE_DO_5_(a, ...)	  do_##a, RULE_DO_4_(__VA_ARGS__)
-#define RULE_DO_6_(a, ...)	  do_##a, RULE_DO_5_(__VA_ARGS__)
-#define RULE_DO_7_(a, ...)	  do_##a, RULE_DO_6_(__VA_ARGS__)
+#define RULE_DO_1_(a)				      do_##a
+#define RULE_DO_2_(a, ...)			      do_##a, RULE_DO_1_(__VA_ARGS__)
+#define RULE_DO_3_(a, ...)			      do_##a, RULE_DO_2_(__VA_ARGS__)
+#define RULE_DO_4_(a, ...)			      do_##a, RULE_DO_3_(__VA_ARGS__)
+#define RULE_DO_5_(a, ...)			      do_##a, RULE_DO_4_(__VA_ARGS__)
+#define RULE_DO_6_(a, ...)			      do_##a, RULE_DO_5_(__VA_ARGS__)
+#define RULE_DO_7_(a, ...)			      do_##a, RULE_DO_6_(__VA_ARGS__)
 #define RULE_DO_PICK_(a, b, c, d, e, f, g, name, ...) name
 #define RULE_DO_(...)                                                                              \
 	RULE_DO_PICK_(__VA_ARGS__, RULE_DO_7_, RULE_DO_6_, RULE_DO_5_, RULE_DO_4_, RULE_DO_3_,     \
@@ -181,11 +186,11 @@ struct protocol {
 	/* The protocol's own name of a common occurrence; NULL: the same. */
 	enum occurrence (*name)(const struct fhrp *m, enum occurrence o);
 
-	span_t (*hold)(const struct fhrp *m);	   /* how long silence is borne */
-	span_t (*skew)(const struct fhrp *m);	   /* … after the active router has left */
-	span_t (*term)(const struct fhrp *m);	   /* of a lease, from an advertisement on */
+	span_t (*hold)(const struct fhrp *m); /* how long silence is borne */
+	span_t (*skew)(const struct fhrp *m); /* … after the active router has left */
+	span_t (*term)(const struct fhrp *m); /* of a lease, from an advertisement on */
 	span_t (*period)(const struct fhrp *m, mono_t now); /* to the next advertisement */
-	span_t (*linger)(const struct fhrp *m);	   /* by the timers */
+	span_t (*linger)(const struct fhrp *m);		    /* by the timers */
 	bool learns; /* a backup takes over the active router's interval (`learn`) */
 };
 
