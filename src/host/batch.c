@@ -153,6 +153,8 @@ void netlink_batch_run(struct netlink *n, unsigned int count, const struct netli
 	const unsigned int most = chunk_most(n);
 	struct nlmsghdr *last = NULL;
 
+	if (c)
+		c->batch = b;
 	for (unsigned int i = 0; i < count; i++) {
 		struct nl_msg *m CLEANUP(nlmsg_free_p) = NULL;
 		int r = c ? b->build(b->ctx, i, &m) : -ENOMEM;
