@@ -63,8 +63,12 @@ static void on_best(void *ctx, const struct nlmsghdr *answer)
 	struct wanted *w = ctx;
 	struct ip prefix;
 	int len = route_len(w, answer, &prefix);
+	const struct rtmsg *route = nlmsg_data((struct nlmsghdr *)answer);
 
-	if (len < 0 || len > w->len)
+	/* As long as there are no rules, IPv4 keeps the local table's routes among the main one's,
+	 * and says so of them, too. */
+	if (len < 0 || len > w->len || route->rtm_type == RTN_LOCAL ||
+	    route->rtm_type == RTN_BROADCAST || route->rtm_type == RTN_ANYCAST)
 		return;
 	w->decided = true;
 	w->there = len == w->len;
@@ -75,7 +79,7 @@ static int ask_best(struct netlink *n, struct wanted *w)
 	struct rtmsg header = {
 		.rtm_family = (uint8_t)family_of(w->prefix),
 		.rtm_dst_len = (uint8_t)(8 * octets_of(w->prefix)),
-		.rtm_flags = RTM_F_FIB_MATCH,
+		.rtm_flags = RTM_F_FIB_MATCH | RTM_F_LOOKUP_TABLE,
 	};
 	struct nl_msg *m CLEANUP(nlmsg_free_p) =
 		netlink_message(RTM_GETROUTE, 0, &header, sizeof(header));

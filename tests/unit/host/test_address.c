@@ -1,6 +1,8 @@
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -147,15 +149,20 @@ static void adds_and_deletes_by_the_hundred(void **state)
 	lab_end(h);
 }
 
-/* An IPv6 address answers from the moment that the call returns. */
+/* What is tentative cannot be bound to. */
 static void is_usable_at_once(void **state)
 {
+	struct sockaddr_in6 at = { .sin6_family = AF_INET6 };
 	struct host *h = lab_new(1);
 	struct error e;
+	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
+	assert_true(fd >= 0);
+	memcpy(&at.sin6_addr, list6[0].ip.octet, 16);
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), -1);
 	assert_int_equal(host_addresses_add(h, list6, 1, &e), 0);
-	assert_true(lab_try("ping -6 -c 1 -w 1 -I fd09::1:1 fd09::2 >/dev/null 2>&1"));
-	assert_false(lab_try("ip -6 addr show tentative | grep -q fd09::1:1"));
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	close(fd);
 	lab_end(h);
 }
 
@@ -181,7 +188,7 @@ static void tells_of_the_first_that_failed_and_does_the_others(void **state)
 	lab_run("echo 1 >/proc/sys/net/ipv6/conf/vr1.0/disable_ipv6");
 	assert_int_equal(host_addresses_add(h, both, 6, &e), 1);
 	assert_int_equal(e.code, ERROR_KERNEL_FAILED);
-	assert_non_null(strstr(e.message, "fd09::1:2"));
+	assert_non_null(strstr(e.message, "fd09::102"));
 	assert_non_null(strstr(e.hint, "disable_ipv6"));
 	assert_int_equal(count_of(h, 0).count, 5 + 2);
 	list4[1].ifindex = 99999;
