@@ -21,6 +21,10 @@
 #define ROUTER_KEYS_MAX		 8
 #define ROUTER_KEY_LEN_MAX	 64
 #define ROUTER_TARGET_MAX	 1023
+#define ROUTER_DELAY_MAX_MS	 3600000    /* preempt delay, boot hold, linger */
+#define ROUTER_REFRESH_MAX_MS	 86400000   /* of announcements */
+#define ROUTER_LINGER_AUTO	 UINT32_MAX /* what the timers say */
+#define ROUTER_MESSAGE_MAX	 1280	    /* octets of an IP packet that every link carries */
 
 enum router_protocol {
 	ROUTER_VRRP2,
@@ -129,7 +133,7 @@ struct router {
 	uint8_t announce_count; /* announcements after becoming active, 1 … 16, 1 s apart at most */
 	uint32_t announce_refresh_ms; /* again so often; 0 = never */
 	uint32_t linger_ms; /* graceful stop: how long at most we serve on after having resigned,
-			       until the successor is heard; UINT32_MAX = what the timers say */
+			       until the successor is heard; ROUTER_LINGER_AUTO */
 	uint8_t auth, auth_mode; /* enum router_auth, router_auth_mode */
 	unsigned int key_count, set_count, track_count;
 	const struct router_key *keys; /* the first is sent; all are accepted */
@@ -162,8 +166,23 @@ int router_track_kind_from_name(const char *name);
 
 /* Fills in what a protocol begins with: priority 100 (CARP: 255), interval 1 s (HSRP: 3 s), HSRP
  * hold 10 s, preempt as its standard says (VRRP yes, HSRP and CARP no), accept no (HSRP and CARP
- * yes), three announcements, linger by the timers, HSRP's text "cisco"; all else zero or "". */
+ * yes), three announcements, linger by the timers, enabled, keys enforced, HSRP's text "cisco",
+ * CARP's HMAC (its key is for the user to give); all else zero or "". */
 void router_defaults(struct router *r, enum router_protocol p);
+
+/* The same for a track: every second, half of it to answer, one result turns it, but three are
+ * needed to turn down what is probed (script, http, ping). */
+void router_track_defaults(struct router_track *t, enum router_track_kind k);
+
+bool router_is_vrrp(enum router_protocol p);
+bool router_is_hsrp(enum router_protocol p);
+
+/* "10.0.0.1/24"; "10.0.0.1" is a host address (prefix 0), and so is what says /32 or /128.
+ * 0 or -EINVAL. */
+#define ROUTER_ADDRESS_TEXT_MAX (IP_TEXT_MAX + 4)
+int router_address_parse(const char *text, struct router_address *ret);
+char *router_address_format(const struct router_address *a,
+			    char buf[static ROUTER_ADDRESS_TEXT_MAX]);
 
 /* The vMAC of a set: its own or the protocol's (RFC 9568 section 7.3; 00:00:0c:07:ac:GG;
  * 00:00:0c:9f:fG:GG; 00:05:73:a0:0G:GG; CARP: VRRP's). */
@@ -179,6 +198,7 @@ int router_check(const struct router *r, struct error *ret_error);
 
 /* Whether two records say the same but for id, created and changed: then nothing need be done. */
 bool router_equal(const struct router *a, const struct router *b);
+bool router_set_equal(const struct router_set *a, const struct router_set *b);
 
 /* --- a router in one block (as vmac_block_fill()) -------------------------------------------- */
 

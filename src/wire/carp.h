@@ -23,12 +23,12 @@ struct carp {
 };
 
 /* Whether the payload of an IP packet of protocol 112 is CARP's and not VRRPv2's, with which it
- * shares protocol, group and first octet: exactly 36 octets of which the fourth is 7.  (A VRRPv2
- * message of that length has the count 5 there.) */
+ * shares protocol, group and first octet: exactly 36 octets of version 2, of which the fourth is 7.
+ * (A VRRPv2 message of that length has the count 5 there; a VRRPv3 one the count 7.) */
 bool carp_is(const void *payload, size_t len);
 
 /* Reads one.  Verdicts: TTL (not 255 and not unicast), TRUNCATED, LENGTH, VERSION, TYPE, CHECKSUM,
- * INTERVAL_ZERO (base and skew both zero).  *ret untouched unless ACCEPTED. */
+ * MALFORMED (vhid 0), INTERVAL_ZERO (base and skew both zero).  *ret untouched unless ACCEPTED. */
 enum verdict carp_decode(struct reader *r, const struct vrrp_path *path, uint8_t ttl, bool unicast,
 			 struct carp *ret, const char **ret_why);
 

@@ -36,8 +36,8 @@ struct glbp {
 	char text[65];
 	uint32_t md5_key_id;
 	uint8_t md5_digest[16];
-	const uint8_t *message; /* what the digest covers, in the caller's memory */
-	uint16_t message_len;
+	const uint8_t *message;	      /* what the digest covers, in the caller's memory */
+	uint16_t message_len, md5_at; /* where in it the digest stands */
 };
 
 /* Reads one UDP payload.  Verdicts: TRUNCATED, VERSION, LENGTH, MALFORMED.  Unknown TLVs are

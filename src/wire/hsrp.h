@@ -66,13 +66,16 @@ struct hsrp {
 
 	uint16_t active_groups, passive_groups; /* ADVERTISE */
 
-	const uint8_t *message; /* decoded only: what the digest covers, in the caller's memory */
-	uint16_t message_len;
+	/* Decoded only: what the digest covers, in the caller's memory; and where in it the digest
+	 * stands, which counts as zero. */
+	const uint8_t *message;
+	uint16_t message_len, md5_at;
 };
 
 /* Reads one UDP payload.  Verdicts: TRUNCATED, VERSION, TYPE, LENGTH, MALFORMED (an unknown state,
- * a group above the version's, a TLV that does not fit), INTERVAL_ZERO.  TLVs that are unknown are
- * skipped.  The TTL is not checked: Cisco sends 1, others 255.  *ret untouched unless ACCEPTED. */
+ * a group above the version's, a TLV that does not fit or comes twice), INTERVAL_ZERO (hellos only:
+ * RFC 2281 gives the times of other messages no meaning).  TLVs that are unknown are skipped.
+ *  The TTL is not checked: Cisco sends 1, others 255.  *ret untouched unless ACCEPTED. */
 enum verdict hsrp_decode(struct reader *r, struct hsrp *ret, const char **ret_why);
 
 /* Octets that hsrp_encode() writes. */

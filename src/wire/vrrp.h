@@ -52,14 +52,14 @@ struct vrrp {
 	enum vrrp_dialect dialect; /* VRRPv3 over IPv4: decoded: what was found; else PSEUDO */
 
 	/* VRRPv2 only. */
-	uint8_t auth; /* enum vrrp_auth */
-	uint8_t text[VRRP_TEXT_LEN];
+	uint8_t auth;		     /* enum vrrp_auth */
+	uint8_t text[VRRP_TEXT_LEN]; /* zero but for VRRP_AUTH_TEXT */
 	uint32_t md5_key_id;
 	uint8_t md5_digest[16];
 
 	/* What keys are computed over (decoded only; in the caller's memory): the message itself
 	 * without trailer, and the trailer (wire/vrrp_hmac.h) or NULL. */
-	const uint8_t *message;
+	const uint8_t *message; /* Cisco's digest included */
 	uint16_t message_len;
 	const uint8_t *trailer; /* VRRP_HMAC_LEN octets */
 };
@@ -68,10 +68,11 @@ struct vrrp {
  * payload (IP's length, not Ethernet's).  `ttl` is the packet's; `unicast` says that the group has
  * unicast peers, for which the TTL is not checked.  Checks, in this order and with these verdicts
  * (RFC 9568 section 7.1 and its errata 8299 to 8301): TTL, VERSION, TYPE, TRUNCATED or LENGTH,
- * CHECKSUM (either dialect passes), NO_ADDRESS, INTERVAL_ZERO, NOT_LINK_LOCAL.  A CARP
- * advertisement is VERSION, never a VRRPv2 message (see wire/carp.h).  Behind the message may stand
- * exactly one authentication trailer.  *ret is untouched unless ACCEPTED; *ret_why (may be NULL)
- * gets static text for people. */
+ * CHECKSUM (either dialect passes), MALFORMED (VRID 0; authentication 254 without its digest),
+ * NO_ADDRESS, INTERVAL_ZERO, NOT_LINK_LOCAL.  VRRPv2's type of authentication is not judged.  A
+ * CARP advertisement is VERSION, never a VRRPv2 message (see wire/carp.h).  Behind the message may
+ * stand exactly one authentication trailer.  *ret is untouched unless ACCEPTED; *ret_why (may be
+ * NULL) gets static text for people. */
 enum verdict vrrp_decode(struct reader *r, const struct vrrp_path *path, uint8_t ttl, bool unicast,
 			 struct vrrp *ret, const char **ret_why);
 
@@ -81,8 +82,9 @@ size_t vrrp_len(const struct vrrp *v, uint8_t family);
 /* Writes one message with its checksum; marks the writer when a value cannot be sent (VRRPv2 over
  * IPv6, an interval that is no whole second in VRRPv2 or above 40.95 s in VRRPv3, 0 or more than
  * 255 addresses).  `trailer_len` octets follow, which IPv6's checksum must cover: pass them (zeros
- * in place of the HMAC are wrong), or 0.  For VRRP_AUTH_MD5 the digest is written as given: see
- * vrrp_md5_sign(). */
+ * in place of the HMAC are wrong), or 0.  The caller writes them: the HMAC needs the message first,
+ * so a signed message over IPv6 is encoded twice.  For VRRP_AUTH_MD5 the digest is written as
+ * given: see vrrp_md5_sign(). */
 void vrrp_encode(struct writer *w, const struct vrrp_path *path, const struct vrrp *v,
 		 const uint8_t *trailer, size_t trailer_len);
 
