@@ -101,12 +101,16 @@ static int read_set(const json_t *o, struct record *rec, unsigned int n, struct 
 
 static void read_track(const json_t *o, struct router_track *t)
 {
+	int kind = router_track_kind_from_name(json_text(o, "kind"));
+	/* The import makes tracks of links and scripts only. */
+	uint32_t timeout_ms = kind == ROUTER_TRACK_SCRIPT ? TRACK_TIMEOUT_MS : 0;
+
 	*t = (struct router_track){
-		.kind = (uint8_t)router_track_kind_from_name(json_text(o, "kind")),
+		.kind = (uint8_t)kind,
 		.target = json_text(o, "target"),
 		.weight = (int16_t)json_integer_value(json_object_get(o, "weight")),
 		.interval_ms = span(o, "interval", TRACK_INTERVAL_MS),
-		.timeout_ms = span(o, "timeout", TRACK_TIMEOUT_MS),
+		.timeout_ms = span(o, "timeout", timeout_ms),
 		.rise = (uint8_t)count(o, "rise", 1),
 		.fall = (uint8_t)count(o, "fall", TRACK_FALL),
 	};

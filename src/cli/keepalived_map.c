@@ -167,12 +167,35 @@ static void name_put(struct keepalived_mapping *map, const struct keepalived_nod
 	keepalived_put(router, "name", json_string(name));
 }
 
+/* The members in the order in which people read them; consumes the router. */
+static json_t *in_order(json_t *router)
+{
+	static const char *const first[] = { "name",	      "protocol",	"priority",
+					     "interval",      "preempt",	"preempt_delay",
+					     "boot_hold",     "accept",		"also_v2",
+					     "announce_count", "announce_refresh", "auth",
+					     "sets",	      "tracks",		"notify" };
+	json_t *ordered = json_object(), *value;
+
+	if (!ordered)
+		call_no_memory();
+	for (size_t i = 0; i < ARRAY_LEN(first); i++) {
+		value = json_object_get(router, first[i]);
+		if (value)
+			json_object_set(ordered, first[i], value);
+	}
+	json_object_update_missing(ordered, router);
+	json_decref(router);
+	return ordered;
+}
+
 static void router_append(struct keepalived_mapping *map, const struct keepalived_node *at,
 			  json_t *router)
 {
 	struct keepalived_import *m = map->m;
 
 	name_put(map, at, router);
+	router = in_order(router);
 	m->origins = reallocarray(m->origins, m->origin_count + 1, sizeof(*m->origins));
 	if (!m->origins || json_array_append_new(m->routers, router) < 0)
 		call_no_memory();
@@ -301,7 +324,7 @@ static void group_map(struct keepalived_mapping *map, const struct keepalived_no
 			member_join(map, i, router, member);
 	}
 	if (!router) {
-		keepalived_note(map->m, at, true, "left out: it has no instance");
+		keepalived_note(map->m, at, true, "left out: it has no group { … } of instances");
 		return;
 	}
 	for (const struct keepalived_node *n = at->children; n; n = n->next)

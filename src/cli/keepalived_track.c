@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "model/text.h"
 
 #define WEIGHT_MOST 254
 #define COUNT_MOST  255
@@ -121,6 +122,37 @@ static void script_keyword(struct keepalived_mapping *map, const struct keepaliv
 	}
 }
 
+/* What keepalived begins with; its timeout is the interval where none is said, and ours must not
+ * exceed it. */
+static void script_finish(struct keepalived_mapping *map, const struct keepalived_node *s,
+			  json_t *track)
+{
+	const char *target = json_string_value(json_object_get(track, "target"));
+	int64_t interval = 0, timeout = 0;
+
+	if (!json_object_get(track, "interval"))
+		keepalived_put(track, "interval", json_string("1s"));
+	duration_parse(json_string_value(json_object_get(track, "interval")), &interval);
+	if (json_object_get(track, "timeout"))
+		duration_parse(json_string_value(json_object_get(track, "timeout")), &timeout);
+	if (timeout > interval)
+		keepalived_note(map->m, s, false,
+				"the script's timeout is cut to its interval: vmac runs one at a "
+				"time");
+	if (timeout == 0 || timeout > interval)
+		keepalived_put(track, "timeout",
+			       json_string(json_string_value(json_object_get(track, "interval"))));
+	if (!json_object_get(track, "rise"))
+		keepalived_put(track, "rise", json_integer(1));
+	if (!json_object_get(track, "fall"))
+		keepalived_put(track, "fall", json_integer(1));
+	if (target && target[0] && target[0] != '/')
+		keepalived_note(map->m, s, true,
+				"\"%.60s\" will not run: name the program with its whole path; there "
+				"is no shell",
+				target);
+}
+
 static void map_script(struct keepalived_mapping *map, json_t *router,
 		       const struct keepalived_node *at)
 {
@@ -135,20 +167,12 @@ static void map_script(struct keepalived_mapping *map, json_t *router,
 	for (const struct keepalived_node *n = s->children; n; n = n->next)
 		script_keyword(map, n, track);
 	track_words(map, at, track);
-	/* keepalived's timeout is the interval where none is said; ours must not exceed it. */
-	if (!json_object_get(track, "interval"))
-		keepalived_put(track, "interval", json_string("1s"));
-	if (!json_object_get(track, "timeout"))
-		keepalived_put(track, "timeout",
-			       json_string(json_string_value(json_object_get(track, "interval"))));
-	if (!json_object_get(track, "fall"))
-		keepalived_put(track, "fall", json_integer(1));
-	if (!json_object_get(track, "rise"))
-		keepalived_put(track, "rise", json_integer(1));
+	script_finish(map, s, track);
 	if (!json_string_length(json_object_get(track, "target"))) {
 		json_t *tracks = json_object_get(router, "tracks");
 
-		keepalived_note(map->m, s, true, "vrrp_script %.60s names no script", at->words[0]);
+		keepalived_note(map->m, s, true, "vrrp_script %.60s names no script%s", at->words[0],
+				s->children ? " (see --host for conditional lines)" : "");
 		json_array_remove(tracks, json_array_size(tracks) - 1);
 	}
 }
