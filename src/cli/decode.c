@@ -48,6 +48,9 @@ static void authenticate(const struct decoding *d, struct decode_frame *f)
 
 	if (d->keys.count == 0 || f->verdict != VERDICT_ACCEPTED)
 		return;
+	/* HSRP's advertisement of an interface has no place for any. */
+	if (f->advert.kind == ADVERT_HSRP && f->advert.hsrp.operation == HSRP_ADVERTISE)
+		return;
 	v = decode_authenticate(&d->keys, &f->advert, &why);
 	if (v == VERDICT_ACCEPTED) {
 		f->verified = "by a key";
@@ -175,9 +178,11 @@ static int run(struct command *c)
 	file = pcap_open_offline(c->args[0], why);
 	if (!file) {
 		/* libpcap names the file where it could not open it, and not where it is none. */
+		bool named = strncmp(why, c->args[0], strlen(c->args[0])) == 0;
 		char message[PCAP_ERRBUF_SIZE + 256];
 
-		snprintf(message, sizeof(message), "%.200s: %s", c->args[0], why);
+		snprintf(message, sizeof(message), "%.200s%s%s", named ? "" : c->args[0],
+			 named ? "" : ": ", why);
 		call_complain(message, "pcap and pcapng files are read, and - is standard input");
 		return EXIT_BAD;
 	}

@@ -136,8 +136,6 @@ enum verdict decode_authenticate(const struct decode_keys *keys, const struct ad
 	case ADVERT_VRRP:
 		return authenticate_vrrp(&t, ret_why);
 	case ADVERT_HSRP:
-		if (a->hsrp.operation == HSRP_ADVERTISE)
-			return VERDICT_ACCEPTED; /* has no place for it */
 		if (a->hsrp.auth == HSRP_AUTH_MD5)
 			return try_keys(&t, hsrp_md5, true, a->hsrp.md5_key_id);
 		return try_keys(&t, hsrp_text, false, 0);
