@@ -14,8 +14,11 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "elect/elect.h"
 #include "model/model.h"
+#include "model/router.h"
 
+struct elect;
 struct engine;
 struct host;
 struct plane;
@@ -28,6 +31,7 @@ struct engine_config {
 	struct host *host;   /* borrowed; NULL: no ports can exist (tests of the registry) */
 	struct plane *plane; /* borrowed; NULL as above */
 	struct store *store; /* borrowed; loaded by engine_start() */
+	struct elect *elect; /* borrowed; NULL: routers are kept, and nobody elects */
 	mono_t (*mono_now)(void);
 	wall_t (*wall_now)(void);
 	void (*random)(void *buf, size_t len); /* for pool keys */
@@ -39,11 +43,17 @@ int engine_new(const struct engine_config *config, struct engine **ret, struct e
  * A port whose link cannot be had is reported in its view, and is no error. */
 int engine_start(struct engine *e, struct error *ret_error);
 
+/* Gives all routers to the elections and says that these are all.  To be called when the
+ * configuration file's have been applied, so that none begins that the file has taken away. */
+void engine_elect_start(struct engine *e);
+
 /* Frees; ports go on forwarding.  Every command must have been answered (store_close() before). */
 void engine_free(struct engine *e);
 
-/* To be called when host_fd() / store_fd() are readable and when engine_next_expiry() is due. */
+/* To be called when host_fd() / store_fd() / elect_fd() are readable and when engine_next_expiry()
+ * is due. */
 void engine_host_ready(struct engine *e);
+void engine_elect_ready(struct engine *e);
 void engine_store_ready(struct engine *e);
 void engine_time_passed(struct engine *e);
 
@@ -59,6 +69,7 @@ struct engine_expiry {
 struct caller {
 	const char *who;    /* "uid 0", "vmacd" */
 	const char *reason; /* "" = not given */
+	bool root;	    /* may have programs run as root: uid 0, or the configuration file */
 };
 
 /* What a command made or changed: those that fit are not NULL; valid during the call only. */
@@ -68,6 +79,7 @@ struct answer {
 	const struct pool *pool;
 	const struct vmac *vmac;
 	const struct port *port;
+	const struct router *router;
 	const vmac_mac_t *addresses; /* batch */
 	size_t address_count;
 };
@@ -194,6 +206,29 @@ void engine_port_set(struct engine *e, const struct caller *c, const char *name,
 void engine_port_delete(struct engine *e, const struct caller *c, const char *name, bool release,
 			answer_fn done, void *ctx);
 
+/* Adds a router as this record says but for id, from_file, created and changed, which are ours.
+ * Errors: what router_check() says; NAME_IN_USE; IN_USE (another has the group or the device on
+ * that link); ADDRESS_IN_USE (another has the address); LIMIT_REACHED; FORBIDDEN (names a program,
+ * and the caller is not root). */
+void engine_router_add(struct engine *e, const struct caller *c, const struct router *r,
+		       answer_fn done, void *ctx);
+
+/* Puts this record in the place of the one with that name; the name may change with it.  An equal
+ * one is answered at once and nothing is touched.  WRONG_STATE: it is the configuration file's. */
+void engine_router_set(struct engine *e, const struct caller *c, const char *name,
+		       const struct router *r, answer_fn done, void *ctx);
+
+/* It resigns gracefully.  WRONG_STATE: it is the configuration file's. */
+void engine_router_delete(struct engine *e, const struct caller *c, const char *name,
+			  answer_fn done, void *ctx);
+
+/* Makes the configuration file's routers be exactly these: adds, changes and deletes what differs,
+ * in one transaction; all or nothing.  A router of that name that was added by hand becomes the
+ * file's. *list need only live during the call. */
+void engine_routers_apply(struct engine *e, const struct caller *c,
+			  const struct router *const *list, size_t count, answer_fn done,
+			  void *ctx);
+
 /* --- views: what is durable ------------------------------------------------------------------ */
 
 /* Calls fn when everything submitted so far is durable (at once when nothing waits), so that no
@@ -276,6 +311,29 @@ int engine_vmacs(struct engine *e, const struct vmac_filter *f,
 		 void (*fn)(void *ctx, const struct vmac_view *v), void *ctx, bool *ret_more,
 		 struct error *ret_error);
 
+struct router_view {
+	const struct router *router;
+	const struct elect_view *live; /* NULL: no elections here */
+};
+int engine_router_view(struct engine *e, const char *name, struct router_view *ret,
+		       struct error *ret_error);
+void engine_routers(struct engine *e, void (*fn)(void *ctx, const struct router_view *v),
+		    void *ctx);
+
+/* The last transitions, newest first, at most ELECT_HISTORY_MAX. */
+int engine_router_history(struct engine *e, const char *name,
+			  void (*fn)(void *ctx, const struct elect_event *event), void *ctx,
+			  struct error *ret_error);
+
+/* What belongs to no router; false: no elections here. */
+bool engine_elections(struct engine *e, struct elect_facts *ret);
+void engine_election_links(struct engine *e,
+			   void (*fn)(void *ctx, const char *ifname, uint64_t received,
+				      uint64_t overflowed, const uint64_t verdicts[VERDICT_COUNT]),
+			   void *ctx);
+const char *engine_verdict_name(unsigned int verdict);	    /* < VERDICT_COUNT */
+const char *engine_election_state_name(unsigned int state); /* < FHRP_STATE_COUNT */
+
 struct counters_view {
 	uint64_t rx_frames, rx_octets, tx_frames, tx_octets;
 	uint64_t link_dropped; /* by the device: a tap whose guest does not read */
@@ -296,7 +354,7 @@ struct engine_status {
 	const char *version, *registry_backend, *registry_where, *registry_uuid, *attach;
 	bool registry_healthy;
 	struct error registry_error;
-	uint64_t segments, pools, vmacs, ports, quarantined, pending;
+	uint64_t segments, pools, vmacs, ports, routers, quarantined, pending;
 	uint64_t commits, transactions, failures;
 	int64_t commit_ns_last, commit_ns_most;
 	uint64_t registry_octets;
@@ -320,11 +378,12 @@ void engine_history(struct engine *e, const struct history_filter *f,
 			       size_t count),
 		    void *ctx);
 
-/* One durable change, or a change of a port's phase or an uplink's state; told as it happens. */
+/* One durable change, or a change of a port's phase, an uplink's state or who a router is (verb
+ * "transition", or "note" for what leaves that as it is); told as it happens. */
 struct engine_event {
 	uint64_t seq; /* of this run, 1 … */
 	wall_t at;
-	const char *what;    /* "vmac", "port", "segment", "pool", "uplink" */
+	const char *what;    /* "vmac", "port", "segment", "pool", "uplink", "router" */
 	const char *segment; /* "" = none */
 	const char *subject; /* an address or a name */
 	const char *verb, *actor, *reason, *from, *to;

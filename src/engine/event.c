@@ -1,4 +1,6 @@
 /* Durable changes and changes of phase, as events. */
+#include <stdio.h>
+
 #include "base/cleanup.h"
 #include "engine/inside.h"
 #include "model/record.h"
@@ -70,6 +72,9 @@ void event_change(struct engine *e, const struct txn *t, const struct change *c)
 		event.subject = ((const struct port *)record)->name;
 		event.segment = segment_name(e, ((const struct port *)record)->segment);
 		break;
+	case CHANGE_ROUTER:
+		event.subject = ((const struct router *)record)->name;
+		break;
 	case CHANGE_KIND_COUNT:
 		return;
 	}
@@ -110,5 +115,25 @@ void event_uplink(struct engine *e, const char *ifname, const char *verb, const 
 		.to = "",
 	};
 
+	event_tell(e, &event);
+}
+
+void event_election(struct engine *e, const struct elect_event *transition)
+{
+	char reason[sizeof(transition->detail) + 64];
+	struct engine_event event = {
+		.at = transition->at,
+		.what = "router",
+		.segment = "",
+		.subject = transition->name,
+		.verb = transition->transition ? "transition" : "note",
+		.actor = "vmacd",
+		.reason = reason,
+		.from = transition->from,
+		.to = transition->to,
+	};
+
+	snprintf(reason, sizeof(reason), "%s%s%s", transition->reason,
+		 transition->detail[0] ? ": " : "", transition->detail);
 	event_tell(e, &event);
 }

@@ -83,3 +83,15 @@ int engine_find_port(struct engine *e, const char *name, const struct port **ret
 	*ret = p;
 	return 0;
 }
+
+int engine_find_router(struct engine *e, const char *name, const struct router **ret,
+		       struct error *ret_error)
+{
+	const struct router *r = world_router_named(&e->world, name);
+
+	if (!r)
+		return error_set(ret_error, ERROR_NOT_FOUND, "`vmac router list` shows what exists",
+				 "there is no router '%.63s'", name);
+	*ret = r;
+	return 0;
+}

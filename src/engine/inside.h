@@ -3,10 +3,11 @@
  *   world      the registry in memory                       world.c
  *   txn        changes that belong together, to the store     txn.c
  *   commands   what is asked of us -> a txn               segment.c pool.c vmac.c batch.c port.c
+ *              router.c
  *   carry      durable truth -> host and plane                 carry.c uplink.c
  *   load       the registry's records, checked against each other      load.c
  *   follow     what host and time report -> carry, txn      follow.c
- *   view       the world as others may see it                    view.c */
+ *   view       the world as others may see it                    view.c router_view.c */
 #pragma once
 
 #include "engine/engine.h"
@@ -56,6 +57,8 @@ struct engine {
 	void (*event_fn)(void *ctx, const struct engine_event *event);
 	void *event_ctx;
 	uint64_t drops[PLANE_REASONS_MAX]; /* the counters that a view lent out last */
+	struct elect_view live;		   /* the same of a router */
+	bool electing; /* the elections have all routers, and hear of every change */
 };
 
 /* The uplink slot that a segment's number names; 0 = internal. */
@@ -141,6 +144,8 @@ int engine_find_vmac(struct engine *e, const struct vmac_ref *v, const struct vm
 		     struct error *ret_error);
 int engine_find_port(struct engine *e, const char *name, const struct port **ret,
 		     struct error *ret_error);
+int engine_find_router(struct engine *e, const char *name, const struct router **ret,
+		       struct error *ret_error);
 
 /* vmac.c: chooses an address as `a` says and adds the record to the txn (state RESERVED). */
 int vmac_create(struct txn *t, const struct vmac_add *a, const struct vmac **ret,
@@ -169,6 +174,9 @@ enum vmac_fate {
 /* port.c: takes a port out, with its link; only when nothing of it is pending. */
 void port_remove(struct engine *e, const struct caller *c, const struct port *p,
 		 enum vmac_fate fate, const char *verb, answer_fn done, void *ctx);
+
+/* router.c: whether another router has a group, a device or an address of this one, by id. */
+int router_clash(struct engine *e, const struct router *r, struct error *ret_error);
 
 /* --- load.c ------------------------------------------------------------------------------------
  */
@@ -213,3 +221,4 @@ void event_change(struct engine *e, const struct txn *t, const struct change *c)
 void event_phase(struct engine *e, const struct port *p, enum port_phase from, enum port_phase to,
 		 const char *why);
 void event_uplink(struct engine *e, const char *ifname, const char *verb, const char *why);
+void event_election(struct engine *e, const struct elect_event *transition);

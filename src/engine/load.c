@@ -82,6 +82,22 @@ static int load_port(void *ctx, const struct port *p)
 	return load_record(load, CHANGE_PORT, p);
 }
 
+static int load_router(void *ctx, const struct router *r)
+{
+	struct load *load = ctx;
+	struct world *w = &load->e->world;
+	struct error why;
+
+	if (w->routers[r->id] || world_router_named(w, r->name))
+		return error_set(load->error, ERROR_REGISTRY_CORRUPT, CORRUPT_HINT,
+				 "the registry is damaged: router '%s' is there twice", r->name);
+	if (router_clash(load->e, r, &why) < 0)
+		return error_set(load->error, ERROR_REGISTRY_CORRUPT, CORRUPT_HINT,
+				 "the registry is damaged: router '%s': %.200s", r->name,
+				 why.message);
+	return load_record(load, CHANGE_ROUTER, r);
+}
+
 static int load_expect(void *ctx, uint64_t count)
 {
 	struct load *load = ctx;
@@ -144,6 +160,7 @@ int engine_load(struct engine *e, struct error *ret_error)
 		.segment = load_segment,
 		.pool = load_pool,
 		.port = load_port,
+		.router = load_router,
 		.expect_vmacs = load_expect,
 		.vmac = load_vmac,
 		.ctx = &load,

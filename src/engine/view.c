@@ -451,6 +451,7 @@ void engine_status(struct engine *e, struct engine_status *ret)
 		.vmacs = e->world.vmacs.count - e->world.quarantined,
 		.quarantined = e->world.quarantined,
 		.ports = e->world.port_count,
+		.routers = e->world.routers_by_name.count,
 		.pending = e->submitted - e->settled,
 		.commits = store.commits,
 		.transactions = store.transactions,

@@ -28,6 +28,11 @@ static bool port_has_name(const void *item, const void *key)
 	return strcmp(((const struct port *)item)->name, key) == 0;
 }
 
+static bool router_has_name(const void *item, const void *key)
+{
+	return strcmp(((const struct router *)item)->name, key) == 0;
+}
+
 static uint64_t vmac_own_key(const struct vmac *v)
 {
 	return vmac_key(v->segment, v->address);
@@ -54,7 +59,7 @@ static bool vmac_has_name(const void *item, const void *key)
 void world_init(struct world *w, const struct mem *mem)
 {
 	struct table *tables[] = { &w->segments_by_name, &w->pools_by_name, &w->vmacs,
-				   &w->vmacs_by_name, &w->ports_by_name };
+				   &w->vmacs_by_name,	 &w->ports_by_name, &w->routers_by_name };
 
 	*w = (struct world){ .mem = mem };
 	for (size_t i = 0; i < ARRAY_LEN(tables); i++)
@@ -68,6 +73,8 @@ void world_done(struct world *w)
 		mem_free(w->mem, v);
 	for (size_t i = 0; i < ARRAY_LEN(w->ports); i++)
 		mem_free(w->mem, (void *)w->ports[i]);
+	for (size_t i = 0; i < ARRAY_LEN(w->routers); i++)
+		mem_free(w->mem, (void *)w->routers[i]);
 	table_for_each (&w->pools_by_name, struct world_pool, p) {
 		pool_machine_done(&p->machine);
 		mem_free(w->mem, (void *)p->record);
@@ -82,6 +89,7 @@ void world_done(struct world *w)
 	table_done(&w->vmacs);
 	table_done(&w->vmacs_by_name);
 	table_done(&w->ports_by_name);
+	table_done(&w->routers_by_name);
 	heap_done(&w->deadlines);
 }
 
@@ -124,6 +132,11 @@ const struct vmac *world_vmac_named(const struct world *w, uint32_t segment, con
 const struct port *world_port_named(const struct world *w, const char *name)
 {
 	return table_get(&w->ports_by_name, name_hash(name, 0), name, port_has_name);
+}
+
+const struct router *world_router_named(const struct world *w, const char *name)
+{
+	return table_get(&w->routers_by_name, name_hash(name, 0), name, router_has_name);
 }
 
 struct world_pool *world_pool_over(const struct world *w, uint32_t segment, vmac_mac_t address)
@@ -222,6 +235,23 @@ static int apply_port(struct world *w, const struct port *before, const struct p
 		w->ports[after->id] = after;
 		w->port_count++;
 		world_segment(w, after->segment)->ports++;
+	}
+	return 0;
+}
+
+static int apply_router(struct world *w, const struct router *before, const struct router *after)
+{
+	if (after && table_reserve(&w->routers_by_name, w->routers_by_name.count + 1) < 0)
+		return -ENOMEM;
+	if (before) {
+		assert(w->routers[before->id] == before);
+		table_remove(&w->routers_by_name, name_hash(before->name, 0), before);
+		w->routers[before->id] = NULL;
+	}
+	if (after) {
+		assert(!w->routers[after->id]);
+		table_add(&w->routers_by_name, name_hash(after->name, 0), (void *)after);
+		w->routers[after->id] = after;
 	}
 	return 0;
 }
@@ -385,6 +415,8 @@ int world_apply(struct world *w, enum change_kind kind, const void *before, cons
 		return apply_vmac(w, before, after);
 	case CHANGE_PORT:
 		return apply_port(w, before, after);
+	case CHANGE_ROUTER:
+		return apply_router(w, before, after);
 	case CHANGE_KIND_COUNT:
 		break;
 	}
@@ -392,18 +424,37 @@ int world_apply(struct world *w, enum change_kind kind, const void *before, cons
 	return -EINVAL;
 }
 
+static size_t record_size(enum change_kind kind, const void *record)
+{
+	switch (kind) {
+	case CHANGE_SEGMENT:
+		return sizeof(struct segment);
+	case CHANGE_POOL:
+		return sizeof(struct pool);
+	case CHANGE_VMAC:
+		return vmac_block_size(record);
+	case CHANGE_PORT:
+		return sizeof(struct port);
+	case CHANGE_ROUTER:
+		return router_block_size(record);
+	case CHANGE_KIND_COUNT:
+		break;
+	}
+	assert(!"a kind of change that is none");
+	return 0;
+}
+
 void *world_copy(const struct world *w, enum change_kind kind, const void *record)
 {
-	size_t size = kind == CHANGE_VMAC      ? vmac_block_size(record)
-		      : kind == CHANGE_SEGMENT ? sizeof(struct segment)
-		      : kind == CHANGE_POOL    ? sizeof(struct pool)
-					       : sizeof(struct port);
+	size_t size = record_size(kind, record);
 	void *copy = mem_alloc(w->mem, size);
 
 	if (!copy)
 		return NULL;
 	if (kind == CHANGE_VMAC)
 		return vmac_block_fill(copy, record);
+	if (kind == CHANGE_ROUTER)
+		return router_block_fill(copy, record);
 	return memcpy(copy, record, size);
 }
 
@@ -429,6 +480,14 @@ uint32_t world_free_port_id(const struct world *w)
 {
 	for (uint32_t id = 1; id <= PORTS_MAX; id++)
 		if (!w->ports[id])
+			return id;
+	return 0;
+}
+
+uint32_t world_free_router_id(const struct world *w)
+{
+	for (uint32_t id = 1; id <= ROUTERS_MAX; id++)
+		if (!w->routers[id])
 			return id;
 	return 0;
 }

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/table.h"
 #include "model/model.h"
+#include "model/router.h"
 #include "pool/pool.h"
 
 struct world_segment {
@@ -30,6 +31,8 @@ struct world {
 	const struct port *ports[PORTS_MAX + 1]; /* by id */
 	struct table ports_by_name;		 /* of const struct port */
 	unsigned int port_count;
+	const struct router *routers[ROUTERS_MAX + 1]; /* by id */
+	struct table routers_by_name;		       /* of const struct router */
 	uint64_t quarantined;
 	/* When to look at a vMAC again: lifetimes, and quarantines outside all pools.  An entry
 	 * whose time is not the record's `until` is stale and means nothing. */
@@ -46,6 +49,7 @@ struct world_pool *world_pool_named(const struct world *w, const char *name);
 const struct vmac *world_vmac(const struct world *w, uint32_t segment, vmac_mac_t address);
 const struct vmac *world_vmac_named(const struct world *w, uint32_t segment, const char *name);
 const struct port *world_port_named(const struct world *w, const char *name);
+const struct router *world_router_named(const struct world *w, const char *name);
 
 /* The pool of this segment whose ranges hold the address, or NULL. */
 struct world_pool *world_pool_over(const struct world *w, uint32_t segment, vmac_mac_t address);
@@ -66,6 +70,7 @@ void *world_copy(const struct world *w, enum change_kind kind, const void *recor
 uint32_t world_free_segment_id(const struct world *w);
 uint32_t world_free_pool_id(const struct world *w);
 uint32_t world_free_port_id(const struct world *w);
+uint32_t world_free_router_id(const struct world *w);
 
 /* A cursor is made durable this far ahead, once in so many allocations.  After a restart the pool
  * goes on at the mark; the numbers in between stay free and come in the next round. */

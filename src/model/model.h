@@ -140,7 +140,14 @@ struct port {
 
 /* --- change and history ---------------------------------------------------------------------- */
 
-enum change_kind { CHANGE_SEGMENT, CHANGE_POOL, CHANGE_VMAC, CHANGE_PORT, CHANGE_KIND_COUNT };
+enum change_kind {
+	CHANGE_SEGMENT,
+	CHANGE_POOL,
+	CHANGE_VMAC,
+	CHANGE_PORT,
+	CHANGE_ROUTER, /* struct router: model/router.h */
+	CHANGE_KIND_COUNT
+};
 
 /* before NULL: created; after NULL: deleted.  Both of the type that `kind` names, with equal id
  * (or, for a vMAC, equal segment and address). */

@@ -42,6 +42,7 @@ static const char *const change_kinds[] = {
 	[CHANGE_POOL] = "pool",
 	[CHANGE_VMAC] = "vmac",
 	[CHANGE_PORT] = "port",
+	[CHANGE_ROUTER] = "router",
 };
 
 _Static_assert(ARRAY_LEN(vmac_kinds) == VMAC_KIND_COUNT, "every kind has a name");

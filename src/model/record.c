@@ -209,6 +209,69 @@ static void port_text(struct words *w, const struct port *p)
 	add_number(w, "flood", p->flood_pps);
 }
 
+#define ROUTER_TEXT_ADDRESSES 4
+
+static void router_sets_text(struct words *w, const struct router *r)
+{
+	char sets[ROUTER_SETS_MAX * (IFNAME_MAX_LEN + 9)];
+	size_t used = 0;
+
+	sets[0] = '\0';
+	for (unsigned int i = 0; i < r->set_count; i++)
+		used += (size_t)snprintf(sets + used, sizeof(sets) - used, "%s%s:%u:%u",
+					 i > 0 ? "," : "", r->sets[i].ifname, r->sets[i].group,
+					 r->sets[i].family);
+	add_text(w, "sets", sets);
+}
+
+static void router_addresses_text(struct words *w, const struct router *r)
+{
+	char text[ROUTER_ADDRESS_TEXT_MAX];
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < r->set_count; i++) {
+		for (unsigned int j = 0; j < r->sets[i].address_count; j++, n++) {
+			if (n == 0)
+				add_key(w, "addresses");
+			if (n < ROUTER_TEXT_ADDRESSES)
+				add(w, "%s%s", n > 0 ? "," : "",
+				    router_address_format(&r->sets[i].addresses[j], text));
+		}
+	}
+	if (n > ROUTER_TEXT_ADDRESSES)
+		add(w, ",+%u", n - ROUTER_TEXT_ADDRESSES);
+}
+
+static void router_text(struct words *w, const struct router *r)
+{
+	char duration[DURATION_TEXT_MAX];
+
+	add_word(w, r->enabled ? "enabled" : "disabled");
+	add_text(w, "protocol", router_protocol_name(r->protocol));
+	add_number(w, "priority", r->priority);
+	add_text(w, "interval", duration_format(r->interval_ms, duration));
+	if (r->hold_ms)
+		add_text(w, "hold", duration_format(r->hold_ms, duration));
+	router_sets_text(w, r);
+	router_addresses_text(w, r);
+	add_text(w, "preempt", r->preempt ? "yes" : "no");
+	add_text(w, "accept", r->accept ? "yes" : "no");
+	add_text(w, "auth", router_auth_name(r->auth));
+	if (r->auth != ROUTER_AUTH_NONE)
+		add_text(w, "mode", router_auth_mode_name(r->auth_mode));
+	for (unsigned int i = 0; i < r->key_count; i++) {
+		if (i == 0)
+			add_key(w, "keys");
+		add(w, "%s%u", i > 0 ? "," : "", r->keys[i].id);
+	}
+	for (unsigned int i = 0; i < r->track_count; i++) {
+		if (i == 0)
+			add_key(w, "tracks");
+		add(w, "%s%s", i > 0 ? "," : "", router_track_kind_name(r->tracks[i].kind));
+	}
+	add_text(w, "notify", r->notify);
+}
+
 char *change_state_text(enum change_kind kind, const void *record, char buf[static STATE_TEXT_MAX])
 {
 	struct words w = { .at = buf, .end = buf + STATE_TEXT_MAX, .before = "" };
@@ -228,6 +291,9 @@ char *change_state_text(enum change_kind kind, const void *record, char buf[stat
 		break;
 	case CHANGE_PORT:
 		port_text(&w, record);
+		break;
+	case CHANGE_ROUTER:
+		router_text(&w, record);
 		break;
 	case CHANGE_KIND_COUNT:
 		assert(!"a kind of change");

@@ -5,6 +5,7 @@
 
 #include "model/ip.h"
 #include "model/model.h"
+#include "model/router.h"
 #include "model/text.h"
 
 /* --- a vMAC in one block --------------------------------------------------------------------- */
@@ -25,7 +26,7 @@ static inline uint64_t vmac_key(uint32_t segment, vmac_mac_t address)
 
 /* --- history texts --------------------------------------------------------------------------- */
 
-#define STATE_TEXT_MAX 1536 /* a pool with all its ranges and excludes */
+#define STATE_TEXT_MAX 2048 /* a router with 16 sets on links of ugly names */
 
 /* What history's from and to say of one image of a record (NULL: "").  Returns buf.
  *
@@ -40,5 +41,9 @@ static inline uint64_t vmac_key(uint32_t segment, vmac_mac_t address)
  *                                        for the name and the owner are gone)
  *   port     open | closed  kind=tap|veth|netdev  mac=ADDRESS  ifname=IFNAME  netns=PATH
  *            peer=IFNAME  mtu=N  allow=dhcp-server,router-advert,any-ip  flood=PPS
+ *   router   enabled | disabled  protocol=vrrp3  priority=N  interval=DURATION  hold=DURATION
+ *            sets=IFNAME:GROUP:4|6,…  addresses=IP[/LEN],… (four at most, then +N)
+ *            preempt=yes|no  accept=yes|no  auth=none|text|md5|hmac  mode=receive-only|…
+ *            keys=ID,…  tracks=KIND,…  notify=PATH          (never a secret)
  */
 char *change_state_text(enum change_kind kind, const void *record, char buf[static STATE_TEXT_MAX]);

@@ -20,6 +20,8 @@ uint32_t change_segment(const struct change *c)
 		return ((const struct vmac *)image)->segment;
 	case CHANGE_PORT:
 		return ((const struct port *)image)->segment;
+	case CHANGE_ROUTER: /* lives on links, whoever else shares them */
+		return 0;
 	case CHANGE_KIND_COUNT:
 		break;
 	}
@@ -40,6 +42,8 @@ static const char *change_subject(const struct change *c, char buf[static VMAC_M
 		return vmac_mac_format(((const struct vmac *)image)->address, VMAC_MAC_COLON, buf);
 	case CHANGE_PORT:
 		return ((const struct port *)image)->name;
+	case CHANGE_ROUTER:
+		return ((const struct router *)image)->name;
 	case CHANGE_KIND_COUNT:
 		break;
 	}

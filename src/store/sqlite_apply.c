@@ -2,11 +2,13 @@
 #include <assert.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "model/record.h"
 #include "store/change_line.h"
+#include "store/router_json.h"
 #include "store/sqlite.h"
 
 #define CONTAINER_OF(p, type, member) ((type *)((char *)(p)-offsetof(type, member)))
@@ -21,6 +23,8 @@ static const char *const sql[] = {
 	[APPLY_PORT_PUT] = "INSERT OR REPLACE INTO port VALUES"
 			   " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 	[APPLY_PORT_DELETE] = "DELETE FROM port WHERE id = ?",
+	[APPLY_ROUTER_PUT] = "INSERT OR REPLACE INTO router VALUES (?, ?, ?)",
+	[APPLY_ROUTER_DELETE] = "DELETE FROM router WHERE id = ?",
 	[APPLY_VMAC_INSERT] = "INSERT INTO vmac SELECT * FROM new_vmac",
 	[APPLY_VMAC_UPDATE] = "UPDATE vmac SET status = ?3, pool = ?4, port = ?5, epoch = ?6,"
 			      " created = ?7, name = ?8, owner = ?9, more = ?10"
@@ -135,6 +139,29 @@ static int apply_port(struct applier *a, const struct change *c, struct error *r
 	sqlite3_bind_int64(s, 16, after->flood_pps);
 	sqlite3_bind_int64(s, 17, after->created.ms);
 	return applier_run(a, APPLY_PORT_PUT, ret_error);
+}
+
+static int apply_router(struct applier *a, const struct change *c, struct error *ret_error)
+{
+	sqlite3_stmt *s = a->statements[APPLY_ROUTER_PUT];
+	const struct router *after = c->after;
+	char *record;
+	int r;
+
+	if (!after)
+		return applier_delete(a, APPLY_ROUTER_DELETE,
+				      ((const struct router *)c->before)->id, ret_error);
+	record = router_json_write(after);
+	if (!record)
+		return error_set(ret_error, ERROR_NO_MEMORY, NULL,
+				 "no memory for the router's record");
+	sqlite3_bind_int64(s, 1, after->id);
+	bind_text(s, 2, after->name);
+	bind_text(s, 3, record);
+	r = applier_run(a, APPLY_ROUTER_PUT, ret_error);
+	sqlite3_clear_bindings(s);
+	free(record);
+	return r;
 }
 
 /* --- vMACs ----------------------------------------------------------------------------------- */
@@ -347,6 +374,8 @@ static int applier_apply(struct applier *a, const struct change *c, struct error
 		return apply_vmac_changed(a, c, ret_error);
 	case CHANGE_PORT:
 		return apply_port(a, c, ret_error);
+	case CHANGE_ROUTER:
+		return apply_router(a, c, ret_error);
 	case CHANGE_KIND_COUNT:
 		break;
 	}

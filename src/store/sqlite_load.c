@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "store/router_json.h"
 #include "store/sqlite.h"
 
 /* Copies a text that must fit and must not hold a zero octet.  -EINVAL otherwise. */
@@ -126,7 +127,30 @@ static int load_port(sqlite3_stmt *s, const struct store_visitor *visitor)
 	return visitor->port(visitor->ctx, &port);
 }
 
-/* one() returns -EUCLEAN for a row that cannot be, else what the visitor says. */
+static int load_router(sqlite3_stmt *s, const struct store_visitor *visitor)
+{
+	struct router_json *json = NULL;
+	char name[NAME_MAX_LEN + 1];
+	struct router router;
+	uint64_t id;
+	int r;
+
+	if (column_number(s, 0, ROUTERS_MAX, &id) < 0 || id == 0 ||
+	    column_copy(s, 1, name, sizeof(name)) < 0)
+		return -EUCLEAN;
+	r = router_json_read(column_text(s, 2), (size_t)sqlite3_column_bytes(s, 2), &json, &router);
+	if (r < 0)
+		return r;
+	router.id = (uint32_t)id;
+	if (strcmp(name, router.name) != 0)
+		r = -EUCLEAN;
+	else if (visitor->router)
+		r = visitor->router(visitor->ctx, &router);
+	router_json_done(json);
+	return r;
+}
+
+/* one() returns -EUCLEAN for a row that cannot be, -ENOMEM, else what the visitor says. */
 static int load_table(sqlite3 *db, const char *sql, const char *what,
 		      int (*one)(sqlite3_stmt *s, const struct store_visitor *visitor),
 		      const struct store_visitor *visitor, struct error *ret_error)
@@ -160,5 +184,8 @@ int sqlite_load_small(sqlite3 *db, const struct store_visitor *visitor, struct e
 	if (r == 0)
 		r = load_table(db, "SELECT * FROM port ORDER BY id", "port", load_port, visitor,
 			       ret_error);
+	if (r == 0)
+		r = load_table(db, "SELECT * FROM router ORDER BY id", "router", load_router,
+			       visitor, ret_error);
 	return r;
 }

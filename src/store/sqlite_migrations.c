@@ -106,10 +106,25 @@ static const char version_1[] =
 	" CASE kind WHEN 0 THEN 'segment' WHEN 1 THEN 'pool' WHEN 2 THEN 'vmac' ELSE 'port' END AS kind,"
 	" segment, subject, verb, actor, reason, before, after"
 	" FROM history;";
+
+/* Routers.  One is read and written as a whole, so what a column would say of it nobody asks. */
+static const char version_2[] =
+	"CREATE TABLE router ("
+	" id INTEGER PRIMARY KEY,"
+	" name TEXT NOT NULL,"
+	" record TEXT NOT NULL);"
+
+	"DROP VIEW changes;"
+	"CREATE VIEW changes AS SELECT seq, datetime(at / 1000, 'unixepoch') AS at,"
+	" CASE kind WHEN 0 THEN 'segment' WHEN 1 THEN 'pool' WHEN 2 THEN 'vmac' WHEN 3 THEN 'port'"
+	"  ELSE 'router' END AS kind,"
+	" segment, subject, verb, actor, reason, before, after"
+	" FROM history;";
 /* clang-format on */
 
 const struct sqlite_migration sqlite_migrations[] = {
 	{ 1, version_1 },
+	{ 2, version_2 },
 };
 
 const size_t sqlite_migration_count = ARRAY_LEN(sqlite_migrations);

@@ -24,6 +24,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "model/model.h"
+#include "model/router.h"
 
 struct store;
 
@@ -55,14 +56,15 @@ int store_open(const struct store_config *config, struct store **ret, struct err
  * fine. */
 void store_close(struct store *s);
 
-/* What the store calls for each record, segments first, then pools, ports, vMACs (in the order in
- * which they were created, which is also their order in memory). segment, pool, port are borrowed
- * for the call; the vMAC's block (allocated from config.mem) becomes the callee's, also when it
+/* What the store calls for each record, segments first, then pools, ports, routers, vMACs (in the
+ * order in which they were created, which is also their order in memory). segment, pool, port and
+ * router (which passed router_check()) are borrowed for the call; the vMAC's block (allocated from config.mem) becomes the callee's, also when it
  * returns an error.  Any negative return ends the load with that value. */
 struct store_visitor {
 	int (*segment)(void *ctx, const struct segment *s);
 	int (*pool)(void *ctx, const struct pool *p);
 	int (*port)(void *ctx, const struct port *p);
+	int (*router)(void *ctx, const struct router *r); /* NULL: not wanted */
 	int (*expect_vmacs)(void *ctx, uint64_t count); /* once, before the first vMAC; exact */
 	int (*vmac)(void *ctx, struct vmac *owned);
 	void *ctx;
