@@ -484,7 +484,8 @@ void decode_print(const struct decode_frame *f)
 		printf(": %s\n", json_text(o, "meaning"));
 	} else {
 		printf("\n    refused, %s: %s", json_text(o, "verdict"), json_text(o, "meaning"));
-		if (json_text(o, "why")[0])
+		if (json_text(o, "why")[0] &&
+		    !strstr(json_text(o, "meaning"), json_text(o, "why")))
 			printf(" (%s)", json_text(o, "why"));
 		if (f->len < f->wire_len)
 			printf(" (the capture kept %zu of %zu octets)", f->len, f->wire_len);

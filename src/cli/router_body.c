@@ -300,7 +300,8 @@ int router_body_sets(const struct command *c, bool whole, json_t *body)
 
 /* --- keys ------------------------------------------------------------------------------------ */
 
-/* [ID:]SECRET; without a number the keys are counted from 1. */
+/* [ID:]SECRET; without a number the keys are counted from 1.  "ID:" means the router's key of that
+ * number as it is, so that it can be put in another place without its secret. */
 static int key_add(const struct command *c, const char *text, json_t *keys)
 {
 	size_t digits = strspn(text, "0123456789");
@@ -313,6 +314,10 @@ static int key_add(const struct command *c, const char *text, json_t *keys)
 		if (number(text, digits, &id) < 0)
 			return command_misuse(c, "a key's number is too great");
 		text += digits + 1;
+		if (!*text && strcmp(c->verb->name, "set") == 0) {
+			put(key, "id", json_integer(id));
+			return 0;
+		}
 	}
 	secret = json_string(text);
 	if (!secret || !*text) {

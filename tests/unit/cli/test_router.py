@@ -224,6 +224,11 @@ def test_set(vmac):
         'sets': [{'interface': 'eth0', 'group': 7, 'addresses': ['10.0.0.1/24']}]}
 
 
+def test_a_key_keeps_its_secret(vmac):
+    vmac('router', 'set', 'gw', '--key', '2:new', '--key', '1:', answer=(200, ROUTER))
+    assert vmac.asked[0][2] == {'auth': {'keys': [{'id': 2, 'secret': 'new'}, {'id': 1}]}}
+
+
 def test_delete(vmac):
     assert vmac('router', 'delete', 'a b', '--reason', 'x', answer=(204, None)) == (
         0, 'router a b deleted\n', '')
