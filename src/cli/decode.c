@@ -115,8 +115,9 @@ static int link_refuse(pcap_t *file, const char *path)
 	const char *name = pcap_datalink_val_to_name(link);
 	char message[512];
 
-	snprintf(message, sizeof(message), "%.200s: its frames are of link type %s (%d), not Ethernet",
-		 path, name ? name : "unknown", link);
+	snprintf(message, sizeof(message),
+		 "%.200s: its frames are of link type %s (%d), not Ethernet", path,
+		 name ? name : "unknown", link);
 	call_complain(message, "capture on one link instead of \"any\": tcpdump -i eth0 -w FILE");
 	return EXIT_BAD;
 }
@@ -165,9 +166,9 @@ static int run(struct command *c)
 {
 	struct decoding d = { .c = c,
 			      .all = command_values(c, "all")->count > 0,
-			      .flags = command_values(c, "offloaded")->count > 0 ?
-					       ADVERT_CHECKSUM_PENDING :
-					       0 };
+			      .flags = command_values(c, "offloaded")->count > 0
+					       ? ADVERT_CHECKSUM_PENDING
+					       : 0 };
 	char why[PCAP_ERRBUF_SIZE];
 	JSON_AUTO summary = NULL;
 	pcap_t *file;

@@ -56,8 +56,7 @@ static bool glbp_text(const struct trial *t, const struct decode_key *key)
 
 static bool glbp_md5(const struct trial *t, const struct decode_key *key)
 {
-	return t->a->path.family == 4 &&
-	       glbp_md5_verify(&t->a->glbp, t->a->path.from, key->secret);
+	return t->a->path.family == 4 && glbp_md5_verify(&t->a->glbp, t->a->path.from, key->secret);
 }
 
 static bool carp_hmac(const struct trial *t, const struct decode_key *key)

@@ -15,14 +15,14 @@
 #include "wire/arp.h"
 #include "wire/nd.h"
 
-#define US_PER_S	 1000000
-#define CARP_SKEW_PER_S	 256
-#define GLBP_AUTH_TEXT	 1
-#define GLBP_AUTH_CHAIN	 3
-#define GLBP_ACTIVE	 32
+#define US_PER_S	1000000
+#define CARP_SKEW_PER_S 256
+#define GLBP_AUTH_TEXT	1
+#define GLBP_AUTH_CHAIN 3
+#define GLBP_ACTIVE	32
 
-static const char *const hsrp_states[] = { "initial", "learn", "listen", "speak", "standby",
-					   "active" };
+static const char *const hsrp_states[] = { "initial", "learn",	 "listen",
+					   "speak",   "standby", "active" };
 static const char *const hsrp_operations[] = { "hello", "coup", "resign", "advertise" };
 
 _Static_assert(ARRAY_LEN(hsrp_states) == HSRP_STATE_COUNT, "every state has a name");
@@ -86,7 +86,8 @@ bool decode_vmac(const struct advert *a, vmac_mac_t *ret)
 	struct router r = { .protocol = ROUTER_VRRP3 };
 	struct router_set s = { .group = advert_group(a), .family = a->path.family };
 
-	if (a->kind == ADVERT_GLBP || (a->kind == ADVERT_HSRP && a->hsrp.operation == HSRP_ADVERTISE))
+	if (a->kind == ADVERT_GLBP ||
+	    (a->kind == ADVERT_HSRP && a->hsrp.operation == HSRP_ADVERTISE))
 		return false;
 	if (a->kind == ADVERT_CARP)
 		r.protocol = ROUTER_CARP;
@@ -217,10 +218,10 @@ static void describe_glbp(json_t *o, const struct advert *a)
 	if (g->has_hello) {
 		put(o, "priority", json_integer(g->priority));
 		put_text(o, "state",
-			 g->state == GLBP_ACTIVE ? "active" :
-			 g->state == 16		 ? "standby" :
-			 g->state == 8		 ? "speak" :
-						   "listen");
+			 g->state == GLBP_ACTIVE ? "active"
+			 : g->state == 16	 ? "standby"
+			 : g->state == 8	 ? "speak"
+						 : "listen");
 		put(o, "interval_ms", json_integer(g->hello_ms));
 		put(o, "hold_ms", json_integer(g->hold_ms));
 	}
@@ -269,9 +270,9 @@ static void describe_all(json_t *o, const struct advert *a)
 	count = decode_addresses(a, &addresses, &family);
 	list = json_array();
 	for (unsigned int i = 0; i < count; i++)
-		json_array_append_new(list, json_string(ip_text(family,
-								addresses + i * (family == 4 ? 4 : 16),
-								text)));
+		json_array_append_new(
+			list,
+			json_string(ip_text(family, addresses + i * (family == 4 ? 4 : 16), text)));
 	put(o, "addresses", list);
 	if (decode_vmac(a, &vmac)) {
 		put_mac(o, "vmac", vmac);
@@ -484,8 +485,7 @@ void decode_print(const struct decode_frame *f)
 		printf(": %s\n", json_text(o, "meaning"));
 	} else {
 		printf("\n    refused, %s: %s", json_text(o, "verdict"), json_text(o, "meaning"));
-		if (json_text(o, "why")[0] &&
-		    !strstr(json_text(o, "meaning"), json_text(o, "why")))
+		if (json_text(o, "why")[0] && !strstr(json_text(o, "meaning"), json_text(o, "why")))
 			printf(" (%s)", json_text(o, "why"));
 		if (f->len < f->wire_len)
 			printf(" (the capture kept %zu of %zu octets)", f->len, f->wire_len);

@@ -15,9 +15,9 @@
 #include "model/ip.h"
 #include "model/text.h"
 
-#define CONTEND_US    1000000
-#define MESSAGE_MAX   256
-#define NOBODY	      UINT32_MAX
+#define CONTEND_US  1000000
+#define MESSAGE_MAX 256
+#define NOBODY	    UINT32_MAX
 
 struct speaker {
 	struct ip ip;
@@ -124,9 +124,9 @@ static unsigned int speaker_of(struct group *g, const struct advert *a)
 		g->unlisted_speakers++;
 		return NOBODY;
 	}
-	g->speakers[g->speaker_count] = (struct speaker){
-		.ip = ip, .priority_least = UINT32_MAX, .interval_least = INT64_MAX
-	};
+	g->speakers[g->speaker_count] = (struct speaker){ .ip = ip,
+							  .priority_least = UINT32_MAX,
+							  .interval_least = INT64_MAX };
 	return g->speaker_count++;
 }
 
@@ -286,8 +286,8 @@ static void judge_pair(json_t *warnings, const struct group *g, const struct spe
 	else if (same != a->address_count || same != b->address_count)
 		warn(warnings, "%s and %s are for different addresses", at, bt);
 	/* CARP's interval is its skew, too, which is meant to differ. */
-	if (g->kind != ADVERT_CARP && a->interval_most != b->interval_most &&
-	    a->interval_most && b->interval_most)
+	if (g->kind != ADVERT_CARP && a->interval_most != b->interval_most && a->interval_most &&
+	    b->interval_most)
 		warn(warnings, "%s and %s have differing intervals, %lld ms and %lld ms", at, bt,
 		     a->interval_most, b->interval_most);
 	if (a->dialects && b->dialects && a->dialects != b->dialects)
@@ -304,8 +304,8 @@ static json_t *judge(const struct group *g)
 
 	if (g->contended)
 		warn(warnings, "%s and %s were both active at %s (%llu times)",
-		     ip_format(&g->speakers[g->rival_b].ip, b),
 		     ip_format(&g->speakers[g->rival_a].ip, a),
+		     ip_format(&g->speakers[g->rival_b].ip, b),
 		     decode_time(g->contended_us, true, time), g->contended);
 	for (unsigned int i = 0; i < g->speaker_count; i++)
 		for (unsigned int k = i + 1; k < g->speaker_count; k++)
@@ -367,9 +367,9 @@ static json_t *group_json(const struct group *g)
 
 		json_object_set_new(c, "time", json_string(decode_time(t->at_us, true, text)));
 		json_object_set_new(c, "active",
-				    t->to == NOBODY ?
-					    json_null() :
-					    json_string(ip_format(&g->speakers[t->to].ip, text)));
+				    t->to == NOBODY
+					    ? json_null()
+					    : json_string(ip_format(&g->speakers[t->to].ip, text)));
 		json_object_set_new(c, "resigned", json_boolean(t->resigned));
 		json_array_append_new(changes, c);
 	}

@@ -54,8 +54,8 @@ static int read_address(const char *text, struct router_address *ret, struct err
 	if (ip_parse(ip, &ret->ip) < 0)
 		return error_set(ret_error, ERROR_BAD_ADDRESS, NULL, "\"%.60s\" is no address",
 				 text);
-	ret->prefix = slash ? (uint8_t)strtoul(slash + 1, NULL, 10) :
-			      (ret->ip.family == 4 ? 32 : 128);
+	ret->prefix =
+		slash ? (uint8_t)strtoul(slash + 1, NULL, 10) : (ret->ip.family == 4 ? 32 : 128);
 	return 0;
 }
 
@@ -143,7 +143,8 @@ static int read_router(const json_t *o, struct record *rec, struct error *ret_er
 	size_t i;
 	int r;
 
-	router_defaults(t, (enum router_protocol)router_protocol_from_name(json_text(o, "protocol")));
+	router_defaults(t,
+			(enum router_protocol)router_protocol_from_name(json_text(o, "protocol")));
 	t->id = 1;
 	snprintf(t->name, sizeof(t->name), "%s", json_text(o, "name"));
 	t->priority = (uint8_t)count(o, "priority", t->priority);

@@ -417,7 +417,8 @@ static void add_peers(struct keepalived_instance *i, json_t *set, uint8_t family
 	json_t *peers = json_array();
 	struct ip ip;
 
-	for (const struct keepalived_node *n = i->peers ? i->peers->children : NULL; n; n = n->next) {
+	for (const struct keepalived_node *n = i->peers ? i->peers->children : NULL; n;
+	     n = n->next) {
 		if (ip_parse(n->words[0], &ip) < 0) {
 			keepalived_note(i->map->m, n, true, "\"%.60s\" is no IP address",
 					n->words[0]);
@@ -509,10 +510,9 @@ static void finish_defaults(struct keepalived_instance *i)
 
 json_t *keepalived_instance_map(struct keepalived_mapping *map, const struct keepalived_node *at)
 {
-	struct keepalived_instance i = { .map = map,
-					 .at = at,
-					 .router = json_object(),
-					 .strict = map->globals.strict };
+	struct keepalived_instance i = {
+		.map = map, .at = at, .router = json_object(), .strict = map->globals.strict
+	};
 	bool good;
 
 	for (const struct keepalived_node *n = at->children; n; n = n->next)

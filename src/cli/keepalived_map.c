@@ -121,8 +121,11 @@ void keepalived_note(struct keepalived_import *m, const struct keepalived_node *
 		call_no_memory();
 	m->notes = notes;
 	m->notes[m->note_count++] =
-		(struct keepalived_note){ .file = at->file, .line = at->line, .lost = lost,
-					  .router = (int)json_array_size(m->routers), .text = text };
+		(struct keepalived_note){ .file = at->file,
+					  .line = at->line,
+					  .lost = lost,
+					  .router = (int)json_array_size(m->routers),
+					  .text = text };
 	m->lost |= lost;
 }
 
@@ -147,7 +150,8 @@ static bool name_taken(const json_t *routers, const char *name)
 }
 
 /* A name of ours: other characters become dashes, a second one of that name gets a number. */
-static void name_put(struct keepalived_mapping *map, const struct keepalived_node *at, json_t *router)
+static void name_put(struct keepalived_mapping *map, const struct keepalived_node *at,
+		     json_t *router)
 {
 	const char *given = at->word_count > 1 ? at->words[1] : "router";
 	char stem[NAME_MAX_LEN + 1], name[NAME_MAX_LEN + 1];
@@ -155,7 +159,8 @@ static void name_put(struct keepalived_mapping *map, const struct keepalived_nod
 
 	snprintf(stem, sizeof(stem), "%s", given);
 	for (char *p = stem; *p; p++)
-		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-", *p))
+		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-",
+			    *p))
 			*p = '-';
 	snprintf(name, sizeof(name), "%s", stem);
 	if (name_check("router", name, &ignored) < 0)
@@ -170,11 +175,11 @@ static void name_put(struct keepalived_mapping *map, const struct keepalived_nod
 /* The members in the order in which people read them; consumes the router. */
 static json_t *in_order(json_t *router)
 {
-	static const char *const first[] = { "name",	      "protocol",	"priority",
-					     "interval",      "preempt",	"preempt_delay",
-					     "boot_hold",     "accept",		"also_v2",
+	static const char *const first[] = { "name",	       "protocol",	   "priority",
+					     "interval",       "preempt",	   "preempt_delay",
+					     "boot_hold",      "accept",	   "also_v2",
 					     "announce_count", "announce_refresh", "auth",
-					     "sets",	      "tracks",		"notify" };
+					     "sets",	       "tracks",	   "notify" };
 	json_t *ordered = json_object(), *value;
 
 	if (!ordered)
@@ -384,8 +389,9 @@ static void globals_read(struct keepalived_mapping *map, const struct keepalived
 /* Blocks of the top level that are read elsewhere. */
 static bool known(const struct keepalived_node *n)
 {
-	static const char *const words[] = { "global_defs",	"vrrp_instance",   "vrrp_sync_group",
-					     "vrrp_script",	"vrrp_track_file", "track_file",
+	static const char *const words[] = { "global_defs",	   "vrrp_instance",
+					     "vrrp_sync_group",	   "vrrp_script",
+					     "vrrp_track_file",	   "track_file",
 					     "vrrp_track_process", "track_process",
 					     "bfd_instance" };
 

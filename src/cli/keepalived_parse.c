@@ -17,8 +17,8 @@
 #include "base/cleanup.h"
 
 #define NAME_LEN_MAX 64
-#define MEMORY_MAX	 (64u << 20)
-#define LINES_MAX	 200000 /* with those that definitions make */
+#define MEMORY_MAX   (64u << 20)
+#define LINES_MAX    200000 /* with those that definitions make */
 
 struct memory {
 	struct memory *next;
@@ -238,8 +238,8 @@ static int words_read(struct place *p, const char *line, struct words *w)
 		w->text[w->count] = keep_text(p->k, buf, strlen(buf));
 		if (!w->text[w->count])
 			return no_memory(p);
-		w->bare_brace[w->count] = !quoted && (strcmp(buf, "{") == 0 ||
-						      strcmp(buf, "}") == 0);
+		w->bare_brace[w->count] =
+			!quoted && (strcmp(buf, "{") == 0 || strcmp(buf, "}") == 0);
 		w->count++;
 	}
 }
@@ -376,8 +376,7 @@ static bool condition(const struct place *p, const char **line)
 	at += not ;
 	len = strcspn(at, " \t");
 	*line = at + len + strspn(at + len, " \t");
-	return not != (p->k->host && strlen(p->k->host) == len &&
-		       memcmp(p->k->host, at, len) == 0);
+	return not != (p->k->host && strlen(p->k->host) == len && memcmp(p->k->host, at, len) == 0);
 }
 
 static int logical_take(struct place *p, const char *line, unsigned int floor)
@@ -445,8 +444,8 @@ static int logical_read(struct place *p, struct source *s, char *buf)
 		used += len;
 		buf[used] = '\0';
 		if (more)
-			buf[used++] = is_definition(buf + strspn(buf, " \t"), &name, &value) ? '\n' :
-											       ' ';
+			buf[used++] =
+				is_definition(buf + strspn(buf, " \t"), &name, &value) ? '\n' : ' ';
 		buf[used] = '\0';
 	}
 	p->line = first;

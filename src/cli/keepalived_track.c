@@ -147,10 +147,11 @@ static void script_finish(struct keepalived_mapping *map, const struct keepalive
 	if (!json_object_get(track, "fall"))
 		keepalived_put(track, "fall", json_integer(1));
 	if (target && target[0] && target[0] != '/')
-		keepalived_note(map->m, s, true,
-				"\"%.60s\" will not run: name the program with its whole path; there "
-				"is no shell",
-				target);
+		keepalived_note(
+			map->m, s, true,
+			"\"%.60s\" will not run: name the program with its whole path; there "
+			"is no shell",
+			target);
 }
 
 static void map_script(struct keepalived_mapping *map, json_t *router,
@@ -171,7 +172,8 @@ static void map_script(struct keepalived_mapping *map, json_t *router,
 	if (!json_string_length(json_object_get(track, "target"))) {
 		json_t *tracks = json_object_get(router, "tracks");
 
-		keepalived_note(map->m, s, true, "vrrp_script %.60s names no script%s", at->words[0],
+		keepalived_note(map->m, s, true, "vrrp_script %.60s names no script%s",
+				at->words[0],
 				s->children ? " (see --host for conditional lines)" : "");
 		json_array_remove(tracks, json_array_size(tracks) - 1);
 	}

@@ -205,8 +205,8 @@ static int extra_add(const struct command *c, json_t *v4, json_t *v6, const char
 	json_t *array;
 
 	if (!set)
-		return command_misuse(c, "--%s: %s is of another family than the addresses",
-				      option, text);
+		return command_misuse(c, "--%s: %s is of another family than the addresses", option,
+				      text);
 	if (!is_array) {
 		put(set, key, json_string(text));
 		return 0;
@@ -248,7 +248,9 @@ static int extras_add(const struct command *c, json_t *v4, json_t *v6)
 /* --interface, --group and --address, with what goes with them. */
 static int interface_parse(const struct command *c, json_t *sets)
 {
-	static const char *const extras[] = { "group", "address", "peer", "source", "mac", "device" };
+	static const char *const extras[] = {
+		"group", "address", "peer", "source", "mac", "device"
+	};
 	const char *ifname = command_option(c, "interface"), *group = command_option(c, "group");
 	const struct values *addresses = command_values(c, "address");
 	struct gateway g = { .ifname = ifname };

@@ -31,8 +31,8 @@ static char *member_text(const json_t *set, const char *member)
 
 	if (json_is_array(v))
 		return json_words(set, member, " ");
-	if (json_is_integer(v) ? asprintf(&text, "%lld", (long long)json_integer_value(v)) < 0 :
-				 !(text = strdup(json_is_string(v) ? json_string_value(v) : "")))
+	if (json_is_integer(v) ? asprintf(&text, "%lld", (long long)json_integer_value(v)) < 0
+			       : !(text = strdup(json_is_string(v) ? json_string_value(v) : "")))
 		call_no_memory();
 	return text;
 }
@@ -151,9 +151,9 @@ static void show_set(struct grid *g, const json_t *set, const json_t *live)
 	show_pairf(g, "set", "%s group %llu", json_text(set, "interface"),
 		   json_number(set, "group"));
 	show_pairf(g, "  vMAC", "%s on %s", json_text(set, "mac"),
-		   json_text(live, "device")[0] ? json_text(live, "device") :
-		   device[0]			? device :
-						  "no device yet");
+		   json_text(live, "device")[0] ? json_text(live, "device")
+		   : device[0]			? device
+						: "no device yet");
 	show_words(g, "  addresses", set, "addresses");
 	if (now[0] || source[0])
 		show_pair(g, "  sends from", now[0] ? now : source);
@@ -181,16 +181,17 @@ static void show_tracks(struct grid *g, const json_t *router, const json_t *live
 
 		grid_addf(g, "track %s:", json_text(track, "kind"));
 		grid_addf(g, "%s is %s, weight %lld%s%s", json_text(track, "target"),
-			  !now || !json_yes(now, "known") ? "not known yet" :
-			  json_yes(now, "up")		  ? "up" :
-							    "down",
+			  !now || !json_yes(now, "known") ? "not known yet"
+			  : json_yes(now, "up")		  ? "up"
+							  : "down",
 			  weight, detail[0] ? ": " : "", detail);
 	}
 }
 
 static void show_counters(struct grid *g, const json_t *live)
 {
-	static const char *const names[] = { "sent", "received", "announced", "transitions", "late" };
+	static const char *const names[] = { "sent", "received", "announced", "transitions",
+					     "late" };
 	const json_t *counters = json_object_get(live, "counters"), *value;
 	char number[SHOW_NUMBER_MAX];
 	const char *name;

@@ -8,7 +8,7 @@
 #include "base/cleanup.h"
 
 /* Words that YAML 1.1 takes for something else than a text. */
-static const char *const reserved[] = { "y",  "n",   "yes",   "no",	  "on",	 "off",
+static const char *const reserved[] = { "y",	"n",	 "yes",	 "no",	"on", "off",
 					"true", "false", "null", "inf", "nan" };
 
 static bool plain(const char *text)

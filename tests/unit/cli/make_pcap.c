@@ -118,9 +118,12 @@ static void announce(void)
 
 static void other(void)
 {
-	struct arp a = { .operation = ARP_REQUEST, .sender_mac = { { 2, 0, 0, 0, 0, 9 } },
-			 .sender_ip = { 10, 0, 0, 9 }, .target_ip = { 10, 0, 0, 1 } };
-	struct eth e = { .type = ETH_TYPE_ARP, .from = a.sender_mac,
+	struct arp a = { .operation = ARP_REQUEST,
+			 .sender_mac = { { 2, 0, 0, 0, 0, 9 } },
+			 .sender_ip = { 10, 0, 0, 9 },
+			 .target_ip = { 10, 0, 0, 1 } };
+	struct eth e = { .type = ETH_TYPE_ARP,
+			 .from = a.sender_mac,
 			 .to = { { 255, 255, 255, 255, 255, 255 } } };
 	BEGIN;
 
@@ -133,10 +136,20 @@ static void other(void)
 int main(int argc, char **argv)
 {
 	struct vrrp v3 = { .version = 3, .group = 7, .priority = 100, .interval_cs = 100 };
-	struct vrrp md5 = { .version = 2, .group = 8, .priority = 90, .interval_cs = 100,
-			    .auth = VRRP_AUTH_MD5, .md5_key_id = 5 };
-	struct hsrp h = { .version = 1, .state = HSRP_STATE_ACTIVE, .family = 4, .group = 3,
-			  .priority = 110, .hello_ms = 3000, .hold_ms = 10000, .text = "cisco" };
+	struct vrrp md5 = { .version = 2,
+			    .group = 8,
+			    .priority = 90,
+			    .interval_cs = 100,
+			    .auth = VRRP_AUTH_MD5,
+			    .md5_key_id = 5 };
+	struct hsrp h = { .version = 1,
+			  .state = HSRP_STATE_ACTIVE,
+			  .family = 4,
+			  .group = 3,
+			  .priority = 110,
+			  .hello_ms = 3000,
+			  .hold_ms = 10000,
+			  .text = "cisco" };
 	pcap_t *p = pcap_open_dead(DLT_EN10MB, 65535);
 
 	out = argc == 2 ? pcap_dump_open(p, argv[1]) : NULL;
