@@ -32,6 +32,7 @@ REFUSES = "bpf/lease.h:lease_refuses"
 
 T = "tests/unit/fhrp/test_vrrp.c:"
 TH = "tests/unit/fhrp/test_hsrp.c:"
+TO = "tests/unit/fhrp/test_hsrp_beside.c:"
 TC = "tests/unit/fhrp/test_common.c:"
 TL = "tests/unit/fhrp/test_lease.c:"
 TW = "tests/unit/wire/test_vrrp.c:"
@@ -263,16 +264,16 @@ RFC2281 = [field(e, c) for e, columns in RFC2281_TABLE.items() for c in columns]
       TH + "rfc2281_empty_fields_do_nothing"),
     r("2281-1", "RFC 2281 5.1", "The hello and hold times in use are what a hello says; the hold "
       "time exceeds the hello time.", FHRP + ":machine_hold",
-      TH + "learned_timers_are_sent_and_the_hold_time_exceeds_the_hello_time"),
+      TO + "learned_timers_are_sent_and_the_hold_time_exceeds_the_hello_time"),
     r("2281-2", "RFC 2281 5.1", "An active router learns no times.", HSRP + ":HSRP_TABLE",
-      TH + "the_active_router_learns_no_timers"),
+      TO + "the_active_router_learns_no_timers"),
     r("2281-3", "RFC 2281 5.1", "One configured and one learned time are never mixed.",
-      ACT + ":parameters_learn", (TH + "timers_are_learned_both_or_none",
-                                  TH + "timers_that_are_configured_are_not_learned")),
+      ACT + ":parameters_learn", (TO + "timers_are_learned_both_or_none",
+                                  TO + "timers_that_are_configured_are_not_learned")),
     r("2281-4", "RFC 2281 5.3", "Nobody reaches Speak without knowing the virtual address.",
-      HSRP + ":heard_active", (TH + "row_learn_g_untold", TH + "row_learn_h_untold")),
+      HSRP + ":heard_active", (TO + "row_learn_g_untold", TO + "row_learn_h_untold")),
     r("2281-5", "RFC 2281 5.4", "The hello timer is jittered.", HSRP + ":period",
-      TH + "the_hello_timer_is_jittered_downwards"),
+      TO + "the_hello_timer_is_jittered_downwards"),
     r("2281-6", "RFC 2281 6.1", "Hellos come from the vMAC in Active, and only then.",
       ACT + ":advertise", (TH + "rfc2281_e_active", TH + "rfc2281_e_standby",
                            TH + "rfc2281_e_speak")),

@@ -15,7 +15,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 import requirements as ledger  # noqa: E402
 
 PRINT_TABLES = os.environ["PRINT_TABLES"]
-TESTS = {p: (Path(__file__).parent / f"test_{p}.c").read_text() for p in ("vrrp", "hsrp", "carp")}
+TESTS = {p: "".join(f.read_text() for f in sorted(Path(__file__).parent.glob(f"test_{p}*.c")))
+         for p in ("vrrp", "hsrp", "carp")}
 
 
 def generator():
