@@ -25,10 +25,22 @@ struct body_port_add {
 	bool has_allocate;
 };
 
+/* What was said of a router, and what not: router_form.h makes a record of it. */
+struct body_router {
+	struct router router;
+	struct body_router_given {
+		bool name, protocol, enabled, priority, interval, hold, learn, preempt,
+			preempt_delay, boot_hold, accept, also_v2, checksum, garp, announce_count,
+			announce_refresh, linger, auth_type, auth_mode, keys, sets, tracks, notify,
+			note;
+	} given;
+};
+
 /* The schema says which member is meant; all texts point into root. */
 struct body {
 	struct json_t *root;
-	const char *reason; /* "" = not given */
+	struct body_block *blocks; /* arrays whose length the request decides */
+	const char *reason;	   /* "" = not given */
 	union {
 		struct segment_add segment_add;
 		struct pool_add pool_add;
@@ -38,12 +50,14 @@ struct body {
 		struct vmac_set vmac_set;
 		struct body_port_add port_add;
 		struct port_set port_set;
+		struct body_router router;
 	};
 };
 
 extern const struct schema body_segment_add, body_pool_add, body_pool_set, body_vmac_add,
 	body_vmac_allocate, body_vmac_batch, body_vmac_set, body_vmac_renew, body_port_add,
-	body_port_set;
+	body_port_set, body_router_add, body_router_set, body_router_auth, body_router_key,
+	body_router_group, body_router_track;
 
 /* Reads data as an object of that schema; no octets at all are an empty object.  The texts of *ret
  * live until body_done().  Errors: BAD_JSON (with line and column), UNKNOWN_FIELD, WRONG_TYPE,
@@ -51,3 +65,8 @@ extern const struct schema body_segment_add, body_pool_add, body_pool_set, body_
 int body_read(const struct schema *schema, const char *data, size_t len, struct body *ret,
 	      struct error *ret_error);
 void body_done(struct body *b);
+
+/* The same of what is JSON already; root becomes the body's, also on failure.  `texts`: numbers and
+ * booleans come as texts too, as a YAML file has them. */
+int body_read_json(const struct schema *schema, struct json_t *root, bool texts, struct body *ret,
+		   struct error *ret_error);

@@ -116,7 +116,9 @@ int field_add_text(const struct field *f, const char *path, unsigned int index, 
 	if (index >= f->most)
 		return error_set(ret_error, ERROR_BAD_VALUE, NULL, "%s: at most %u", path,
 				 (unsigned int)f->most);
-	if (f->count_at != FIELD_NOWHERE)
+	if (f->apart)
+		to = *(char **)to + index * f->size;
+	else if (f->count_at != FIELD_NOWHERE)
 		to = (char *)to + index * f->size;
 	snprintf(name, sizeof(name), "%s[%u]", path, index);
 	r = parse_named(f, name, text, to, ret_error);
@@ -125,6 +127,19 @@ int field_add_text(const struct field *f, const char *path, unsigned int index, 
 	if (f->count_at != FIELD_NOWHERE)
 		*(unsigned int *)place(target, f->count_at) = index + 1;
 	return 0;
+}
+
+static void number_put(void *to, size_t size, uint64_t n)
+{
+	assert(size == 1 || size == 2 || size == 4 || size == 8);
+	if (size == 1)
+		*(uint8_t *)to = (uint8_t)n;
+	else if (size == 2)
+		*(uint16_t *)to = (uint16_t)n;
+	else if (size == 4)
+		*(uint32_t *)to = (uint32_t)n;
+	else
+		*(uint64_t *)to = n;
 }
 
 int field_set_uint(const struct field *f, const char *path, uint64_t n, void *target,
@@ -137,13 +152,19 @@ int field_set_uint(const struct field *f, const char *path, uint64_t n, void *ta
 		return error_set(ret_error, ERROR_BAD_VALUE, NULL, "%s: %llu is not in %llu … %llu",
 				 path, (unsigned long long)n, (unsigned long long)f->least,
 				 (unsigned long long)f->most);
-	assert(f->size == 2 || f->size == 4 || f->size == 8);
-	if (f->size == 2)
-		*(uint16_t *)to = (uint16_t)n;
-	else if (f->size == 4)
-		*(uint32_t *)to = (uint32_t)n;
-	else
-		*(uint64_t *)to = n;
+	number_put(to, f->size, n);
+	field_mark(f, target);
+	return 0;
+}
+
+int field_set_int(const struct field *f, const char *path, int64_t n, void *target,
+		  struct error *ret_error)
+{
+	assert(f->type == FIELD_INT);
+	if (n < (int64_t)f->least || n > (int64_t)f->most)
+		return error_set(ret_error, ERROR_BAD_VALUE, NULL, "%s: %lld is not in %lld … %lld",
+				 path, (long long)n, (long long)f->least, (long long)f->most);
+	number_put(place(target, f->at), f->size, (uint64_t)n);
 	field_mark(f, target);
 	return 0;
 }
@@ -293,9 +314,8 @@ static const char *origin_text(unsigned int i)
 	return vmac_origin_name((enum vmac_origin)i);
 }
 
-/* The number of the value with that name, or a refusal that lists them. */
-static int parse_enum(const char *text, unsigned int count, const char *(*name)(unsigned int),
-		      struct error *ret_error)
+int field_parse_enum(const char *text, unsigned int count, const char *(*name)(unsigned int),
+		     struct error *ret_error)
 {
 	for (unsigned int i = 0; i < count; i++)
 		if (strcmp(text, name(i)) == 0)
@@ -305,7 +325,7 @@ static int parse_enum(const char *text, unsigned int count, const char *(*name)(
 
 int field_parse_port_kind(const char *text, void *to, struct error *ret_error)
 {
-	int v = parse_enum(text, PORT_KIND_COUNT, port_kind_text, ret_error);
+	int v = field_parse_enum(text, PORT_KIND_COUNT, port_kind_text, ret_error);
 
 	if (v >= 0)
 		*(enum port_kind *)to = (enum port_kind)v;
@@ -314,7 +334,7 @@ int field_parse_port_kind(const char *text, void *to, struct error *ret_error)
 
 int field_parse_gate(const char *text, void *to, struct error *ret_error)
 {
-	int v = parse_enum(text, GATE_COUNT, gate_text, ret_error);
+	int v = field_parse_enum(text, GATE_COUNT, gate_text, ret_error);
 
 	if (v >= 0)
 		*(enum port_gate *)to = (enum port_gate)v;
@@ -324,7 +344,7 @@ int field_parse_gate(const char *text, void *to, struct error *ret_error)
 static int parse_int(const char *text, unsigned int count, const char *(*name)(unsigned int),
 		     int *to, struct error *ret_error)
 {
-	int v = parse_enum(text, count, name, ret_error);
+	int v = field_parse_enum(text, count, name, ret_error);
 
 	if (v >= 0)
 		*to = v;

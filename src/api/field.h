@@ -19,8 +19,10 @@ enum field_type {
 	FIELD_PARSED, /* text that parse() turns into a value at `at` */
 	FIELD_LIST,   /* array of texts, each through parse() into the next element at `at` */
 	FIELD_UINT,   /* integer in [least, most], stored in `size` octets */
+	FIELD_INT,    /* the same with a sign: least and most are int64_t in their clothes */
 	FIELD_BOOL,
 	FIELD_OBJECT, /* a table of its own, at `at` */
+	FIELD_ITEMS,  /* array of objects of a table, `size` octets each; always apart */
 	FIELD_TYPE_COUNT
 };
 
@@ -32,7 +34,9 @@ struct field {
 	size_t has_at; /* a bool there becomes true when the field is given; FIELD_NOWHERE = none */
 	size_t count_at; /* FIELD_LIST: an unsigned int there counts; FIELD_NOWHERE = none, and the
 			  * elements all go to one place (flags that parse() ors together) */
-	size_t size;	 /* FIELD_UINT, FIELD_LIST: octets of one value */
+	size_t size;	 /* FIELD_UINT, FIELD_INT, FIELD_LIST, FIELD_ITEMS: octets of one value */
+	bool apart;	 /* FIELD_LIST: at `at` is a pointer to the elements, which the body owns */
+	bool nullable;	 /* FIELD_PARSED: null is read, as the text "" */
 	uint64_t least, most;
 	int (*parse)(const char *text, void *to, struct error *ret_error);
 	const struct schema *object;
@@ -72,6 +76,8 @@ int field_add_text(const struct field *f, const char *path, unsigned int index, 
 
 int field_set_uint(const struct field *f, const char *path, uint64_t n, void *target,
 		   struct error *ret_error);
+int field_set_int(const struct field *f, const char *path, int64_t n, void *target,
+		  struct error *ret_error);
 void field_set_bool(const struct field *f, bool b, void *target);
 void field_mark(const struct field *f, void *target); /* given: has_at */
 
@@ -89,6 +95,25 @@ int field_parse_gate(const char *text, void *to, struct error *ret_error);
 int field_parse_state(const char *text, void *to, struct error *ret_error); /* int */
 int field_parse_kind(const char *text, void *to, struct error *ret_error);
 int field_parse_origin(const char *text, void *to, struct error *ret_error);
+
+/* Of routers (field_router.c): enums as uint8_t, lengths of time as uint32_t milliseconds. */
+int field_parse_router_protocol(const char *text, void *to, struct error *ret_error);
+int field_parse_router_auth(const char *text, void *to, struct error *ret_error);
+int field_parse_router_auth_mode(const char *text, void *to, struct error *ret_error);
+int field_parse_router_checksum(const char *text, void *to, struct error *ret_error);
+int field_parse_router_garp(const char *text, void *to, struct error *ret_error);
+int field_parse_router_track(const char *text, void *to, struct error *ret_error);
+int field_parse_router_name(const char *text, void *to, struct error *ret_error);   /* char[] */
+int field_parse_router_ifname(const char *text, void *to, struct error *ret_error); /* char[] */
+int field_parse_router_address(const char *text, void *to, struct error *ret_error);
+int field_parse_ms(const char *text, void *to, struct error *ret_error);
+int field_parse_pace(const char *text, void *to, struct error *ret_error);   /* not 0 */
+int field_parse_hold(const char *text, void *to, struct error *ret_error);   /* "", "auto": 0 */
+int field_parse_linger(const char *text, void *to, struct error *ret_error); /* also "auto" */
+
+/* The number of the value with that name, or a refusal that lists them. */
+int field_parse_enum(const char *text, unsigned int count, const char *(*name)(unsigned int),
+		     struct error *ret_error);
 
 /* The PORT_ALLOW_… names: NULL behind the last. */
 const char *field_allow_name(unsigned int bit);

@@ -3,6 +3,7 @@
  * All samples of one metric stand together, so the ports' counters are read once into an array and
  * written metric by metric. */
 #include "api/internal.h"
+#include "api/metrics.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -96,19 +97,18 @@ static void collect_uplink(void *ctx, const char *uplink)
 
 /* --- writing --------------------------------------------------------------------------------- */
 
-static void metric(struct out *o, const char *name, const char *type, const char *help)
+void metric(struct out *o, const char *name, const char *type, const char *help)
 {
 	out_printf(o, "# HELP vmac_%s %s\n# TYPE vmac_%s %s\n", name, help, name, type);
 }
 
-static void single(struct out *o, const char *name, const char *type, const char *help, double v)
+void metric_single(struct out *o, const char *name, const char *type, const char *help, double v)
 {
 	metric(o, name, type, help);
 	out_printf(o, "vmac_%s %.17g\n", name, v);
 }
 
-/* A label's value: backslash, quote and newline are escaped. */
-static void label(struct out *o, const char *key, const char *value)
+void metric_label(struct out *o, const char *key, const char *value)
 {
 	out_printf(o, "%s=\"", key);
 	for (; *value; value++) {
@@ -125,11 +125,11 @@ static void label(struct out *o, const char *key, const char *value)
 static void row_labels(struct out *o, const struct row *row)
 {
 	if (row->segment[0]) {
-		label(o, "port", row->name);
+		metric_label(o, "port", row->name);
 		out_puts(o, ",");
-		label(o, "segment", row->segment);
+		metric_label(o, "segment", row->segment);
 	} else {
-		label(o, "uplink", row->name);
+		metric_label(o, "uplink", row->name);
 	}
 }
 
@@ -155,7 +155,7 @@ static void row_drops(struct out *o, const char *what, const struct row *row)
 		out_printf(o, "vmac_%s_drops_total{", what);
 		row_labels(o, row);
 		out_puts(o, ",");
-		label(o, "reason", engine_drop_reason_name(d));
+		metric_label(o, "reason", engine_drop_reason_name(d));
 		out_printf(o, "} %llu\n", (unsigned long long)row->drops[d]);
 	}
 }
@@ -193,7 +193,7 @@ static void port_phases(struct out *o, const struct rows *t)
 			out_puts(o, "vmac_port_phase{");
 			row_labels(o, &t->rows[i]);
 			out_puts(o, ",");
-			label(o, "phase", port_phase_name((enum port_phase)p));
+			metric_label(o, "phase", port_phase_name((enum port_phase)p));
 			out_printf(o, "} %d\n", t->rows[i].phase == p);
 		}
 }
@@ -224,9 +224,9 @@ static void pool_sample(void *ctx, const struct pool_view *v)
 	const char *base = (const char *)v;
 
 	out_printf(w->o, "vmac_%s{", pool_metrics[w->metric].name);
-	label(w->o, "pool", v->pool->name);
+	metric_label(w->o, "pool", v->pool->name);
 	out_puts(w->o, ",");
-	label(w->o, "segment", v->segment);
+	metric_label(w->o, "segment", v->segment);
 	out_printf(w->o, "} %llu\n",
 		   *(const unsigned long long *)(base + pool_metrics[w->metric].at));
 }
@@ -237,7 +237,7 @@ static void segment_sample(void *ctx, const struct segment_view *v)
 	bool internal = !v->segment->uplink[0];
 
 	out_puts(w->o, w->metric == 0 ? "vmac_segment_vmacs{" : "vmac_segment_uplink_present{");
-	label(w->o, "segment", v->segment->name);
+	metric_label(w->o, "segment", v->segment->name);
 	out_printf(w->o, "} %llu\n",
 		   w->metric == 0 ? (unsigned long long)v->vmacs
 				  : (unsigned long long)(internal || v->uplink_present));
@@ -272,20 +272,21 @@ static void by_code(struct out *o, const char *name, const char *help,
 
 static void registry(struct out *o, const struct engine_status *s)
 {
-	single(o, "registry_healthy", "gauge", "1 while the last commit succeeded",
-	       s->registry_healthy);
-	single(o, "registry_commits_total", "counter", "Commits", (double)s->commits);
-	single(o, "registry_transactions_total", "counter", "Transactions made durable",
-	       (double)s->transactions);
-	single(o, "registry_failures_total", "counter", "Commits that failed", (double)s->failures);
-	single(o, "registry_pending", "gauge", "Transactions that wait to be durable",
-	       (double)s->pending);
-	single(o, "registry_octets", "gauge", "Size of the registry on disk",
-	       (double)s->registry_octets);
-	single(o, "registry_commit_seconds_last", "gauge", "How long the last commit took",
-	       (double)s->commit_ns_last / 1e9);
-	single(o, "registry_commit_seconds_most", "gauge", "How long the slowest commit took",
-	       (double)s->commit_ns_most / 1e9);
+	metric_single(o, "registry_healthy", "gauge", "1 while the last commit succeeded",
+		      s->registry_healthy);
+	metric_single(o, "registry_commits_total", "counter", "Commits", (double)s->commits);
+	metric_single(o, "registry_transactions_total", "counter", "Transactions made durable",
+		      (double)s->transactions);
+	metric_single(o, "registry_failures_total", "counter", "Commits that failed",
+		      (double)s->failures);
+	metric_single(o, "registry_pending", "gauge", "Transactions that wait to be durable",
+		      (double)s->pending);
+	metric_single(o, "registry_octets", "gauge", "Size of the registry on disk",
+		      (double)s->registry_octets);
+	metric_single(o, "registry_commit_seconds_last", "gauge", "How long the last commit took",
+		      (double)s->commit_ns_last / 1e9);
+	metric_single(o, "registry_commit_seconds_most", "gauge",
+		      "How long the slowest commit took", (double)s->commit_ns_most / 1e9);
 }
 
 static void api_counters(struct out *o, const struct api_counters *c)
@@ -296,16 +297,16 @@ static void api_counters(struct out *o, const struct api_counters *c)
 		if (c->by_status[s] > 0)
 			out_printf(o, "vmac_api_requests_total{status=\"%u\"} %llu\n", s,
 				   (unsigned long long)c->by_status[s]);
-	single(o, "api_connections", "gauge", "Clients connected now", c->connected);
-	single(o, "api_connections_total", "counter", "Clients that ever connected",
-	       (double)c->connections);
-	single(o, "api_answers_lost_total", "counter", "Answers whose client was gone",
-	       (double)c->answers_lost);
-	single(o, "event_subscribers", "gauge", "Event streams open now", c->subscribers);
-	single(o, "events_sent_total", "counter", "Events sent, over all streams",
-	       (double)c->events_sent);
-	single(o, "events_lost_total", "counter", "Events that a slow stream missed",
-	       (double)c->events_lost);
+	metric_single(o, "api_connections", "gauge", "Clients connected now", c->connected);
+	metric_single(o, "api_connections_total", "counter", "Clients that ever connected",
+		      (double)c->connections);
+	metric_single(o, "api_answers_lost_total", "counter", "Answers whose client was gone",
+		      (double)c->answers_lost);
+	metric_single(o, "event_subscribers", "gauge", "Event streams open now", c->subscribers);
+	metric_single(o, "events_sent_total", "counter", "Events sent, over all streams",
+		      (double)c->events_sent);
+	metric_single(o, "events_lost_total", "counter", "Events that a slow stream missed",
+		      (double)c->events_lost);
 }
 
 void metrics_show(struct request *r)
@@ -322,17 +323,18 @@ void metrics_show(struct request *r)
 
 	metric(&o, "build_info", "gauge", "1; the version is in the label");
 	out_puts(&o, "vmac_build_info{");
-	label(&o, "version", s.version);
+	metric_label(&o, "version", s.version);
 	out_puts(&o, "} 1\n");
-	single(&o, "uptime_seconds", "gauge", "Time since the daemon started",
-	       (double)mono_since(config->mono_now(), s.started).ns / 1e9);
+	metric_single(&o, "uptime_seconds", "gauge", "Time since the daemon started",
+		      (double)mono_since(config->mono_now(), s.started).ns / 1e9);
 	rows_write(&o, "port", &ports);
 	port_phases(&o, &ports);
 	rows_write(&o, "uplink", &uplinks);
 	pools_and_segments(config->engine, &o);
+	metrics_routers(config->engine, &o);
 	registry(&o, &s);
-	single(&o, "commands_total", "counter", "Commands that were carried out or refused",
-	       (double)s.commands);
+	metric_single(&o, "commands_total", "counter", "Commands that were carried out or refused",
+		      (double)s.commands);
 	by_code(&o, "refusals_total", "Commands that the engine refused, by code",
 		s.refusals_by_code);
 	api_counters(&o, &r->api->counters);

@@ -285,7 +285,11 @@ struct caller request_caller(const struct request *r, char who[static 32])
 		snprintf(who, 32, "uid %lu", (unsigned long)(uintptr_t)info->socket_context - 1);
 	else
 		snprintf(who, 32, "uid ?");
-	return (struct caller){ .who = who, .reason = reason };
+	return (struct caller){
+		.who = who,
+		.reason = reason,
+		.root = info && (uintptr_t)info->socket_context == 1,
+	};
 }
 
 /* Everything submitted before is durable: the view may be taken. */

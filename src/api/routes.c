@@ -37,6 +37,14 @@ const struct route routes[] = {
 	{ "PATCH",  "/v1/ports/{name}", "Change a port", ports_set, NONE, &body_port_set },
 	{ "DELETE", "/v1/ports/{name}", "Delete a port", ports_delete, &query_port_delete },
 
+	{ "GET",    "/v1/routers", "List the routers", routers_list, NONE, NULL, true },
+	{ "POST",   "/v1/routers", "Add a router", routers_add, NONE, &body_router_add },
+	{ "GET",    "/v1/routers/{name}", "Show a router", routers_show, NONE, NULL, true },
+	{ "PATCH",  "/v1/routers/{name}", "Change a router", routers_set, NONE, &body_router_set },
+	{ "DELETE", "/v1/routers/{name}", "Delete a router", routers_delete, REASON },
+	{ "GET",    "/v1/routers/{name}/history", "Read a router's transitions", routers_history, NONE,
+	  NULL, true },
+
 	{ "GET",    "/v1/history", "Read the history", history_list, &query_history },
 	{ "GET",    "/v1/status", "Show the daemon's state", status_show, NONE, NULL, true },
 	{ "GET",    "/v1/events", "Follow what happens (SSE)", events_stream, NONE },

@@ -1,7 +1,7 @@
 /* The tables of every request body. */
 #include "api/body.h"
 
-#include "base/cleanup.h"
+#include "api/tables.h"
 
 #define MTU_LEAST  68
 #define MTU_MOST   65521
@@ -11,29 +11,6 @@
 #define ALLOW_MAX  16 /* words, repeated ones included */
 
 /* clang-format off */
-#define SIZE_OF(T, m) sizeof(((T *)NULL)->m)
-#define FIELD(n, t, T, m, ...)                                                                     \
-	{ .name = n, .type = t, .at = offsetof(T, m), __VA_ARGS__ }
-#define HAS(T, m)      .has_at = offsetof(T, m)
-#define REQUIRED       .required = true
-#define NAME(n, T, m, ...)   FIELD(n, FIELD_NAME, T, m, __VA_ARGS__)
-#define IFNAME(n, T, m)      FIELD(n, FIELD_IFNAME, T, m, .most = 0)
-#define TEXT(n, T, m, max)   FIELD(n, FIELD_TEXT, T, m, .most = max)
-#define PARSED(n, T, m, fn, ...) FIELD(n, FIELD_PARSED, T, m, .parse = fn, __VA_ARGS__)
-#define UINT(n, T, m, min, max, ...)                                                               \
-	FIELD(n, FIELD_UINT, T, m, .size = SIZE_OF(T, m), .least = min, .most = max, __VA_ARGS__)
-#define BOOL(n, T, m)  FIELD(n, FIELD_BOOL, T, m, .most = 1)
-#define LIST(n, T, m, count, max, fn, ...)                                                         \
-	FIELD(n, FIELD_LIST, T, m, .size = SIZE_OF(T, m[0]), .most = max, .parse = fn,             \
-	      .count_at = offsetof(T, count), __VA_ARGS__)
-#define ALLOW(T, m, ...)                                                                           \
-	FIELD("allow", FIELD_LIST, T, m, .most = ALLOW_MAX, .parse = field_parse_allow, __VA_ARGS__)
-#define REASON         TEXT("reason", struct body, reason, REASON_MAX_LEN)
-
-#define SCHEMA(id, title, ...)                                                                     \
-	const struct schema id = { .name = title, .fields = id##_fields,                           \
-				   .count = ARRAY_LEN(id##_fields), __VA_ARGS__ }
-
 /* --- segments and pools ---------------------------------------------------------------------- */
 
 static const struct field body_segment_add_fields[] = {

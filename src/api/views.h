@@ -11,5 +11,7 @@ void view_vmac(struct out *o, const struct vmac_view *v);
 /* counters NULL: not to be had (no data plane). */
 void view_port(struct out *o, const struct port_view *v, const struct counters_view *counters);
 void view_counters(struct out *o, const struct counters_view *c);
+void view_router(struct out *o, const struct router_view *v);
+void view_transition(struct out *o, const struct elect_event *e);
 void view_history(struct out *o, const struct history *h);
 void view_event(struct out *o, const struct engine_event *e);

@@ -223,9 +223,12 @@ static void configured_timers(struct step *s, const struct fhrp_config *old)
 
 	m->preempt_at = mono_after(m->preempt_at,
 				   SPAN_NS(m->config.preempt_delay.ns - old->preempt_delay.ns));
-	timer_shorten(&m->active_down, s->now, s->p->hold(m), least);
-	timer_shorten(&m->standby_down, s->now, m->hold, least);
-	timer_shorten(&m->advertise, s->now, s->p->period(m, s->now), (mono_t){ 0 });
+	if (m->config.interval.ns != old->interval.ns || m->config.hold.ns != old->hold.ns ||
+	    m->config.learn != old->learn) {
+		timer_shorten(&m->active_down, s->now, s->p->hold(m), least);
+		timer_shorten(&m->standby_down, s->now, m->hold, least);
+		timer_shorten(&m->advertise, s->now, s->p->period(m, s->now), (mono_t){ 0 });
+	}
 	if (m->state != FHRP_ACTIVE)
 		return;
 	machine_lease(s, mono_earlier(m->lease, mono_after(s->now, s->p->term(m))));

@@ -89,9 +89,8 @@ static inline void rig_step(struct rig *t, const struct fhrp_event *e)
 #define expect(t, wanted) assert_string_equal((t)->text, wanted)
 #define expect_state(t, wanted)                                                                    \
 	assert_string_equal(fhrp_state_name((t)->m.state), fhrp_state_name(wanted))
-#define expect_timer(t, timer, ms)                                                                 \
-	assert_int_equal((t)->m.timer.ns - (t)->now.ns, SPAN_MS(ms).ns)
-#define expect_stopped(t, timer) assert_int_equal((t)->m.timer.ns, MONO_NEVER.ns)
+#define expect_timer(t, timer, ms) assert_int_equal((t)->m.timer.ns - (t)->now.ns, SPAN_MS(ms).ns)
+#define expect_stopped(t, timer)   assert_int_equal((t)->m.timer.ns, MONO_NEVER.ns)
 
 static inline const struct fhrp_effect *rig_effect(const struct rig *t, enum fhrp_effect_kind kind)
 {
@@ -143,8 +142,8 @@ static inline void rig_boot(struct rig *t)
 
 static inline void rig_stop(struct rig *t)
 {
-	rig_step(t, &(struct fhrp_event){ .kind = FHRP_EVENT_STOP,
-					  .reason = FHRP_REASON_SHUTDOWN });
+	rig_step(t,
+		 &(struct fhrp_event){ .kind = FHRP_EVENT_STOP, .reason = FHRP_REASON_SHUTDOWN });
 }
 
 static inline void rig_halt(struct rig *t, enum fhrp_reason reason)

@@ -534,10 +534,9 @@ static void an_interval_is_learned_and_given_up_when_active(void **state)
 
 static void the_old_version_of_a_router_that_speaks_both_is_ignored(void **state)
 {
-	struct fhrp_heard old = { .version = 2,
-				  .priority = 200,
-				  .interval = SPAN_S(1),
-				  .from = rig_address(20) };
+	struct fhrp_heard old = {
+		.version = 2, .priority = 200, .interval = SPAN_S(1), .from = rig_address(20)
+	};
 	struct rig t;
 
 	backup(&t);
@@ -551,10 +550,9 @@ static void the_old_version_of_a_router_that_speaks_both_is_ignored(void **state
 
 static void a_backup_times_out_by_the_seconds_of_version_2(void **state)
 {
-	const struct fhrp_heard old = { .version = 2,
-					.priority = 200,
-					.interval = SPAN_S(2),
-					.from = rig_address(20) };
+	const struct fhrp_heard old = {
+		.version = 2, .priority = 200, .interval = SPAN_S(2), .from = rig_address(20)
+	};
 	struct rig t;
 
 	backup(&t);
