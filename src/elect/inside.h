@@ -178,6 +178,7 @@ struct elect_wire *wire_find(const struct elect_core *c, const char *ifname);
 struct elect_wire *wire_by_index(struct elect_core *c, int ifindex);
 /* The link of that name, made when it is new; NULL: no memory. */
 struct elect_wire *wire_get(struct elect_core *c, const char *ifname);
+/* No other link has that index. */
 void wire_set_index(struct elect_core *c, struct elect_wire *w, int ifindex);
 /* Forgets a link that nobody needs. */
 void wire_release(struct elect_core *c, struct elect_wire *w);

@@ -551,12 +551,29 @@ bool elect_core_gone(const struct elect_core *c, uint32_t id)
 
 /* --- what the caller tells ------------------------------------------------------------------- */
 
+/* A link with that index but another name is told of before its old name is told to be gone: the
+ * kernel renames in one message. */
+static void link_displace(struct elect_core *c, const struct elect_link *link)
+{
+	struct elect_wire *other = link->ifindex ? wire_by_index(c, link->ifindex) : NULL;
+	struct elect_link gone = { 0 };
+	char ifname[IFNAME_MAX_LEN + 1];
+
+	if (!other || strcmp(other->ifname, link->ifname) == 0)
+		return;
+	memcpy(ifname, other->ifname, sizeof(ifname));
+	gone.ifname = ifname;
+	elect_core_link(c, &gone, c->now);
+}
+
 void elect_core_link(struct elect_core *c, const struct elect_link *link, mono_t now)
 {
-	struct elect_wire *w = wire_get(c, link->ifname);
+	struct elect_wire *w;
 	bool moved;
 
 	c->now = now;
+	link_displace(c, link);
+	w = wire_get(c, link->ifname);
 	if (!w)
 		return; /* no memory, so no router is on it either */
 	moved = w->ifindex != 0 && w->ifindex != link->ifindex;
