@@ -9,7 +9,7 @@
 
 #include <linux/types.h>
 
-#define VMAC_SCHEMA 1
+#define VMAC_SCHEMA 2
 
 /* --- slots: who a frame is counted for ------------------------------------------------------- */
 
@@ -94,6 +94,46 @@ struct port_row {
 #define MEMBER_IFINDEX(m)	   ((__u32)((m) >> 32))
 #define MEMBER_MTU(m)		   ((__u32)((m) >> 16) & 0xffff)
 #define MEMBER_NEXT(m)		   ((__u32)(m)&0xffff)
+
+/* --- leases: the virtual routers of this host ------------------------------------------------ */
+
+#define ROUTER_SLOTS   8192
+#define ROUTER_IPS_ALL 65536 /* of all routers that do not accept, together */
+
+/* Where a router's address is: on a link, or on a VLAN of one (as our own ports' frames reach a
+ * router that lives on a VLAN device). */
+struct router_key {
+	__u64 mac; /* MAC_WORD */
+	__u32 ifindex;
+	__u32 vlan; /* 0 = untagged */
+};
+
+#define ROUTER_NO_ACCEPT (1u << 0) /* drop packets for the addresses in router_ips */
+
+/* The key once more, so that a reader knows that the slot was not given to another address under
+ * its eyes. */
+struct router_slot {
+	__u64 until; /* CLOCK_BOOTTIME */
+	__u64 mac;
+	__u32 ifindex;
+	__u32 lower_ifindex, lower_vlan; /* of a VLAN device; else 0 */
+	__u32 flags;
+};
+
+struct router_ip_key {
+	__u32 slot;
+	__u8 ip[16]; /* IPv4: mapped, ::ffff:0:0/96 */
+};
+
+/* A bit for every address that may be a router's: one load, where most frames are done. */
+#define ROUTER_MAYBE_BITS     65536
+#define ROUTER_MAYBE_BIT(mac) ((__u32)((__u64)(mac)*0x9e3779b97f4a7c15ULL >> 48))
+
+struct router_counters {
+	__u64 passed_out, passed_in;
+	__u64 stopped_out, stopped_in;
+	__u64 not_accepted;
+};
 
 /* --- counters -------------------------------------------------------------------------------- */
 

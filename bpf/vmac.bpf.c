@@ -21,6 +21,7 @@
  * since there the uplink overwrites skb_iif.  vmac_port never answers TC_ACT_UNSPEC or TC_ACT_OK:
  * both would hand the guest's frame to the host. */
 #include "guard.h"
+#include "lease.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
@@ -166,6 +167,19 @@ static __always_inline int port_floods(struct __sk_buff *skb, const struct port_
 	return bpf_redirect(ifindex, 0);
 }
 
+/* Whether the host itself is the active router with that address. */
+static __always_inline int host_routes(__u32 net, __u64 da)
+{
+	const struct router_slot *r;
+	__u32 slot;
+
+	if (!router_maybe_has(da))
+		return 0;
+	r = router_find(MEMBER_IFINDEX(member_of(SLOT_UPLINK_0 + NET_UPLINK(net))), NET_VLAN(net),
+			da, &slot);
+	return r && lease_runs(r);
+}
+
 static __always_inline int port_sends(struct __sk_buff *skb, const struct port_row *row, __u32 slot,
 				      __u64 da, struct weight w)
 {
@@ -181,7 +195,7 @@ static __always_inline int port_sends(struct __sk_buff *skb, const struct port_r
 	}
 	if (!NET_UPLINK(net))
 		return drop(slot, DROP_UNKNOWN_UNICAST, w);
-	return port_to_uplink(skb, slot, net, w, 0);
+	return port_to_uplink(skb, slot, net, w, host_routes(net, da) ? BPF_F_INGRESS : 0);
 }
 
 SEC("tc")

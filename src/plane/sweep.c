@@ -84,6 +84,8 @@ static bool is_kept(void *ctx, const char *name)
 	const struct plane *p = ctx;
 	unsigned int number;
 
+	if (strncmp(name, "router", 6) == 0)
+		return true; /* plane_router_sweep()'s */
 	if (!p->attach.tcx)
 		return false;
 	if (sscanf(name, "port%u", &number) == 1)
@@ -149,6 +151,7 @@ int plane_purge(struct plane *p, struct error *ret_error)
 	memset(p->ports, 0, sizeof(p->ports));
 	memset(p->uplinks, 0, sizeof(p->uplinks));
 	p->port_count = p->uplink_count = 0;
+	routers_purge(p);
 	sweep_tables(p);
 	attach_sweep_links(&p->attach, keep_none, NULL);
 	sweep_filters(p, true);

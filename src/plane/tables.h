@@ -27,6 +27,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "bpf/shared.h"
@@ -48,6 +49,10 @@ struct tables_fds {
 	int index_near, index_far, rows, fdb, fdb_near, members, heads, uplink_macs, counters,
 		drops;
 };
+
+/* An array of the kernel's in our memory, or NULL. */
+void *tables_map_array(int fd, size_t count, size_t value);
+void tables_unmap_array(void *p, size_t count, size_t value); /* NULL is fine */
 
 /* -errno; nothing is left open or mapped on failure. */
 int tables_open(struct tables *t, const struct tables_fds *fds);

@@ -19,7 +19,7 @@ struct advert {
 	struct vrrp_path path;
 	uint8_t ttl;
 	bool unicast; /* the IP destination is no multicast group */
-	uint8_t kind; /* enum advert_kind */
+	uint8_t kind; /* enum advert_kind; ADVERT_GROUP or more understood */
 	union {
 		struct vrrp vrrp;
 		struct hsrp hsrp;
@@ -32,8 +32,10 @@ struct advert {
 
 /* Reads one frame.  What lies behind the IP packet (Ethernet padding) is ignored.  All verdicts of
  * the codecs may come, and NOT_OURS, FRAGMENT, DESTINATION (multicast to a group that is not the
- * protocol's).  *ret is filled as far as the frame was understood, also when it is refused, so that
- * the reader knows whose it was: *ret_understood (may be NULL) says how far. */
+ * protocol's, or unicast HSRP and GLBP, which have no unicast peers).  The TTL of unicast VRRP and
+ * CARP is not checked here: whoever accepts them must know the sender as a peer.  *ret is filled as
+ * far as the frame was understood, also when it is refused, so that the reader knows whose it was:
+ * *ret_understood (may be NULL) says how far. */
 enum advert_depth { ADVERT_NOTHING, ADVERT_ETHERNET, ADVERT_IP, ADVERT_GROUP, ADVERT_ALL };
 enum verdict advert_decode(struct reader *r, unsigned int flags, struct advert *ret,
 			   enum advert_depth *ret_understood, const char **ret_why);

@@ -20,7 +20,7 @@
 #define MD5_COVERED_MAX (VRRP_HEADER_LEN + ADDRESSES_MAX * 4 + VRRP_TEXT_LEN)
 
 /* The beginning of Cisco's trailer: type, length of what follows, algorithm, reserved. */
-static const uint8_t md5_head[6] = { VRRP_AUTH_MD5, VRRP_MD5_LEN, 1 };
+static const uint8_t md5_head[6] = { VRRP_AUTH_MD5, VRRP_MD5_LEN - 2, 1 };
 
 static size_t address_len(uint8_t family)
 {

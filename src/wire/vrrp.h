@@ -10,8 +10,8 @@
 #define IP_PROTOCOL_VRRP     112
 #define VRRP_TTL	     255
 #define VRRP_HEADER_LEN	     8
-#define VRRP_TEXT_LEN	     8 /* VRRPv2's authentication data, present always */
-#define VRRP_MD5_LEN	     28
+#define VRRP_TEXT_LEN	     8	/* VRRPv2's authentication data, present always */
+#define VRRP_MD5_LEN	     30 /* Cisco's trailer with its type and length */
 #define VRRP_INTERVAL_MAX_CS 4095
 #define VRRP_PRIORITY_OWNER  255
 #define VRRP_PRIORITY_STOP   0
