@@ -147,8 +147,7 @@ static void test_unicast_peers_elect(void **state)
 	lan_run(both, 2, SPAN_S(10));
 	assert_router(a, b, 1);
 	assert_true(a->counts[ORDER_SEND_TO] > 3);
-	assert_int_equal(host_counters(b, 1).verdicts[VERDICT_ACCEPTED],
-			 a->counts[ORDER_SEND_TO]);
+	assert_int_equal(host_counters(b, 1).verdicts[VERDICT_ACCEPTED], a->counts[ORDER_SEND_TO]);
 	/* Announcements still go to everybody. */
 	assert_int_equal(a->counts[ORDER_SEND], host_counters(a, 1).announced);
 }
@@ -586,7 +585,7 @@ static void test_hsrp_learns_its_address(void **state)
 	host_forget(b);
 	lan_run(both, 2, SPAN_S(20));
 	assert_router(b, a, 1);
-	assert_memory_equal(host_last_advert(b) + 14 + 20 + 8 + 10 + 2 + 24,
+	assert_memory_equal(host_last_advert(b) + 14 + 20 + 8 + 26,
 			    ra->sets[0].addresses[0].ip.octet, 4);
 	assert_true(host_counters(b, 1).announced > 0);
 }
