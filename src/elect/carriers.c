@@ -180,6 +180,8 @@ int carrier_plane(struct elect *e, struct carrier *c)
 /* --- make ------------------------------------------------------------------------------------ */
 
 struct making {
+	struct elect *e;
+	bool any_evicted;
 	unsigned int count;
 	struct carrier *carriers[MAKE_MAX];
 	struct host_virtual wanted[MAKE_MAX];
@@ -254,9 +256,37 @@ static void making_quell(struct elect *e, struct making *m)
 	free(m->stray.list);
 }
 
+/* A device of that name on another link or of another make may be an earlier run's, for a record
+ * that has changed since: then it gives way.  One that is not of our group is somebody's. */
+static void on_evicted(void *ctx, const struct host_link *link, int parent)
+{
+	struct making *m = ctx;
+
+	for (unsigned int i = 0; i < m->count; i++) {
+		struct carrier *c = m->carriers[i];
+		struct error error;
+
+		if (m->links[i].ifindex || c->evicted || strcmp(c->device, link->ifname) != 0 ||
+		    host_virtual_set_group(m->e->host, link->ifindex, m->e->doomed, &error) < 0)
+			continue;
+		c->evicted = m->any_evicted = true;
+		carrier_queue(m->e, c);
+		return;
+	}
+}
+
+static void making_evict(struct elect *e, struct making *m)
+{
+	struct error error;
+
+	if (host_virtual_list(e->host, e->group, on_evicted, m, &error) < 0 ||
+	    (m->any_evicted && host_virtual_delete_group(e->host, e->doomed, &error) < 0))
+		log_debug("devices in the way: %s", error.message);
+}
+
 void carriers_make(struct elect *e)
 {
-	struct making m = { 0 };
+	struct making m = { .e = e };
 	struct carrier *c;
 
 	while (m.count < MAKE_MAX && (c = carrier_next(e)))
@@ -264,14 +294,18 @@ void carriers_make(struct elect *e)
 			making_add(e, &m, c);
 	if (m.count == 0)
 		return;
-	host_virtual_make_many(e->host, m.wanted, m.count, m.links, m.errors);
+	if (host_virtual_make_many(e->host, m.wanted, m.count, m.links, m.errors) > 0)
+		making_evict(e, &m);
 	making_quell(e, &m);
 	for (unsigned int i = 0; i < m.count; i++) {
 		c = m.carriers[i];
+		if (c->queued)
+			continue; /* what was in its way is gone */
 		if (m.links[i].ifindex == 0) {
 			carrier_failed(e, c, &m.errors[i]);
 			continue;
 		}
+		c->evicted = false;
 		c->ifindex = m.links[i].ifindex;
 		c->state = CARRIER_READY;
 		c->trouble.code = ERROR_NONE;
@@ -303,6 +337,7 @@ void carrier_leave(struct elect *e, struct carrier *c)
 	carrier_unqueue(e, c);
 	e->carriers[c->slot] = NULL;
 	c->set = NULL;
+	c->link->told.ifindex = -1; /* with its last set the core forgot the link */
 	c->next_queued = e->leaving;
 	e->leaving = c;
 }

@@ -254,6 +254,8 @@ void link_need(struct elect *e, struct link *l)
 {
 	if (!l->packet || link_wants(l) != l->wanted)
 		link_bring(e, l);
+	else
+		link_tell(l);
 }
 
 void link_drop(struct elect *e, struct link *l)

@@ -50,6 +50,7 @@ struct carrier {
 	vmac_mac_t mac;
 	enum carrier_state state;
 	bool queued, in_plane, touched;
+	bool evicted;	/* what was in its way was deleted once */
 	bool unsettled; /* an address could not be set or deleted */
 	int ifindex;	/* of the device; 0 = not made */
 	uint64_t told;	/* a hash of what the data plane was told */
