@@ -510,6 +510,27 @@ static void test_a_link_that_is_renamed(void **state)
 	assert_int_equal(host_state(a, 1), FHRP_ACTIVE);
 }
 
+static void test_a_link_that_nobody_needs_is_forgotten(void **state)
+{
+	struct elect_link l = host_link(a, 3, true);
+	struct router *r = record_of(1, ROUTER_VRRP3, 1, 100);
+	size_t before;
+
+	/* What the tables grow by stays. */
+	host_set(a, r);
+	elect_core_remove(a->core, 1, rig_now);
+	before = a->allocated;
+	r->set_count = 0;
+	record_add_set(r, 3, 1, 4);
+	host_set(a, r);
+	elect_core_link(a->core, &l, rig_now);
+	elect_core_remove(a->core, 1, rig_now);
+	l.usable = false;
+	l.ifindex = 0;
+	elect_core_link(a->core, &l, rig_now);
+	assert_int_equal(a->allocated, before);
+}
+
 static void test_enabled_again_while_it_leaves(void **state)
 {
 	struct router *r = record_of(1, ROUTER_VRRP3, 1, 200);
@@ -671,6 +692,7 @@ int main(void)
 		T(test_waits_for_links_and_devices),
 		T(test_a_link_that_comes_back_as_another),
 		T(test_a_link_that_is_renamed),
+		T(test_a_link_that_nobody_needs_is_forgotten),
 		T(test_enabled_again_while_it_leaves),
 		T(test_a_new_source_is_taken_over),
 		T(test_tracking_moves_the_priority),
