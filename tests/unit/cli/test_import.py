@@ -278,6 +278,15 @@ def test_names(convert):
     assert len(notes) == 3
 
 
+def test_notes_of_what_is_left_out_are_nobody_s(convert):
+    """They must not stand as comments at the router that happens to come next."""
+    path = convert.path / 'k.conf'
+    path.write_text('vrrp_sync_group G {\ngroup {\na\n}\n}\n' + instance('a', vrid=300) +
+                    instance('b'))
+    out = run(path)[1]
+    assert out.index('# lost: left out') < out.index('routers:')
+
+
 def test_what_is_not_ours_is_said_once(convert):
     status, routers, notes = convert('virtual_server 1.1.1.1 80 {\n}\n' * 3 + instance())
     assert (status, routers, len(notes)) == (9, [router()], 1)
