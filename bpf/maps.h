@@ -65,6 +65,14 @@ struct {
 	__type(value, __u64);
 } heads SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, CLAIMS_MAX);
+	__type(key, __u32);
+	__type(value, struct claim);
+} claims SEC(".maps");
+
 /* The uplinks' own addresses, by uplink slot: MAC_WORD. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -98,5 +106,46 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 } police SEC(".maps");
+
+/* --- leases (lease.h) ------------------------------------------------------------------------ */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 2 * ROUTER_SLOTS);
+	__type(key, struct router_key);
+	__type(value, __u32);
+} routers SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, ROUTER_SLOTS);
+	__type(key, __u32);
+	__type(value, struct router_slot);
+} router_slots SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, ROUTER_MAYBE_BITS / 64);
+	__type(key, __u32);
+	__type(value, __u64);
+} router_maybe SEC(".maps");
+
+/* Most hosts have none, so no entry is allocated before it is needed. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, ROUTER_IPS_ALL);
+	__type(key, struct router_ip_key);
+	__type(value, __u8);
+} router_ips SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, ROUTER_SLOTS);
+	__type(key, __u32);
+	__type(value, struct router_counters);
+} router_counts SEC(".maps");
 
 #endif

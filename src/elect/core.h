@@ -11,8 +11,8 @@
  * Calls of ops may be collected by the caller: they are made in an order that may be carried out
  * late but not out of order a router, and `flush` ends every entry into this file that made any.
  * So 250 routers that take over at one instant become one batch of leases, one of frames and one of
- * addresses.  `elect_time()` therefore calls, over all due routers, leases and sends first, then
- * embodiments, then announcements.
+ * addresses.  `elect_core_time()` therefore calls, over all due routers, leases and sends first,
+ * then embodiments, then announcements.
  *
  * The simulation (tests/sim) runs this very code with other ops. */
 #pragma once
@@ -37,6 +37,8 @@ struct elect_report {
 	struct ip peer;		  /* the other router that it is about; family 0 = none */
 };
 
+/* Called from inside of the core: what they are told is to be remembered, and done at flush() or
+ * later.  They never call back into the core. */
 struct elect_ops {
 	/* A whole Ethernet frame to the link of the set; `frame` is valid until flush(). */
 	void (*send)(void *ctx, const struct elect_set *s, const void *frame, size_t len);
@@ -45,10 +47,16 @@ struct elect_ops {
 	void (*send_to)(void *ctx, const struct elect_set *s, const struct ip *peer,
 			const void *payload, size_t len);
 	void (*lease)(void *ctx, const struct elect_set *s, mono_t until); /* ns 0 = ends now */
-	/* The addresses of all sets are to be there, or gone. */
+	/* The addresses of all sets are to be there, or gone.  Said again (`there`) when the
+	 * addresses of a router that embodies them have changed: elect_set_addresses() says what is
+	 * to be there now; all others go. */
 	void (*embody)(void *ctx, const struct elect_router *r, bool there);
 	void (*report)(void *ctx, const struct elect_router *r, const struct elect_report *report);
+	/* May come in between too, where a frame's memory is needed again. */
 	void (*flush)(void *ctx);
+	/* The router and its sets are about to be freed: it was removed, or begins anew.  All that
+	 * it ordered has been flushed.  May be NULL. */
+	void (*gone)(void *ctx, const struct elect_router *r);
 };
 
 struct elect_core_config {
@@ -57,6 +65,9 @@ struct elect_core_config {
 	void *ctx;
 	wall_t (*wall_now)(void *ctx); /* for the HMAC trailer's sequence only */
 	uint64_t seed;		       /* CARP counters and the like */
+	/* A set is not ready before elect_core_ready() says so: its device has yet to be made and
+	 * the data plane to be told.  False: ready at once. */
+	bool devices;
 };
 
 int elect_core_new(const struct elect_core_config *config, struct elect_core **ret,
@@ -67,10 +78,11 @@ void elect_core_free(struct elect_core *c); /* says nothing to anybody; NULL is 
 
 /* Adds a router, or changes the one with that id to this (checked) record, which is copied.  What
  * can change under way (priority, timers, addresses, keys, tracks' weights, preempt, …) changes
- * without a transition; protocol, or a set's link, group or family, begin anew: a graceful stop of
- * the old without lingering.  An equal record does nothing at all.  A new router waits in
- * INITIALIZE until each of its sets has a usable link.  Errors: NO_MEMORY; IN_USE: another router
- * has that group on that link. */
+ * without a transition; protocol, number of sets, or a set's link, group, family, vMAC or device,
+ * begin anew: a graceful stop of the old without lingering.  An equal record does nothing at all.
+ * A new router waits in INITIALIZE until each of its sets has a usable link.  Errors: NO_MEMORY;
+ * IN_USE: another router has that group on that link (VRRP and CARP share their groups, as they
+ * share their vMACs); LIMIT_REACHED: ELECT_SETS_MAX. */
 int elect_core_set(struct elect_core *c, const struct router *r, mono_t now,
 		   struct error *ret_error);
 
@@ -96,10 +108,15 @@ struct elect_link {
  * source addresses.  Tracking of links is the caller's. */
 void elect_core_link(struct elect_core *c, const struct elect_link *link, mono_t now);
 
+/* Where config.devices: whether a set's device is there and the data plane knows of it.  A router
+ * starts when all its sets are ready, and is in fault when one is no more. */
+void elect_core_ready(struct elect_core *c, const struct elect_set *s, bool ready, mono_t now);
+
 /* What tracking makes of a router: the sum of the weights of its tracks, or fault. */
 void elect_core_track(struct elect_core *c, uint32_t id, int adjust, bool fault, mono_t now);
 
-/* The daemon has just started: boot holds count from here for routers added before `until`. */
+/* The daemon has just started: routers that start for the first time before their boot hold has
+ * passed from here begin with it. */
 void elect_core_boot(struct elect_core *c, mono_t now);
 
 /* --- what happens ---------------------------------------------------------------------------- */
@@ -125,14 +142,24 @@ unsigned int elect_set_index(const struct elect_set *s); /* in its router's reco
  * first. */
 #define ELECT_SETS_MAX 8192
 unsigned int elect_set_slot(const struct elect_set *s);
+const struct elect_set *elect_router_set(const struct elect_router *r, unsigned int index);
+int elect_set_ifindex(const struct elect_set *s); /* of its link; 0 = it is not there */
+vmac_mac_t elect_set_mac(const struct elect_set *s);
+struct ip elect_set_source(const struct elect_set *s); /* in force; family 0 = none */
+/* What the set's addresses are now: the record's, or the one that HSRP learned; valid until the
+ * next call of elect_core_set() or _frame(). */
+const struct router_address *elect_set_addresses(const struct elect_set *s,
+						 unsigned int *ret_count);
+/* The checksum that is sent, as router_checksum_name() says it; "" where there is but one. */
+const char *elect_router_checksum(const struct elect_router *r);
 struct elect_router *elect_core_find(const struct elect_core *c, uint32_t id);
 
 struct elect_counters {
 	uint64_t sent, sent_zero, announced, received;
 	uint64_t verdicts[VERDICT_COUNT];
 	uint64_t transitions;
-	uint64_t late; /* self-fences */
-	int64_t late_ns_most;
+	uint64_t late;	      /* self-fences */
+	int64_t late_ns_most; /* by which a deadline was met too late */
 };
 void elect_router_counters(const struct elect_router *r, struct elect_counters *ret);
 /* Frames that belong to no router, by link name. */

@@ -91,6 +91,8 @@ static void host_event(void *ctx, const struct host_event *event)
 	case HOST_EVENTS_LOST:
 		carry_all(e);
 		break;
+	case HOST_ADDRESSES_CHANGED:
+		break; /* the elections' affair */
 	}
 }
 

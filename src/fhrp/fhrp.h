@@ -74,6 +74,7 @@ const char *fhrp_state_name(enum fhrp_state s); /* "initialize", … */
 	X(OWNER_RETURNS, "owner_returns", "the other owner has gone")                              \
 	X(CONTENTION_WON, "contention_won", "another active router was heard and has yielded")     \
 	X(TIMERS_LEARNED, "timers_learned", "timers were learned from the active router")          \
+	X(CHECKSUM_LEARNED, "checksum_learned", "the peer's form of the VRRPv3 checksum is used")  \
 	X(RECONFIGURED, "reconfigured", "its configuration was changed")
 
 enum fhrp_reason {
@@ -205,7 +206,14 @@ struct fhrp {
 	 * ACTIVE.  HSRP: all of them. */
 	mono_t active_down, standby_down, advertise;
 	mono_t preempt_at, boot_until, linger_until, announce_at, yield_until;
+	mono_t quiet_at;   /* contended: when the other has been quiet for long enough */
 	uint8_t announced; /* of config.announce_count */
+
+	/* Equal priorities: which set decided the tie, how, and for how long that counts for the
+	 * others, so that two routers never answer it differently on two links. */
+	uint8_t tie_set;
+	bool tie_lost;
+	mono_t tie_until;
 
 	/* What was last heard of the active router, and HSRP's standby. */
 	struct fhrp_peer {
@@ -219,6 +227,8 @@ struct fhrp {
 
 	span_t interval, hold; /* in force: configured or learned */
 	bool timers_learned;
+	bool address_learned; /* HSRP: `address` is what FHRP_EFFECT_LEARNED last said */
+	uint8_t address[16];
 	uint8_t last_reason; /* enum fhrp_reason, of the last transition */
 	uint64_t transitions;
 };

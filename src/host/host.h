@@ -101,15 +101,17 @@ int host_filter_list(struct host *h, int ifindex, void (*fn)(void *ctx, vmac_mac
 /* --- watch ----------------------------------------------------------------------------------- */
 
 enum host_event_kind {
-	HOST_LINK_APPEARED, /* new, renamed into this name, or moved into our namespace */
-	HOST_LINK_VANISHED, /* deleted, renamed away or moved to another namespace */
-	HOST_LINK_CHANGED,  /* address, mtu, up, carrier, master, promiscuity */
-	HOST_EVENTS_LOST,   /* the kernel dropped messages: look at everything again */
+	HOST_LINK_APPEARED,	/* new, renamed into this name, or moved into our namespace */
+	HOST_LINK_VANISHED,	/* deleted, renamed away or moved to another namespace */
+	HOST_LINK_CHANGED,	/* address, mtu, up, carrier, master, promiscuity */
+	HOST_EVENTS_LOST,	/* the kernel dropped messages: look at everything again */
+	HOST_ADDRESSES_CHANGED, /* IP addresses; only after host_watch_addresses() (virtual.h) */
 };
 
 struct host_event {
 	enum host_event_kind kind;
-	struct host_link link; /* as it is (APPEARED, CHANGED) or was (VANISHED) */
+	struct host_link link; /* as it is (APPEARED, CHANGED) or was (VANISHED); of
+				* ADDRESSES_CHANGED, all zero but ifindex where it is not known */
 };
 
 int host_fd(struct host *h); /* readable when host_dispatch() has something */

@@ -117,6 +117,9 @@ int netlink_open(struct netlink *ret)
 		(void)setsockopt(nl_socket_get_fd(n.sock), SOL_NETLINK, options[i], &on,
 				 sizeof(on));
 	}
+	/* The answers to a whole batch wait here; over the system's limit where we may. */
+	(void)setsockopt(nl_socket_get_fd(n.sock), SOL_SOCKET, SO_RCVBUFFORCE,
+			 &(int){ NETLINK_BUFFER }, sizeof(int));
 	*ret = n;
 	return 0;
 }
@@ -226,6 +229,16 @@ int netlink_fail(const struct netlink *n, int r, struct error *ret_error, const 
 
 	va_start(ap, fmt);
 	r = fail(r, n->detail, ret_error, fmt, ap);
+	va_end(ap);
+	return r;
+}
+
+int netlink_fail_detail(int r, const char *detail, struct error *ret_error, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	r = fail(r, detail, ret_error, fmt, ap);
 	va_end(ap);
 	return r;
 }

@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 
+#define NETLINK_BUFFER	   (1 << 20) /* octets of answers that may wait */
 #define NETLINK_DUMP_TRIES 5 /* a dump that was overtaken by changes is begun again so often */
 
 struct netlink {
@@ -38,9 +39,25 @@ typedef void (*netlink_answer_fn)(void *ctx, const struct nlmsghdr *answer);
  * whole. */
 int netlink_request(struct netlink *n, struct nl_msg *m, netlink_answer_fn fn, void *ctx);
 
+/* Many requests a system call (batch.c).  build(i) makes the i-th message: NULL in *ret and 0 =
+ * there is nothing to say about i.  failed(i) is told of each that did not succeed, in order of a
+ * chunk; `detail` is the kernel's own word or "". */
+struct netlink_batch {
+	int (*build)(void *ctx, unsigned int i, struct nl_msg **ret);
+	void (*failed)(void *ctx, unsigned int i, int r, const char *detail);
+	void *ctx;
+};
+
+/* All of them are tried, whatever happens to one. */
+void netlink_batch_run(struct netlink *n, unsigned int count, const struct netlink_batch *b);
+
 /* Turns what netlink_request() returned into an error: "cannot WHAT: reason".  Returns its errno.
  */
 int netlink_fail(const struct netlink *n, int r, struct error *ret_error, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+/* The same with the kernel's word at hand (of a batch; "" = none). */
+int netlink_fail_detail(int r, const char *detail, struct error *ret_error, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
 /* The same for a failed system call: r = -errno. */

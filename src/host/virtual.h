@@ -16,17 +16,21 @@ struct host_virtual {
 	const char *alias; /* for people: ip link shows it; at most 255 octets */
 	int parent;	   /* ifindex */
 	vmac_mac_t address;
-	uint32_t group; /* IFLA_GROUP: by which all of one daemon are found and deleted at once */
+	uint32_t group; /* IFLA_GROUP: by which all of one daemon are found and deleted at once; not
+			   0 */
+	bool no_ipv4, no_ipv6; /* it will carry no addresses of that family */
 };
 
 /* Makes a macvlan (mode private) on the parent that is up but silent: no IPv6 address generation,
- * no router solicitation, no multicast that could be helped; what it still says is stopped by the
- * data plane, which must know of (parent, address) before.  IPv4: arp_ignore 1, rp_filter 0,
- * accept_local 1 (it shares a subnet with its parent), forwarding as the parent's; IPv6: no DAD,
- * accept_ra 0, forwarding as the parent's.  A device of that name on that parent is taken over and
- * brought to this: equal means no write at all.  Errors: INTERFACE_IN_USE (a link of that name is
- * something else; the parent belongs to a bridge or has a handler of its own), NO_INTERFACE (no
- * parent), KERNEL_UNSUPPORTED (no macvlan driver), FORBIDDEN, KERNEL_FAILED. */
+ * no router solicitation, no multicast that could be helped; what it still says (MLD, where IPv6
+ * is needed) is stopped by the data plane, which must know of (parent, address) before.  IPv4:
+ * arp_ignore 1, arp_announce 2, rp_filter 2 (holds against `all`, too), forwarding as the
+ * parent's; IPv6: accept_ra 0, forwarding as the parent's.  A device of that name on that parent is
+ * taken over and brought to this: equal means no write at all.  Errors: INTERFACE_IN_USE (a link of
+ * that name is something else; the parent belongs to a bridge or has a handler of its own),
+ * ADDRESS_IN_USE (by another device on that parent, or the parent), WRONG_STATE (a value for all
+ * interfaces keeps this host from answering ARP), NO_INTERFACE (no parent), KERNEL_UNSUPPORTED (no
+ * macvlan driver), BAD_NAME, BAD_ADDRESS, FORBIDDEN, KERNEL_FAILED. */
 int host_virtual_make(struct host *h, const struct host_virtual *v, struct host_link *ret,
 		      struct error *ret_error);
 
@@ -63,8 +67,9 @@ unsigned int host_addresses_add(struct host *h, const struct host_address *list,
 unsigned int host_addresses_delete(struct host *h, const struct host_address *list,
 				   unsigned int count, struct error *ret_error);
 
-/* What a link has: calls fn for each (ifindex 0: of all links). `permanent` is false for temporary
- * and tentative ones. */
+/* What a link has: calls fn for each (ifindex 0: of all links), primary ones first; for none if the
+ * link is gone.  `permanent` is false for temporary, tentative, deprecated and duplicate ones; it
+ * is true for one from DHCP. */
 int host_addresses_list(struct host *h, int ifindex,
 			void (*fn)(void *ctx, const struct host_address *a, bool permanent),
 			void *ctx, struct error *ret_error);
@@ -86,14 +91,19 @@ int host_watch_addresses(struct host *h, struct error *ret_error);
 struct tunables;
 
 /* Opens (makes) the journal, and puts back at once what an earlier run left, unless `keep`: then
- * what is set again before tunables_settle() stays without having been away. */
+ * what is set again before tunables_settle() stays without having been away.  Errors: FORBIDDEN,
+ * REGISTRY_FAILED (the journal cannot be read or written), REGISTRY_CORRUPT (it is damaged). */
 int tunables_open(const char *journal_path, bool keep, struct tunables **ret,
 		  struct error *ret_error);
-/* Puts back what was left by an earlier run and not set again. */
+/* Puts back what was left by an earlier run and not set again.  Everything is tried, and settled
+ * even where an error is returned, which is of the first: CONFLICT (somebody else changed it
+ * meanwhile; it is left so), FORBIDDEN, KERNEL_FAILED, REGISTRY_FAILED. */
 int tunables_settle(struct tunables *t, struct error *ret_error);
 /* `name` below /proc/sys, as in "net/ipv4/conf/eth0/arp_ignore"; counted: as many drops as sets.
- * Writes nothing where the value is there already (but remembers that it is needed).  Errors:
- * NOT_FOUND (no such tunable), FORBIDDEN, KERNEL_FAILED. */
+ * Writes nothing where the value is there already (but remembers that it is needed).  Errors of
+ * set, which then changed nothing: NOT_FOUND (no such tunable), IN_USE (it is set to another value
+ * here), REGISTRY_FAILED (the journal cannot be written), LIMIT_REACHED, FORBIDDEN, KERNEL_FAILED;
+ * of drop, which is done all the same: as of settle. */
 int tunables_set(struct tunables *t, const char *name, const char *value, struct error *ret_error);
 int tunables_drop(struct tunables *t, const char *name, struct error *ret_error);
 /* Puts everything back and closes. */

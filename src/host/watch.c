@@ -14,11 +14,13 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
 #include <netlink/handlers.h>
 #include <netlink/socket.h>
 
 #include "host/private.h"
+#include "host/virtual.h"
 
 #define WATCH_BUFFER	  (4 << 20) /* octets: some 2,000 messages */
 #define WATCH_MESSAGE_MAX (64 << 10)
@@ -171,6 +173,20 @@ static void on_described(const struct dispatch *d, struct host_link *before,
 	}
 }
 
+/* Which link it is counts, not which address: who wants to know looks at all that it has. */
+static void on_addresses(const struct dispatch *d, const struct nlmsghdr *message)
+{
+	const struct ifaddrmsg *a = nlmsg_data((struct nlmsghdr *)message);
+	struct host_link unknown = { 0 };
+	const struct host_link *l;
+
+	if (nlmsg_datalen(message) < (int)sizeof(*a))
+		return;
+	unknown.ifindex = (int)a->ifa_index;
+	l = known(d->host, unknown.ifindex);
+	tell(d, HOST_ADDRESSES_CHANGED, l ? l : &unknown);
+}
+
 static int on_message(struct nl_msg *m, void *arg)
 {
 	const struct nlmsghdr *message = nlmsg_hdr(m);
@@ -178,6 +194,8 @@ static int on_message(struct nl_msg *m, void *arg)
 	struct host_link *before;
 	struct link now = { 0 };
 
+	if (message->nlmsg_type == RTM_NEWADDR || message->nlmsg_type == RTM_DELADDR)
+		on_addresses(d, message);
 	if (message->nlmsg_type != RTM_NEWLINK && message->nlmsg_type != RTM_DELLINK)
 		return NL_OK;
 	if (!link_read(message, &now))
@@ -276,6 +294,19 @@ int watch_open(struct host *h, struct error *ret_error)
 	r = read_all(h);
 	if (r < 0)
 		return netlink_fail(&h->command, r, ret_error, "list the interfaces");
+	return 0;
+}
+
+int host_watch_addresses(struct host *h, struct error *ret_error)
+{
+	static const int families[] = { RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR };
+
+	for (size_t i = 0; i < ARRAY_LEN(families); i++) {
+		errno = 0;
+		if (nl_socket_add_membership(h->monitor, families[i]) < 0)
+			return netlink_fail_errno(errno ? -errno : -EIO, ret_error,
+						  "watch the IP addresses");
+	}
 	return 0;
 }
 

@@ -21,7 +21,9 @@
 #define TCX_EGRESS  ((enum bpf_attach_type)47)
 #define TCX_FIRST   (1u << 3) /* BPF_F_BEFORE, before nobody in particular */
 
-/* Preferences of our filters: the switch early, with room before it; the net behind everything. */
+/* Preferences of our filters: leases and switch early, with room before; the net behind everything.
+ */
+#define PREF_ROUTER   6
 #define PREF_SWITCH   7
 #define PREF_DROP_NET 65000
 
@@ -31,9 +33,29 @@ static void close_fd_p(int *fd)
 		close(*fd);
 }
 
+static bool is_egress(enum attach_side side)
+{
+	return side == ATTACH_UPLINK_OUT || side == ATTACH_ROUTER_OUT;
+}
+
+static bool is_router(enum attach_side side)
+{
+	return side == ATTACH_ROUTER_IN || side == ATTACH_ROUTER_OUT;
+}
+
+static uint32_t pref_of(enum attach_side side)
+{
+	return is_router(side) ? PREF_ROUTER : PREF_SWITCH;
+}
+
+static const char *what_of(enum attach_side side)
+{
+	return is_router(side) ? "lease program" : "switch program";
+}
+
 static enum bpf_attach_type tcx_type(enum attach_side side)
 {
-	return side == ATTACH_UPLINK_OUT ? TCX_EGRESS : TCX_INGRESS;
+	return is_egress(side) ? TCX_EGRESS : TCX_INGRESS;
 }
 
 bool attach_has_tcx(void)
@@ -71,7 +93,7 @@ static int attach_failed(int r, int ifindex, const char *what, struct error *ret
 
 static enum bpf_tc_attach_point tc_point(enum attach_side side)
 {
-	return side == ATTACH_UPLINK_OUT ? BPF_TC_EGRESS : BPF_TC_INGRESS;
+	return is_egress(side) ? BPF_TC_EGRESS : BPF_TC_INGRESS;
 }
 
 static int filter_set(const struct attach *a, int ifindex, enum attach_side side, uint32_t pref,
@@ -136,6 +158,14 @@ bool attach_clear_filters(const struct attach *a, int ifindex)
 	return in || out;
 }
 
+bool attach_clear_router_filters(const struct attach *a, int ifindex)
+{
+	bool in = filter_clear(a, ifindex, ATTACH_ROUTER_IN, PREF_ROUTER);
+	bool out = filter_clear(a, ifindex, ATTACH_ROUTER_OUT, PREF_ROUTER);
+
+	return in || out;
+}
+
 /* --- tcx ------------------------------------------------------------------------------------- */
 
 static void link_path(const struct attach *a, const char *name, char path[static PATH_MAX])
@@ -169,7 +199,8 @@ static bool link_clear(const char *path)
 static int link_set(const struct attach *a, const char *name, int ifindex, enum attach_side side,
 		    int program_fd, bool keep, struct error *ret_error)
 {
-	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = side == ATTACH_PORT ? TCX_FIRST : 0);
+	LIBBPF_OPTS(bpf_link_create_opts, opts,
+		    .flags = side == ATTACH_PORT || is_router(side) ? TCX_FIRST : 0);
 	int old CLEANUP(close_fd_p) = -1, fresh CLEANUP(close_fd_p) = -1, r;
 	char path[PATH_MAX];
 
@@ -179,15 +210,15 @@ static int link_set(const struct attach *a, const char *name, int ifindex, enum 
 		if (keep)
 			return 0;
 		r = bpf_link_update(old, program_fd, NULL);
-		return r < 0 ? attach_failed(r, ifindex, "switch program", ret_error) : 0;
+		return r < 0 ? attach_failed(r, ifindex, what_of(side), ret_error) : 0;
 	}
 	if (old >= 0)
 		link_clear(path);
 	fresh = bpf_link_create(program_fd, ifindex, tcx_type(side), &opts);
 	if (fresh < 0)
-		return attach_failed(fresh, ifindex, "switch program", ret_error);
+		return attach_failed(fresh, ifindex, what_of(side), ret_error);
 	r = bpf_obj_pin(fresh, path);
-	return r < 0 ? attach_failed(r, ifindex, "pin of the switch program", ret_error) : 0;
+	return r < 0 ? attach_failed(r, ifindex, "pin of the program", ret_error) : 0;
 }
 
 unsigned int attach_sweep_links(const struct attach *a,
@@ -238,12 +269,12 @@ int attach_set(const struct attach *a, const char *name, int ifindex, enum attac
 		/* An earlier run may have used the other way: both at once would switch a frame
 		 * twice. */
 		if (r == 0 && !keep)
-			filter_clear(a, ifindex, side, PREF_SWITCH);
+			filter_clear(a, ifindex, side, pref_of(side));
 		return r;
 	}
-	if (keep && filter_exists(a, ifindex, side, PREF_SWITCH))
+	if (keep && filter_exists(a, ifindex, side, pref_of(side)))
 		return 0;
-	r = filter_set(a, ifindex, side, PREF_SWITCH, program_fd, "switch program", ret_error);
+	r = filter_set(a, ifindex, side, pref_of(side), program_fd, what_of(side), ret_error);
 	if (r == 0) {
 		link_path(a, name, path);
 		link_clear(path);
@@ -258,6 +289,6 @@ bool attach_clear(const struct attach *a, const char *name, int ifindex, enum at
 
 	link_path(a, name, path);
 	had_link = link_clear(path);
-	had_filter = ifindex > 0 && filter_clear(a, ifindex, side, PREF_SWITCH);
+	had_filter = ifindex > 0 && filter_clear(a, ifindex, side, pref_of(side));
 	return had_link || had_filter;
 }

@@ -10,7 +10,7 @@
  *
  * The drop net is always a clsact filter: tcx programs run before clsact, and a final verdict of
  * theirs means that clsact is not asked.  Where the switch is a clsact filter, too, it stands
- * before the net.
+ * before the net.  The lease programs of a link with routers run before everything of ours there.
  *
  * The handle is made from the instance's name, so that instances tell their filters apart. */
 #pragma once
@@ -21,9 +21,15 @@
 #include "base/error.h"
 
 /* Where: a port's program comes before any other on the link, so that nothing can wave a guest's
- * frame past the guard; an uplink's come behind those that are there, so that the host's own
- * filters see the frames. */
-enum attach_side { ATTACH_PORT, ATTACH_UPLINK_IN, ATTACH_UPLINK_OUT };
+ * frame past the guard, and so do the lease programs; an uplink's come behind those that are there,
+ * so that the host's own filters see the frames. */
+enum attach_side {
+	ATTACH_PORT,
+	ATTACH_UPLINK_IN,
+	ATTACH_UPLINK_OUT,
+	ATTACH_ROUTER_IN,
+	ATTACH_ROUTER_OUT
+};
 
 struct attach {
 	bool tcx;
@@ -31,7 +37,7 @@ struct attach {
 	char links[160]; /* the directory of the pinned links */
 };
 
-#define ATTACH_NAME_MAX 16
+#define ATTACH_NAME_MAX 24
 
 /* Whether this kernel has tcx. */
 bool attach_has_tcx(void);
@@ -50,8 +56,10 @@ int attach_drop_net_set(const struct attach *a, int ifindex, int program_fd,
 			struct error *ret_error);
 bool attach_drop_net_clear(const struct attach *a, int ifindex);
 
-/* Our filters (not the drop net) on a link that nobody set; returns whether there were some. */
+/* Our filters (not the drop net, not the leases') on a link that nobody set, and the leases' on one
+ * without routers; return whether there were some. */
 bool attach_clear_filters(const struct attach *a, int ifindex);
+bool attach_clear_router_filters(const struct attach *a, int ifindex);
 
 /* Detaches every pinned link for whose name is_kept() says no; returns how many. */
 unsigned int attach_sweep_links(const struct attach *a,

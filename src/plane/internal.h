@@ -5,9 +5,11 @@
 
 #include "plane/attach.h"
 #include "plane/plane.h"
+#include "plane/router.h"
 #include "plane/tables.h"
 
 struct vmac_bpf;
+struct routers;
 
 struct plane {
 	char dir[96];	/* BPFFS/vmac/INSTANCE */
@@ -26,7 +28,20 @@ struct plane {
 	struct plane_port ports[PORTS_MAX + 1];
 	struct plane_uplink uplinks[UPLINKS_MAX + 1];
 	unsigned int port_count, uplink_count;
+
+	/* router.c's own, which perhaps another thread uses; all else here it only reads, and only
+	 * what never changes after plane_open(). */
+	struct routers *routers;
 };
+
+/* router.c */
+struct routers_fds {
+	int routers, slots, maybe, ips, counts;
+};
+int routers_open(struct plane *p, const struct routers_fds *fds, bool deferred);
+void routers_close(struct routers *rs); /* NULL is fine */
+/* For plane_purge(), when the thread of the routers is gone. */
+void routers_purge(struct plane *p);
 
 /* open.c: loads the object with its maps, fresh or taken over. */
 int plane_load(struct plane *p, struct error *ret_error);
@@ -44,7 +59,23 @@ int plane_attach_port(struct plane *p, const struct plane_port *port, struct err
 bool plane_forget_port(struct plane *p, unsigned int slot);
 bool plane_forget_uplink(struct plane *p, unsigned int number);
 
-enum plane_program { PROGRAM_PORT, PROGRAM_UPLINK_IN, PROGRAM_UPLINK_OUT, PROGRAM_DROP_NET };
+/* claim.c: a claim for each router's vMAC of the row, whose numbers it writes there; the end of
+ * those of an earlier row that no row has any more. */
+int plane_claims_take(struct plane *p, struct port_row *row, struct error *ret_error);
+void plane_claims_release(struct plane *p, unsigned int slot, const struct port_row *row);
+/* Whether the slot (of the forwarding table) is a claim that a port's row has. */
+bool plane_claim_is_used(const struct plane *p, unsigned int slot);
+/* Frees what no row has; returns how many. */
+unsigned int plane_claims_sweep(struct plane *p);
+
+enum plane_program {
+	PROGRAM_PORT,
+	PROGRAM_UPLINK_IN,
+	PROGRAM_UPLINK_OUT,
+	PROGRAM_DROP_NET,
+	PROGRAM_ROUTER_IN,
+	PROGRAM_ROUTER_OUT
+};
 int plane_program_fd(const struct plane *p, enum plane_program which);
 
 /* The words that the kernel side compares. */

@@ -22,19 +22,23 @@
 #include "vmac.skel.h"
 
 #define BPFFS_MAGIC 0xcafe4a11
-#define MAPS_MAX    16
+#define MAPS_MAX    32
 
 static_assert(SLOT_PORTS == PORTS_MAX, "a port's id is its slot");
 static_assert(NET_PORTS_MAX == SEGMENT_PORTS_MAX, "one limit, two names");
 static_assert(UPLINKS_MAX == 15, "four bits of a net");
 static_assert(ROW_IP4_MAX >= VMAC_IPS_MAX && ROW_IP6_MAX >= VMAC_IPS_MAX + 1, "all fit");
+static_assert(ROUTER_SLOTS == PLANE_ROUTERS_MAX, "one limit, two names");
+static_assert(ROW_ROUTERS_MAX == PORT_ROUTERS_MAX, "one limit, two names");
+static_assert(SLOT_COUNT <= CLAIM_SLOT_0 && CLAIM_SLOT_0 + CLAIMS_MAX <= 65536,
+	      "16 bits, disjoint");
 static_assert(DROP_REASON_COUNT <= PLANE_REASONS_MAX, "plane.h's array is large enough");
 
 /* --- what libbpf says ------------------------------------------------------------------------ */
 
 /* libbpf's messages: to our log, and the last telling one into the error.  libbpf has one printer
- * for the whole process, so these are, too; we run in one thread. */
-static char last_words[200];
+ * for the whole process, which the thread of the routers calls, too. */
+static _Thread_local char last_words[200];
 
 static int on_libbpf_print(enum libbpf_print_level level, const char *fmt, va_list args)
 {
@@ -251,11 +255,24 @@ static struct tables_fds fds_of(const struct vmac_bpf *bpf)
 		.uplink_macs = bpf_map__fd(bpf->maps.uplink_macs),
 		.counters = bpf_map__fd(bpf->maps.counters),
 		.drops = bpf_map__fd(bpf->maps.drops),
+		.claims = bpf_map__fd(bpf->maps.claims),
+	};
+}
+
+static struct routers_fds routers_fds_of(const struct vmac_bpf *bpf)
+{
+	return (struct routers_fds){
+		.routers = bpf_map__fd(bpf->maps.routers),
+		.slots = bpf_map__fd(bpf->maps.router_slots),
+		.maybe = bpf_map__fd(bpf->maps.router_maybe),
+		.ips = bpf_map__fd(bpf->maps.router_ips),
+		.counts = bpf_map__fd(bpf->maps.router_counts),
 	};
 }
 
 static int load_with(struct plane *p, struct map_pins *pins, struct error *ret_error)
 {
+	struct routers_fds routers;
 	struct tables_fds fds;
 	int r;
 
@@ -276,6 +293,10 @@ static int load_with(struct plane *p, struct map_pins *pins, struct error *ret_e
 	}
 	fds = fds_of(p->bpf);
 	r = tables_open(&p->tables, &fds);
+	if (r < 0)
+		return load_failed(r, ret_error);
+	routers = routers_fds_of(p->bpf);
+	r = routers_open(p, &routers, p->deferred);
 	return r < 0 ? load_failed(r, ret_error) : 0;
 }
 
@@ -306,6 +327,10 @@ int plane_program_fd(const struct plane *p, enum plane_program which)
 		return bpf_program__fd(p->bpf->progs.vmac_uplink_out);
 	case PROGRAM_DROP_NET:
 		return bpf_program__fd(p->bpf->progs.vmac_drop_net);
+	case PROGRAM_ROUTER_IN:
+		return bpf_program__fd(p->bpf->progs.vmac_router_in);
+	case PROGRAM_ROUTER_OUT:
+		return bpf_program__fd(p->bpf->progs.vmac_router_out);
 	}
 	assert(!"a program of ours");
 	return -1;
@@ -416,6 +441,7 @@ void plane_close(struct plane *p)
 {
 	if (!p)
 		return;
+	routers_close(p->routers);
 	if (p->tables.rows)
 		tables_close(&p->tables);
 	vmac_bpf__destroy(p->bpf);

@@ -29,14 +29,14 @@ static size_t mapped_size(size_t count, size_t value)
 	return (count * ((value + 7) & ~(size_t)7) + page - 1) / page * page;
 }
 
-static void *map_array(int fd, size_t count, size_t value)
+void *tables_map_array(int fd, size_t count, size_t value)
 {
 	void *p = mmap(NULL, mapped_size(count, value), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
 	return p == MAP_FAILED ? NULL : p;
 }
 
-static void unmap_array(void *p, size_t count, size_t value)
+void tables_unmap_array(void *p, size_t count, size_t value)
 {
 	if (p)
 		munmap(p, mapped_size(count, value));
@@ -68,16 +68,17 @@ int tables_open(struct tables *t, const struct tables_fds *fds)
 	if (t->cpus < 0)
 		return t->cpus;
 	t->counter_buffer = calloc((size_t)t->cpus, sizeof(struct slot_counters));
-	t->index_near = map_array(fds->index_near, INDEX_NEAR, sizeof(uint64_t));
-	t->members = map_array(fds->members, SLOT_COUNT, sizeof(uint64_t));
-	t->heads = map_array(fds->heads, NET_COUNT, sizeof(uint64_t));
-	t->uplink_macs = map_array(fds->uplink_macs, 16, sizeof(uint64_t));
-	t->fdb_near = map_array(fds->fdb_near, FDB_NEAR_ENTRIES, sizeof(uint64_t));
-	t->rows = map_array(fds->rows, ROW_COUNT, sizeof(struct port_row));
-	t->drops = map_array(fds->drops, SLOT_COUNT, sizeof(struct slot_drops));
+	t->index_near = tables_map_array(fds->index_near, INDEX_NEAR, sizeof(uint64_t));
+	t->members = tables_map_array(fds->members, SLOT_COUNT, sizeof(uint64_t));
+	t->heads = tables_map_array(fds->heads, NET_COUNT, sizeof(uint64_t));
+	t->uplink_macs = tables_map_array(fds->uplink_macs, 16, sizeof(uint64_t));
+	t->fdb_near = tables_map_array(fds->fdb_near, FDB_NEAR_ENTRIES, sizeof(uint64_t));
+	t->rows = tables_map_array(fds->rows, ROW_COUNT, sizeof(struct port_row));
+	t->drops = tables_map_array(fds->drops, SLOT_COUNT, sizeof(struct slot_drops));
+	t->claims = tables_map_array(fds->claims, CLAIMS_MAX, sizeof(struct claim));
 	r = open_grace(t);
 	if (!t->counter_buffer || !t->index_near || !t->members || !t->heads || !t->uplink_macs ||
-	    !t->fdb_near || !t->rows || !t->drops)
+	    !t->fdb_near || !t->rows || !t->drops || !t->claims)
 		r = -ENOMEM;
 	/* A process before us may have died just after giving a row up. */
 	if (r == 0)
@@ -89,13 +90,14 @@ int tables_open(struct tables *t, const struct tables_fds *fds)
 
 void tables_close(struct tables *t)
 {
-	unmap_array(t->index_near, INDEX_NEAR, sizeof(uint64_t));
-	unmap_array(t->members, SLOT_COUNT, sizeof(uint64_t));
-	unmap_array(t->heads, NET_COUNT, sizeof(uint64_t));
-	unmap_array(t->uplink_macs, 16, sizeof(uint64_t));
-	unmap_array(t->fdb_near, FDB_NEAR_ENTRIES, sizeof(uint64_t));
-	unmap_array(t->rows, ROW_COUNT, sizeof(struct port_row));
-	unmap_array(t->drops, SLOT_COUNT, sizeof(struct slot_drops));
+	tables_unmap_array(t->index_near, INDEX_NEAR, sizeof(uint64_t));
+	tables_unmap_array(t->members, SLOT_COUNT, sizeof(uint64_t));
+	tables_unmap_array(t->heads, NET_COUNT, sizeof(uint64_t));
+	tables_unmap_array(t->uplink_macs, 16, sizeof(uint64_t));
+	tables_unmap_array(t->fdb_near, FDB_NEAR_ENTRIES, sizeof(uint64_t));
+	tables_unmap_array(t->rows, ROW_COUNT, sizeof(struct port_row));
+	tables_unmap_array(t->drops, SLOT_COUNT, sizeof(struct slot_drops));
+	tables_unmap_array(t->claims, CLAIMS_MAX, sizeof(struct claim));
 	if (t->grace_fd >= 0)
 		close(t->grace_fd);
 	if (t->grace_inner_fd >= 0)

@@ -12,6 +12,7 @@
  *   that begins at heads[net]; insertion and removal are the classic RCU list operations.
  * - fdb: (net, address) → slot, a hash; the value repeats the address, so that a reader whose entry
  *   was given to another address under its eyes finds out.
+ * - claims: in place of a slot the table may lead to one, whose holder the programs write.
  * - fdb_near: the same values once more, an array in front of it: written after the table, cleared
  *   before it.
  *
@@ -27,6 +28,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "bpf/shared.h"
@@ -35,6 +37,7 @@ struct tables {
 	uint64_t *index_near, *members, *heads, *uplink_macs, *fdb_near;
 	struct port_row *rows;
 	struct slot_drops *drops;
+	struct claim *claims;
 	int index_far_fd, fdb_fd, counters_fd, grace_fd, grace_inner_fd;
 	int cpus;
 	void *counter_buffer; /* cpus × struct slot_counters */
@@ -46,8 +49,12 @@ struct tables {
 
 struct tables_fds {
 	int index_near, index_far, rows, fdb, fdb_near, members, heads, uplink_macs, counters,
-		drops;
+		drops, claims;
 };
+
+/* An array of the kernel's in our memory, or NULL. */
+void *tables_map_array(int fd, size_t count, size_t value);
+void tables_unmap_array(void *p, size_t count, size_t value); /* NULL is fine */
 
 /* -errno; nothing is left open or mapped on failure. */
 int tables_open(struct tables *t, const struct tables_fds *fds);

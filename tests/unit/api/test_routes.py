@@ -105,6 +105,15 @@ def test_ports(daemon):
     p = check(daemon.call('PATCH', '/v1/ports/t0', {'gate': 'open', 'allow': [], 'flood_pps': 0}),
               'Port')
     assert (p['gate'], p['allow'], p['flood_pps']) == ('open', [], 0)
+    assert p['routers'] == [] and 'claims' not in p
+    p = check(daemon.call('PATCH', '/v1/ports/t0', {'routers': ['00-00-5e-00-01-07']}), 'Port')
+    assert p['routers'] == ['00:00:5e:00:01:07']
+    assert p['claims'] == [{'mac': '00:00:5e:00:01:07', 'holder': 'nobody'}]
+    p = check(daemon.call('PATCH', '/v1/ports/t0', {'flood_pps': 1}), 'Port')
+    assert p['routers'] == ['00:00:5e:00:01:07']
+    too_many = [f'00:00:5e:00:01:{i:02x}' for i in range(1, 10)]
+    assert daemon.call('PATCH', '/v1/ports/t0', {'routers': too_many}).status == 400
+    assert check(daemon.call('PATCH', '/v1/ports/t0', {'routers': []}), 'Port')['routers'] == []
     assert len(check(daemon.call('GET', '/v1/ports'), 'PortList')['items']) == 2
     check(daemon.call('GET', '/v1/ports/t0'), 'Port')
     assert daemon.call('DELETE', '/v1/ports/t0').status == 204

@@ -222,6 +222,12 @@ def test_port(lan):
     lan('port', 'set', 'v0', '--allow', '', '--flood-pps', '0')
     p = json.loads(lan('--json', 'port', 'show', 'v0').out)
     assert (p['gate'], p['allow'], p['flood_pps']) == ('open', [], 0)
+    lan('port', 'set', 'v0', '--router', '00:00:5e:00:01:07', '--router', '00:00:5e:00:02:07')
+    p = json.loads(lan('--json', 'port', 'show', 'v0').out)
+    assert p['routers'] == ['00:00:5e:00:01:07', '00:00:5e:00:02:07']
+    assert '00:00:5e:00:02:07: nobody has it' in lan('port', 'show', 'v0').out
+    lan('port', 'set', 'v0', '--no-routers')
+    assert json.loads(lan('--json', 'port', 'show', 'v0').out)['routers'] == []
     lan('port', 'add', 't0', '--kind', 'tap', '--user', 'root', '--group', '7', '--netns', '/a/b')
     p = json.loads(lan('--json', 'port', 'show', 't0').out)
     assert (p['owner_uid'], p['owner_gid']) == (0, 7)

@@ -181,6 +181,13 @@ static void the_rest_say_their_settings(void **state)
 			    "closed kind=veth mac=12:00:00:00:00:01 ifname=veth0 "
 			    "netns=\"/run/netns/c 1\" peer=eth0 mtu=1500 allow=dhcp-server,any-ip "
 			    "flood=1000");
+	t = (struct port){ .kind = PORT_TAP,
+			   .router_count = 2,
+			   .routers = { { { 0, 0, 0x5e, 0, 1, 7 } },
+					{ { 0, 0, 0x5e, 0, 2, 7 } } } };
+	assert_string_equal(text_of(CHANGE_PORT, &t),
+			    "closed kind=tap mac=00:00:00:00:00:00 "
+			    "routers=00:00:5e:00:01:07,00:00:5e:00:02:07");
 }
 
 static struct router_case one;
@@ -264,7 +271,8 @@ static void the_longest_texts_fit(void **state)
 	memset(t.peer_netns, '"', PATH_MAX_LEN);
 	memset(t.ifname, '"', IFNAME_MAX_LEN);
 	memset(t.peer_ifname, '"', IFNAME_MAX_LEN);
-	assert_true(strlen(text_of(CHANGE_PORT, &t)) > 700);
+	t.router_count = PORT_ROUTERS_MAX;
+	assert_true(strlen(text_of(CHANGE_PORT, &t)) > 840);
 }
 
 int main(void)

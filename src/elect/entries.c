@@ -1,0 +1,228 @@
+/* A router from its first record to its last device, and what is remembered of it. */
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "elect/thread.h"
+
+/* --- begin, change, end ----------------------------------------------------------------------- */
+
+static int entry_take(struct elect *e, struct entry *entry, struct error *ret_error)
+{
+	const struct elect_router *r;
+	int result;
+
+	result = elect_core_set(e->core, entry->record, clock_now(), ret_error);
+	if (result < 0)
+		return result;
+	r = elect_core_find(e->core, entry->record->id);
+	assert(r);
+	if (carriers_set(e, r) < 0)
+		return error_set(ret_error, ERROR_NO_MEMORY, NULL, "not enough memory");
+	return 0;
+}
+
+/* Nothing can start in here, because no device is ready yet: so the tracks are heard of in time. */
+static void entry_try(struct elect *e, struct entry *entry)
+{
+	entry->out = entry_take(e, entry, &entry->trouble) < 0;
+	if (!entry->out) {
+		entry->trouble.code = ERROR_NONE;
+		tracks_begin(e, entry);
+		return;
+	}
+	log_debug("router %s: %s", entry->record->name, entry->trouble.message);
+	elect_retry_soon(e);
+}
+
+void entry_set(struct elect *e, struct router *record)
+{
+	struct entry *entry = e->entries[record->id];
+
+	if (entry && !entry->removing && router_equal(entry->record, record)) {
+		free(record);
+		return;
+	}
+	if (!entry) {
+		entry = calloc(1, sizeof(*entry));
+		if (!entry)
+			goto no_memory;
+		entry->since = clock_wall();
+	}
+	if (tracks_set(e, entry, record) < 0) {
+		if (!entry->record)
+			free(entry);
+		goto no_memory;
+	}
+	if (!e->entries[record->id]) {
+		e->entries[record->id] = entry;
+		e->entry_count++;
+	}
+	free(entry->record);
+	entry->record = record;
+	entry->removing = false;
+	e->router_tracks_due = true;
+	entry_try(e, entry);
+	return;
+no_memory:
+	log_debug("router %s: not enough memory", record->name);
+	free(record);
+}
+
+static void entry_free(struct elect *e, struct entry *entry)
+{
+	e->entries[entry->record->id] = NULL;
+	e->entry_count--;
+	e->router_tracks_due = true;
+	tracks_end(e, entry);
+	for (unsigned int i = 0; i < entry->past_room; i++)
+		free(entry->past[i].detail);
+	free(entry->past);
+	free(entry->record);
+	free(entry);
+}
+
+void entry_remove(struct elect *e, uint32_t id)
+{
+	struct entry *entry = e->entries[id];
+
+	if (!entry)
+		return;
+	entry->removing = true;
+	if (elect_core_find(e->core, id))
+		elect_core_remove(e->core, id, clock_now());
+	else
+		entry_free(e, entry);
+}
+
+void entry_gone(struct elect *e, const struct elect_router *r)
+{
+	const struct router *record = elect_router_record(r);
+	struct entry *entry = e->entries[record->id];
+
+	for (unsigned int i = 0; i < record->set_count; i++) {
+		const struct elect_set *s = elect_router_set(r, i);
+		struct carrier *c = e->carriers[elect_set_slot(s)];
+
+		if (c && c->set == s)
+			carrier_leave(e, c);
+	}
+	if (entry && entry->removing)
+		entry_free(e, entry);
+}
+
+void entries_retry(struct elect *e)
+{
+	for (uint32_t id = 1; id <= ROUTERS_MAX; id++)
+		if (e->entries[id] && e->entries[id]->out && !e->entries[id]->removing)
+			entry_try(e, e->entries[id]);
+}
+
+void entries_free(struct elect *e)
+{
+	for (uint32_t id = 1; id <= ROUTERS_MAX; id++)
+		if (e->entries[id])
+			entry_free(e, e->entries[id]);
+}
+
+/* --- what happened --------------------------------------------------------------------------- */
+
+static void describe(const struct entry *entry, const struct elect_report *report, char *to,
+		     size_t size)
+{
+	const struct router_track *t;
+	char ip[IP_TEXT_MAX];
+
+	to[0] = '\0';
+	if (report->peer.family) {
+		snprintf(to, size, "peer %s", ip_format(&report->peer, ip));
+		return;
+	}
+	if ((report->reason != FHRP_REASON_FAULT && report->reason != FHRP_REASON_RECOVERED) ||
+	    entry->blamed >= entry->record->track_count)
+		return;
+	t = &entry->record->tracks[entry->blamed];
+	snprintf(to, size, "track %s %s", router_track_kind_name(t->kind), t->target);
+}
+
+/* The ring grows with the router's life, up to ELECT_HISTORY_MAX. */
+static void remember(struct entry *entry, const struct elect_report *report, wall_t at,
+		     const char *detail)
+{
+	struct past *p;
+
+	if (entry->past_count == entry->past_room && entry->past_room < ELECT_HISTORY_MAX) {
+		unsigned int room = entry->past_room ? 2 * entry->past_room : 4;
+
+		p = reallocarray(entry->past, room, sizeof(*p));
+		if (!p)
+			return;
+		memset(p + entry->past_room, 0, (room - entry->past_room) * sizeof(*p));
+		entry->past = p;
+		entry->past_room = room;
+	}
+	if (entry->past_count < entry->past_room) {
+		p = &entry->past[entry->past_count++];
+	} else {
+		p = &entry->past[entry->past_first];
+		entry->past_first = (entry->past_first + 1) % entry->past_room;
+		free(p->detail);
+	}
+	*p = (struct past){
+		.at = at,
+		.seq = entry->seq,
+		.from = report->from,
+		.to = report->to,
+		.reason = report->reason,
+		.priority = report->priority,
+		.detail = detail[0] ? strdup(detail) : NULL,
+	};
+}
+
+static void tell_program(struct elect *e, const struct entry *entry, const struct elect_event *v)
+{
+	struct errand_news news = {
+		.router = v->router,
+		.program = entry->record->notify,
+		.name = v->name,
+		.from = v->from,
+		.to = v->to,
+		.reason = v->reason,
+		.detail = v->detail,
+		.priority = v->priority,
+	};
+
+	if (news.program[0])
+		errands_tell(e->errands, &news);
+}
+
+void entry_report(struct elect *e, const struct elect_router *r, const struct elect_report *report)
+{
+	uint32_t id = elect_router_record(r)->id;
+	struct entry *entry = e->entries[id];
+	struct elect_event v = {
+		.router = id,
+		.at = clock_wall(),
+		.transition = report->transition,
+		.from = fhrp_state_name(report->from),
+		.to = fhrp_state_name(report->to),
+		.reason = fhrp_reason_name(report->reason),
+		.priority = report->priority,
+	};
+
+	if (!entry)
+		return;
+	v.seq = ++entry->seq;
+	snprintf(v.name, sizeof(v.name), "%s", entry->record->name);
+	describe(entry, report, v.detail, sizeof(v.detail));
+	if (report->transition) {
+		entry->since = v.at;
+		remember(entry, report, v.at, v.detail);
+		tell_program(e, entry, &v);
+		e->router_tracks_due = true;
+	}
+	elect_event_add(e, &v);
+}

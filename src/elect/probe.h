@@ -1,0 +1,106 @@
+/* Inside of the errands: one probe, by its kind.  All of it belongs to the errands' thread. */
+#pragma once
+
+#include <curl/curl.h>
+#include <time.h>
+
+#include "elect/errands.h"
+#include "elect/program.h"
+#include "model/ip.h"
+
+struct host;
+struct ping;
+struct prober;
+
+static inline mono_t clock_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_BOOTTIME, &t);
+	return (mono_t){ (int64_t)t.tv_sec * 1000000000 + t.tv_nsec };
+}
+
+static inline wall_t clock_wall(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (wall_t){ (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000 };
+}
+
+/* A program that was started and not yet reaped. */
+struct run {
+	pid_t pid; /* 0 = none */
+	int fd;	   /* its pidfd */
+	mono_t deadline;
+	bool overdue; /* killed for that */
+};
+
+struct probe {
+	struct probe *next_probe;
+	struct prober *prober;
+	uint64_t id;
+	uint8_t kind;
+	char *target;
+	uint32_t interval_ms, timeout_ms;
+	mono_t next;	 /* when it begins again */
+	mono_t deadline; /* while busy: ping and script */
+	bool busy;
+	struct run run; /* script */
+	CURL *easy;	/* http */
+	struct ip ip;	/* ping */
+	unsigned int scope;
+	uint16_t sequence;
+};
+
+/* All probes of one errands thread. */
+struct prober {
+	void (*result)(void *ctx, uint64_t id, bool up, const char *detail);
+	void *ctx;
+	CURLM *multi;
+	struct ping *ping;
+	struct host *host; /* opened with the first route track */
+	struct probe *probes;
+	unsigned int count, scripts; /* scripts: that run now */
+};
+
+int prober_init(struct prober *p);
+void prober_done(struct prober *p);
+int prober_add(struct prober *p, const struct errand_probe *probe);
+void prober_drop(struct prober *p, uint64_t id);
+/* Begins what is due, ends what is overdue; returns when to come back. */
+mono_t prober_turn(struct prober *p, mono_t now);
+/* Adds what to wait for; then, after waiting, looks what came of it. */
+unsigned int prober_wait(struct prober *p, struct curl_waitfd *fds, unsigned int max);
+void prober_look(struct prober *p);
+
+/* Ends a probe's round with its result. */
+void probe_answer(struct probe *p, bool up, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* --- kinds ----------------------------------------------------------------------------------- */
+
+int http_begin(struct probe *p);
+void http_end(struct probe *p); /* also when none is under way */
+void http_look(struct prober *p);
+
+struct ping *ping_new(void);
+void ping_free(struct ping *g);
+/* Reads "IP" or "IP%LINK". -EINVAL, -ENODEV: no such link. */
+int ping_target(struct probe *p);
+int ping_send(struct ping *g, const struct probe *p);
+unsigned int ping_wait(struct ping *g, struct curl_waitfd *fds, unsigned int max);
+/* Calls fn for each echo reply that came. */
+void ping_look(struct ping *g,
+	       void (*fn)(void *ctx, const struct ip *from, uint16_t sequence, uint64_t id),
+	       void *ctx);
+
+/* --- a program with a deadline ---------------------------------------------------------------- */
+
+int run_begin(struct run *r, const char *path, char *const argv[], char *const environment[],
+	      span_t timeout, struct error *ret_error);
+/* True: it has ended, *ret_status as program_reap() says. */
+bool run_look(struct run *r, int *ret_status);
+void run_overdue(struct run *r, mono_t now);
+/* Kills, and waits for that. */
+void run_end(struct run *r);

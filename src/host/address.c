@@ -1,0 +1,187 @@
+/* IP addresses of links, by the hundred.
+ *
+ * Theory of operation.  A router that becomes active gives its addresses to devices that were
+ * prepared long before, and 250 of them do so at one instant; what counts then is the time until
+ * the last is there.  So all go in as few datagrams as hold them (batch.c), and nothing is asked of
+ * the kernel that is not needed: no duplicate address detection (a second of waiting; the election
+ * has decided already whose the address is) and no prefix route (it would compete with that of the
+ * parent, and hosts of the subnet would be asked for from the wrong device). */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <linux/if_addr.h>
+#include <linux/rtnetlink.h>
+#include <netlink/attr.h>
+
+#include "host/private.h"
+#include "host/virtual.h"
+
+struct request {
+	const struct host_address *list;
+	int type, flags;
+	unsigned int failed;
+	struct error *error; /* of the first */
+};
+
+static int address_build(void *ctx, unsigned int i, struct nl_msg **ret)
+{
+	const struct request *c = ctx;
+	const struct host_address *a = &c->list[i];
+	const int len = a->ip.family == 4 ? 4 : 16;
+	struct ifaddrmsg header = {
+		.ifa_family = a->ip.family == 4 ? AF_INET : AF_INET6,
+		.ifa_prefixlen = a->prefix,
+		.ifa_scope = RT_SCOPE_UNIVERSE,
+		.ifa_index = (uint32_t)a->ifindex,
+	};
+	struct nl_msg *m;
+
+	assert(a->ifindex > 0 && (a->ip.family == 4 || a->ip.family == 6));
+	assert(a->prefix >= 1 && a->prefix <= 8 * len);
+	m = netlink_message(c->type, c->flags, &header, sizeof(header));
+	if (!m)
+		return -ENOMEM;
+	netlink_put(m, IFA_LOCAL, a->ip.octet, (size_t)len);
+	netlink_put(m, IFA_ADDRESS, a->ip.octet, (size_t)len);
+	if (c->type == RTM_NEWADDR)
+		netlink_put_u32(m, IFA_FLAGS,
+				IFA_F_NOPREFIXROUTE | (a->ip.family == 6 ? IFA_F_NODAD : 0));
+	*ret = m;
+	return 0;
+}
+
+static void address_failed(void *ctx, unsigned int i, int r, const char *detail)
+{
+	struct request *c = ctx;
+	const bool add = c->type == RTM_NEWADDR;
+	char text[IP_TEXT_MAX];
+
+	/* There already, or gone already with or without its link. */
+	if (add ? r == -EEXIST : r == -EADDRNOTAVAIL || r == -ENODEV)
+		return;
+	if (c->failed++ > 0)
+		return;
+	ip_format(&c->list[i].ip, text);
+	/* The kernel's word for a link that speaks no IPv6 is anything but clear. */
+	if (add && c->list[i].ip.family == 6 && (r == -EACCES || r == -ENOBUFS))
+		error_set(c->error, ERROR_KERNEL_FAILED,
+			  "see net.ipv6.conf.*.disable_ipv6 of that interface",
+			  "cannot give %s to interface %d: IPv6 is disabled there", text,
+			  c->list[i].ifindex);
+	else
+		netlink_fail_detail(r, detail, c->error, "%s %s %s interface %d",
+				    add ? "give" : "take", text, add ? "to" : "from",
+				    c->list[i].ifindex);
+}
+
+static unsigned int request(struct host *h, struct request *c, unsigned int count)
+{
+	const struct netlink_batch batch = { address_build, address_failed, c };
+
+	netlink_batch_run(&h->command, count, &batch);
+	return c->failed;
+}
+
+unsigned int host_addresses_add(struct host *h, const struct host_address *list, unsigned int count,
+				struct error *ret_error)
+{
+	struct request c = {
+		.list = list,
+		.type = RTM_NEWADDR,
+		.flags = NLM_F_CREATE | NLM_F_EXCL,
+		.error = ret_error,
+	};
+
+	return request(h, &c, count);
+}
+
+unsigned int host_addresses_delete(struct host *h, const struct host_address *list,
+				   unsigned int count, struct error *ret_error)
+{
+	struct request c = { .list = list, .type = RTM_DELADDR, .error = ret_error };
+
+	return request(h, &c, count);
+}
+
+/* --- list ------------------------------------------------------------------------------------ */
+
+/* A dump may have to be begun again, so the addresses are told only when all are there. */
+struct address_list {
+	int ifindex;
+	struct found {
+		struct host_address address;
+		bool permanent;
+	} * items;
+	size_t count, capacity;
+	bool no_memory;
+};
+
+static void on_address(void *ctx, const struct nlmsghdr *answer)
+{
+	const uint32_t unfit = IFA_F_TENTATIVE | IFA_F_DADFAILED | IFA_F_DEPRECATED;
+	struct nlmsghdr *message = (struct nlmsghdr *)answer;
+	const struct ifaddrmsg *header = nlmsg_data(message);
+	struct nlattr *a[IFA_MAX + 1], *ip;
+	struct address_list *list = ctx;
+	struct found f = { 0 };
+	uint32_t flags;
+
+	if (nlmsg_parse(message, sizeof(*header), a, IFA_MAX, NULL) < 0 ||
+	    (list->ifindex && (int)header->ifa_index != list->ifindex))
+		return;
+	/* Of a point-to-point link, IFA_ADDRESS is the other end's. */
+	ip = a[IFA_LOCAL] ? a[IFA_LOCAL] : a[IFA_ADDRESS];
+	f.address.ip.family = header->ifa_family == AF_INET ? 4 : 6;
+	if (!ip || nla_len(ip) != (f.address.ip.family == 4 ? 4 : 16) ||
+	    (header->ifa_family != AF_INET && header->ifa_family != AF_INET6))
+		return;
+	memcpy(f.address.ip.octet, nla_data(ip), (size_t)nla_len(ip));
+	f.address.ifindex = (int)header->ifa_index;
+	f.address.prefix = header->ifa_prefixlen;
+	flags = a[IFA_FLAGS] ? nla_get_u32(a[IFA_FLAGS]) : header->ifa_flags;
+	/* The bit of IPv6's temporary addresses means "secondary" in IPv4. */
+	f.permanent = !(flags & unfit) && !(f.address.ip.family == 6 && (flags & IFA_F_TEMPORARY));
+	if (list->count == list->capacity) {
+		size_t capacity = list->capacity ? 2 * list->capacity : 64;
+		struct found *more = reallocarray(list->items, capacity, sizeof(*more));
+
+		if (!more) {
+			list->no_memory = true;
+			return;
+		}
+		list->items = more;
+		list->capacity = capacity;
+	}
+	list->items[list->count++] = f;
+}
+
+int host_addresses_list(struct host *h, int ifindex,
+			void (*fn)(void *ctx, const struct host_address *a, bool permanent),
+			void *ctx, struct error *ret_error)
+{
+	struct ifaddrmsg filter = { .ifa_family = AF_UNSPEC, .ifa_index = (uint32_t)ifindex };
+	struct address_list list = { .ifindex = ifindex };
+	int r = -EAGAIN;
+
+	for (int i = 0; i < NETLINK_DUMP_TRIES && r == -EAGAIN; i++) {
+		struct nl_msg *m CLEANUP(nlmsg_free_p) =
+			netlink_message(RTM_GETADDR, NLM_F_DUMP, &filter, sizeof(filter));
+
+		list.count = 0;
+		r = m ? netlink_request(&h->command, m, on_address, &list) : -ENOMEM;
+	}
+	/* A link that is gone has none. */
+	if (r == -ENODEV)
+		r = 0;
+	if (r == 0 && list.no_memory)
+		r = -ENOMEM;
+	for (size_t i = 0; r == 0 && i < list.count; i++)
+		fn(ctx, &list.items[i].address, list.items[i].permanent);
+	free(list.items);
+	if (r < 0)
+		return netlink_fail(&h->command, r, ret_error, "list the addresses of interface %d",
+				    ifindex);
+	return 0;
+}
