@@ -236,7 +236,7 @@ static int patch(struct command *c, const char *gate, const char *said)
 		return r;
 	if (gate)
 		json_object_set_new(body, "gate", json_string(gate));
-	if (command_option(c, "no-routers"))
+	if (!gate && command_option(c, "no-routers")) /* open and close have no such option */
 		json_object_set_new(body, "routers", json_array());
 	r = call(c, "PATCH", path, body, &answer);
 	if (r == 0 && call_talks(c))
