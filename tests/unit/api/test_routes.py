@@ -4,7 +4,9 @@ import os
 import jsonschema
 import yaml
 
-DOC = yaml.safe_load(open(os.environ['OPENAPI'], encoding='utf-8'))
+with open(os.environ['OPENAPI'], encoding='utf-8') as f:
+    TEXT = f.read()
+DOC = yaml.safe_load(TEXT)
 
 
 def nullable(node):
@@ -150,7 +152,7 @@ def test_status_and_description(daemon):
     assert s['segments'] == 1 and s['registry']['healthy']
     a = daemon.call('GET', '/v1/openapi.yaml')
     assert a.headers['content-type'] == 'application/yaml'
-    assert yaml.safe_load(a.body) == DOC
+    assert yaml.safe_load(a.body) == yaml.safe_load(TEXT)
 
 
 def test_registry_failure_is_told(daemon):
