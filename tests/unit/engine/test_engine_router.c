@@ -95,7 +95,7 @@ static void a_life(void **state)
 	/* An equal one: answered, and nobody is told. */
 	assert_int_equal(set(r, "gw", &a), ERROR_NONE);
 	assert_string_equal(fake_said(), "");
-	strcpy(c.r.name, "gx");
+	snprintf(c.r.name, sizeof(c.r.name), "gx");
 	assert_int_equal(set(r, "gw", &a), ERROR_NONE);
 	assert_string_equal(fake_said(), "s:1:gx");
 	assert_int_equal(engine_router_view(r->engine, "gw", &v, &error),
@@ -154,20 +154,20 @@ static void refusals(void **state)
 	c.sets[0].family = 6;
 	assert_int_equal(add_by(r, &rig_caller, &a), ERROR_NONE);
 	make("link", 7);
-	strcpy(c.sets[0].ifname, "eth1");
+	snprintf(c.sets[0].ifname, sizeof(c.sets[0].ifname), "eth1");
 	c.addresses[0][0].ip.octet[2] = 70;
 	assert_int_equal(add_by(r, &rig_caller, &a), ERROR_NONE);
 	make("hsrp", 7);
 	c.addresses[0][0].ip.octet[2] = 71;
 	router_defaults(&c.r, ROUTER_HSRP2);
-	strcpy(c.r.name, "hsrp");
+	snprintf(c.r.name, sizeof(c.r.name), "hsrp");
 	c.r.sets = c.sets;
 	c.r.set_count = 1;
 	assert_int_equal(add_by(r, &rig_caller, &a), ERROR_NONE);
 	/* CARP's numbers are VRRP's. */
 	case_init(&c, ROUTER_CARP);
 	c.addresses[0][0].ip.octet[2] = 72;
-	strcpy(c.r.name, "carp");
+	snprintf(c.r.name, sizeof(c.r.name), "carp");
 	assert_int_equal(add_by(r, &rig_caller, &a), ERROR_IN_USE);
 	/* A change that would clash leaves all as it is. */
 	fake_said();
@@ -192,7 +192,7 @@ static void a_station_has_the_address(void **state)
 	c.sets[0].mac = vmac_mac_from_u64(0x0a0000000005);
 	assert_int_equal(add_by(r, &rig_caller, &a), ERROR_ADDRESS_IN_USE);
 	assert_non_null(strstr(a.message, "lan"));
-	strcpy(c.sets[0].ifname, "eth1");
+	snprintf(c.sets[0].ifname, sizeof(c.sets[0].ifname), "eth1");
 	assert_int_equal(add_by(r, &rig_caller, &a), ERROR_NONE);
 }
 
@@ -216,7 +216,7 @@ static void programs_are_for_root(void **state)
 	c.r.notify = "/tmp/mine";
 	assert_int_equal(set(r, "gw", &a), ERROR_FORBIDDEN);
 	c.r.notify = "/etc/vmac/notify";
-	strcpy(c.targets[0], "/tmp/mine");
+	snprintf(c.targets[0], sizeof(c.targets[0]), "/tmp/mine");
 	assert_int_equal(set(r, "gw", &a), ERROR_FORBIDDEN);
 	c.r.notify = "";
 	c.r.track_count = 0;
