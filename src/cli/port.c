@@ -236,11 +236,7 @@ static int patch(struct command *c, const char *gate, bool no_routers, const cha
 		return r;
 	if (gate)
 		json_object_set_new(body, "gate", json_string(gate));
-<<<<<<< HEAD
-	if (!gate && command_option(c, "no-routers")) /* open and close have no such option */
-=======
 	if (no_routers)
->>>>>>> plane
 		json_object_set_new(body, "routers", json_array());
 	r = call(c, "PATCH", path, body, &answer);
 	if (r == 0 && call_talks(c))
