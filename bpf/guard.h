@@ -16,6 +16,9 @@
  * them; the verifier of Linux 5.15 lets those take numbers only, hence `number` (of the row) and
  * not the row.
  *
+ * A port that may be a router speaks with the router's vMAC as with its own while it holds it
+ * (claim.h); its IP senders are anybody's, because it forwards.
+ *
  * Where addresses are bound (ROW_CHECK_IP), of both families: IPv4 senders are bound ones (0.0.0.0
  * only from a DHCP client and in ARP probes), IPv6 senders are bound ones or the link-local that
  * the vMAC forms (:: only for neighbour and router solicitations and MLD).  So a family of which no
@@ -32,7 +35,7 @@
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 
-#include "frame.h"
+#include "claim.h"
 
 #define PASS -1
 
@@ -79,9 +82,27 @@ static __always_inline int row_has_ip6(const struct port_row *row, __u64 high, _
 	return 0;
 }
 
+/* The addresses that the port may call its own in ARP and ND. */
+__noinline int row_holds(__u32 number, __u64 mac)
+{
+	const struct port_row *row = bpf_map_lookup_elem(&rows, &number);
+	struct claim *c;
+
+	if (!row)
+		return 0;
+	c = row_claim(row, mac);
+	return c && claim_holder(c) == ROW_SLOT(number);
+}
+
+static __always_inline int row_names(const struct port_row *row, __u32 number, __u64 mac)
+{
+	return mac == row->mac || (row->router_count && row_holds(number, mac));
+}
+
 /* --- ARP, RARP (RFC 826, 903, 5227) ---------------------------------------------------------- */
 
-static __always_inline int guard_arp(const struct port_row *row, const void *data, const void *end)
+static __always_inline int guard_arp(__u32 number, const struct port_row *row, const void *data,
+				     const void *end)
 {
 	const struct arp_ether_ip4 *arp = data + ETH_HLEN;
 	__u32 sender;
@@ -91,7 +112,7 @@ static __always_inline int guard_arp(const struct port_row *row, const void *dat
 	if (arp->hardware != bpf_htons(ARP_ETHERNET) || arp->protocol != bpf_htons(ETH_P_IP) ||
 	    arp->hardware_len != ETH_ALEN || arp->protocol_len != 4)
 		return DROP_MALFORMED;
-	if (mac_load(arp->sender_mac) != row->mac)
+	if (!row_names(row, number, mac_load(arp->sender_mac)))
 		return DROP_SPOOFED_ARP;
 	if (!(row->flags & ROW_CHECK_IP))
 		return PASS;
@@ -163,7 +184,7 @@ __noinline int guard_nd_options(struct __sk_buff *skb, __u32 number, __u32 off, 
 		if (off + 8 > end || bpf_skb_load_bytes(skb, off, option, 2) || option[1] == 0 ||
 		    bpf_skb_load_bytes(skb, off + 2, mac, 6))
 			return DROP_MALFORMED;
-		if ((option[0] == 1 || option[0] == 2) && mac_load(mac) != row->mac)
+		if ((option[0] == 1 || option[0] == 2) && !row_names(row, number, mac_load(mac)))
 			return DROP_SPOOFED_ND;
 		off += option[1] * 8;
 	}
@@ -349,6 +370,23 @@ static __always_inline int guard_control(const struct ethhdr *eth, __u16 type)
 	return PASS;
 }
 
+/* A source that is not the port's own: a router's that the port may have?  An advertisement of an
+ * active one is what makes it the port's, for this very frame. */
+__noinline int guard_router(struct __sk_buff *skb, __u32 number, __u64 sa)
+{
+	const struct port_row *row = bpf_map_lookup_elem(&rows, &number);
+	struct claim *c;
+
+	if (!row)
+		return DROP_UNKNOWN_PORT;
+	c = row_claim(row, sa);
+	if (!c)
+		return DROP_SPOOFED_MAC;
+	return claim_speaks(c, ROW_SLOT(number), router_says(skb, sa, ETH_HLEN))
+		       ? PASS
+		       : DROP_ROUTER_CLAIM;
+}
+
 /* data … end: at least an Ethernet header, linear as far as HEADERS_OCTETS. */
 static __always_inline int guard(struct __sk_buff *skb, __u32 number, const struct port_row *row,
 				 const void *data, const void *end)
@@ -361,8 +399,15 @@ static __always_inline int guard(struct __sk_buff *skb, __u32 number, const stru
 		return DROP_GATE_CLOSED;
 	if (skb->vlan_present)
 		return DROP_VLAN_TAG;
-	if (mac_load(eth->h_source) != row->mac)
-		return type_is_tag(type) ? DROP_VLAN_TAG : DROP_SPOOFED_MAC;
+	if (mac_load(eth->h_source) != row->mac) {
+		if (type_is_tag(type))
+			return DROP_VLAN_TAG;
+		if (!row->router_count)
+			return DROP_SPOOFED_MAC;
+		verdict = guard_router(skb, number, mac_load(eth->h_source));
+		if (verdict != PASS)
+			return verdict;
+	}
 	verdict = guard_control(eth, type);
 	if (verdict != PASS)
 		return verdict;
@@ -371,7 +416,7 @@ static __always_inline int guard(struct __sk_buff *skb, __u32 number, const stru
 	if (type == ETH_P_IPV6)
 		return guard_ip6(skb, number, row, data, end);
 	if (type == ETH_P_ARP || type == ETH_P_RARP)
-		return guard_arp(row, data, end);
+		return guard_arp(number, row, data, end);
 	if (type_is_tag(type))
 		return DROP_VLAN_TAG;
 	if (type <= TYPE_SNAP_MAX)

@@ -104,7 +104,7 @@ static __always_inline int is_for_port(struct __sk_buff *skb, __u64 da)
 
 	if (!(entry & INDEX_UPLINK))
 		return 0;
-	to = fdb_slot(NET_OF(INDEX_LOW(entry) - SLOT_UPLINK_0, 0) & (NET_COUNT - 1), da);
+	to = receiver_of(NET_OF(INDEX_LOW(entry) - SLOT_UPLINK_0, 0) & (NET_COUNT - 1), da);
 	return to != SLOT_NOBODY && to <= SLOT_PORTS;
 }
 

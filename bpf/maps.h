@@ -65,6 +65,14 @@ struct {
 	__type(value, __u64);
 } heads SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, CLAIMS_MAX);
+	__type(key, __u32);
+	__type(value, struct claim);
+} claims SEC(".maps");
+
 /* The uplinks' own addresses, by uplink slot: MAC_WORD. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -70,8 +70,9 @@
 #define ROW_DHCP_SERVER	  (1u << 2) /* may answer as one */
 #define ROW_ROUTER_ADVERT (1u << 3) /* may send RA and redirect */
 
-#define ROW_IP4_MAX 8
-#define ROW_IP6_MAX 9 /* the link-local of the vMAC comes first */
+#define ROW_IP4_MAX	8
+#define ROW_IP6_MAX	9 /* the link-local of the vMAC comes first */
+#define ROW_ROUTERS_MAX 8
 
 struct port_row {
 	__u64 mac;	      /* MAC_WORD */
@@ -80,10 +81,28 @@ struct port_row {
 	__u32 ifindex;
 	__u32 net;
 	__u32 flags;
-	__u8 ip4_count, ip6_count;
-	__u8 unused[2];
-	__u32 ip4[ROW_IP4_MAX];	   /* as on the wire */
-	__u64 ip6[ROW_IP6_MAX][2]; /* as on the wire */
+	__u8 ip4_count, ip6_count, router_count;
+	__u8 unused;
+	__u32 ip4[ROW_IP4_MAX];		/* as on the wire */
+	__u64 ip6[ROW_IP6_MAX][2];	/* as on the wire */
+	__u16 claims[ROW_ROUTERS_MAX];	/* of the routers' vMACs that it may speak with, */
+	__u64 routers[ROW_ROUTERS_MAX]; /* MAC_WORD */
+};
+
+/* --- claims: which port has a router's vMAC --------------------------------------------------- */
+
+/* The forwarding table leads from (net, vMAC) to a claim, in place of a slot, for as long as a port
+ * of the net may have it.  The programs move it: one word, the slot of the holder (a port's, or an
+ * uplink's for the wire) and until when, in 1,024 ns of CLOCK_BOOTTIME; 0 = nobody. */
+#define CLAIMS_MAX		8192
+#define CLAIM_SLOT_0		0x8000 /* and the claim's number */
+#define CLAIM_WORD(until, slot) ((__u64)(until) >> 10 << 16 | (__u64)(slot))
+#define CLAIM_SLOT(word)	((__u32)(word)&0xffff)
+#define CLAIM_UNTIL(word)	((__u64)(word) >> 16 << 10)
+
+struct claim {
+	__u64 word;
+	__u64 key; /* FDB_KEY; 0 = free */
 };
 
 /* --- members: how a slot is reached ---------------------------------------------------------- */
@@ -171,7 +190,8 @@ struct slot_counters {
 	X(HOST_SPOOF, "host_spoof", "the host itself sent with the vMAC of a port")                \
 	X(WIRE_SPOOF, "wire_spoof", "from the wire, with a port's vMAC: a loop or a double")       \
 	X(NO_MEMORY, "no_memory", "the kernel could not change the frame's VLAN tag")              \
-	X(COPY_FAILED, "copy_failed", "a broadcast's copy *to* this port was refused by its link")
+	X(COPY_FAILED, "copy_failed", "a broadcast's copy *to* this port was refused by its link") \
+	X(ROUTER_CLAIM, "router_claim", "spoke with a router's vMAC that it does not hold")
 
 enum drop_reason {
 #define DROP_REASON_ENUM_(constant, name, meaning) DROP_##constant,

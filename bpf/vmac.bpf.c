@@ -16,6 +16,9 @@
  * vmac_drop_net sits behind vmac_port on every port, as a clsact filter of its own: it sees frames
  * only when the program is missing, and drops them before the host's stack takes them for its own.
  *
+ * Guests may be redundant routers (claim.h): the table then leads to a claim, which their
+ * advertisements move between the ports and the wire.
+ *
  * A frame that a port sent and that is on its way out by the uplink is told by skb->skb_iif, which
  * the receiving device wrote and nobody else can; on its way into the host it carries MARK_TO_HOST,
  * since there the uplink overwrites skb_iif.  vmac_port never answers TC_ACT_UNSPEC or TC_ACT_OK:
@@ -187,7 +190,9 @@ static __always_inline int port_sends(struct __sk_buff *skb, const struct port_r
 
 	if (da == row->mac)
 		return drop(slot, DROP_HAIRPIN, w);
-	to = fdb_slot(net, da);
+	to = receiver_of(net, da);
+	if (to == slot)
+		return drop(slot, DROP_HAIRPIN, w);
 	if (to != SLOT_NOBODY) {
 		if (to <= SLOT_PORTS)
 			return send_to_port(skb, slot, to, w);
@@ -352,6 +357,18 @@ static __always_inline int is_port(__u32 slot)
 	return slot != SLOT_NOBODY && slot <= SLOT_PORTS;
 }
 
+/* Whether the source is a port's, from elsewhere than the port.  A router's vMAC may move here by
+ * an advertisement, which is for a group. */
+static __always_inline int is_spoofed(struct __sk_buff *skb, const struct uplink_frame *f)
+{
+	__u32 slot = fdb_slot(f->net, f->sa);
+
+	if (slot < CLAIM_SLOT_0)
+		return is_port(slot);
+	return !wire_may_speak(skb, slot - CLAIM_SLOT_0, FDB_KEY(f->net, f->sa), f->slot,
+			       f->in_band ? ETH_HLEN + 4 : ETH_HLEN);
+}
+
 SEC("tc")
 int vmac_uplink_in(struct __sk_buff *skb)
 {
@@ -367,14 +384,14 @@ int vmac_uplink_in(struct __sk_buff *skb)
 		return TC_ACT_UNSPEC;
 	count_rx(f.slot, w);
 	if (f.group) {
-		if (is_port(fdb_slot(f.net, f.sa)))
+		if (is_spoofed(skb, &f))
 			return drop(f.slot, DROP_WIRE_SPOOF, w);
 		return uplink_floods(skb, &f, w);
 	}
-	to = fdb_slot(f.net, f.da);
+	to = receiver_of(f.net, f.da);
 	if (!is_port(to))
 		return TC_ACT_UNSPEC;
-	if (is_port(fdb_slot(f.net, f.sa)))
+	if (is_spoofed(skb, &f))
 		return drop(f.slot, DROP_WIRE_SPOOF, w);
 	return uplink_to_port(skb, &f, to, w);
 }
@@ -393,11 +410,11 @@ int vmac_uplink_out(struct __sk_buff *skb)
 		return TC_ACT_UNSPEC;
 	number = (f.slot - SLOT_UPLINK_0) & 15;
 	own = bpf_map_lookup_elem(&uplink_macs, &number);
-	if ((!own || f.sa != READ_ONCE(*own)) && is_port(fdb_slot(f.net, f.sa)))
+	if ((!own || f.sa != READ_ONCE(*own)) && is_spoofed(skb, &f))
 		return drop(f.slot, DROP_HOST_SPOOF, w);
 	if (f.group)
 		return uplink_floods(skb, &f, w);
-	to = fdb_slot(f.net, f.da);
+	to = receiver_of(f.net, f.da);
 	if (!is_port(to))
 		return TC_ACT_UNSPEC;
 	return uplink_to_port(skb, &f, to, w);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "api/body.h"
+#include "api/out.h"
 #include "model/router.h"
 
 /* The record that `given` makes: of `before` (a change: what was not given stays) or, where that is
@@ -10,3 +11,9 @@
  * id.  The record borrows from all three; it is not checked yet. */
 void router_form_fill(const struct body_router *given, const struct router *before,
 		      struct router *ret);
+
+#define ROUTER_FORM_IN_FORCE 1u /* with what follows by itself: the MAC and the device of each set */
+#define ROUTER_FORM_SECRETS  2u /* with the secrets of its keys: for whoever wrote them */
+
+/* Writes the members of the object that would make this record. */
+void router_form_write(struct out *o, const struct router *r, unsigned int flags);

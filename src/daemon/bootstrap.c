@@ -6,7 +6,8 @@
 #include "base/log.h"
 #include "model/record.h"
 
-static const struct caller configuration = { "vmacd", "configuration" };
+/* Who writes the file is root. */
+static const struct caller configuration = { "vmacd", "configuration", true };
 
 static void told(void *ctx, const struct answer *answer)
 {
@@ -52,4 +53,10 @@ void bootstrap(struct engine *e, const struct config *c)
 	}
 	for (unsigned int i = 0; i < c->pools_count; i++)
 		make_pool(e, &c->pools[i]);
+}
+
+void bootstrap_routers(struct engine *e, const struct config *c, answer_fn done, void *ctx)
+{
+	engine_routers_apply(e, &configuration, (const struct router *const *)c->routers,
+			     c->routers_count, done, ctx);
 }

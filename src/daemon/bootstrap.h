@@ -7,3 +7,6 @@
 
 /* What could not be made is logged; it is tried again at the next start. */
 void bootstrap(struct engine *e, const struct config *c);
+
+/* Makes the configuration file's routers be those of *c. */
+void bootstrap_routers(struct engine *e, const struct config *c, answer_fn done, void *ctx);

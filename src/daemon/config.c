@@ -77,6 +77,7 @@ static const cyaml_schema_field_t config_fields[] = {
 			     segments, &segment_value, 0, CONFIG_LIST_MAX),
 	CYAML_FIELD_SEQUENCE("pools", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct config,
 			     pools, &pool_value, 0, CONFIG_LIST_MAX),
+	CYAML_FIELD_IGNORE("routers", CYAML_FLAG_OPTIONAL),
 	CYAML_FIELD_END,
 };
 
@@ -273,6 +274,7 @@ void config_free(struct config *c)
 	struct error ignored = { 0 };
 	cyaml_config_t setup = cyaml_setup(&ignored);
 
+	config_routers_free(c);
 	cyaml_free(&setup, &config_schema, c, 0);
 }
 
@@ -301,7 +303,9 @@ int config_parse(const char *name, const void *data, size_t len, const char *ins
 			config_free(c);
 		return error_set(ret_error, ERROR_NO_MEMORY, NULL, "out of memory");
 	}
-	r = config_check(name, c, ret_error);
+	r = config_routers_parse(name, data, len, c, ret_error);
+	if (r == 0)
+		r = config_check(name, c, ret_error);
 	if (r < 0) {
 		config_free(c);
 		return r;
@@ -344,7 +348,28 @@ int config_load(const char *path, const char *instance, struct config **ret,
 	return config_parse(path, data, len, instance, ret, ret_error);
 }
 
-int config_print(const struct config *c, FILE *to, struct error *ret_error)
+void config_differences(const struct config *a, const struct config *b, char *buf, size_t size)
+{
+	const struct {
+		const char *name, *a, *b;
+	} texts[] = {
+		{ "instance", a->instance, b->instance },
+		{ "state_dir", a->state_dir, b->state_dir },
+		{ "socket: path", a->socket.path, b->socket.path },
+		{ "socket: mode", a->socket.mode, b->socket.mode },
+		{ "socket: group", a->socket.group, b->socket.group },
+		{ "registry: backend", a->registry.backend, b->registry.backend },
+	};
+	size_t used = 0;
+
+	buf[0] = '\0';
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		if (strcmp(texts[i].a, texts[i].b) != 0 && used < size)
+			used += (size_t)snprintf(buf + used, size - used, "%s%s", used ? ", " : "",
+						 texts[i].name);
+}
+
+int config_print(const struct config *c, bool secrets, FILE *to, struct error *ret_error)
 {
 	struct error said = { 0 };
 	cyaml_config_t setup = cyaml_setup(&said);
@@ -355,7 +380,10 @@ int config_print(const struct config *c, FILE *to, struct error *ret_error)
 	err = cyaml_save_data(&text, &len, &setup, &config_schema, c, 0);
 	if (err != CYAML_OK)
 		return error_set(ret_error, ERROR_INTERNAL, NULL, "%s", cyaml_strerror(err));
+	/* The document ends behind the routers. */
+	if (len > 4 && strcmp(text + len - 4, "...\n") == 0)
+		len -= 4;
 	fwrite(text, 1, len, to);
 	free(text);
-	return 0;
+	return config_routers_print(c, secrets, to, ret_error);
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/error.h"
+#include "model/router.h"
 
 struct config_segment {
 	char *name, *uplink; /* uplink NULL = internal */
@@ -32,6 +33,8 @@ struct config {
 	unsigned int segments_count;
 	struct config_pool *pools;
 	unsigned int pools_count;
+	struct router **routers; /* a block each; not libcyaml's: see config_routers.c */
+	unsigned int routers_count;
 };
 
 /* Reads a file (NULL: the defaults alone), fills in the defaults and checks every value.  An
@@ -49,5 +52,15 @@ void config_free(struct config *c);
 int config_override(char **field, const char *value);
 int config_check(const char *name, const struct config *c, struct error *ret_error);
 
-/* Writes the canonical form, which config_load() reads back to the same values. */
-int config_print(const struct config *c, FILE *to, struct error *ret_error);
+/* Writes the canonical form, which config_load() reads back to the same values; but for the secrets
+ * of routers, where these are not asked for. */
+int config_print(const struct config *c, bool secrets, FILE *to, struct error *ret_error);
+
+/* The names of what differs and cannot be changed while we run ("socket, registry"), or "". */
+void config_differences(const struct config *a, const struct config *b, char *buf, size_t size);
+
+/* config_routers.c: reads the key `routers`, and writes it. */
+int config_routers_parse(const char *name, const void *data, size_t len, struct config *c,
+			 struct error *ret_error);
+int config_routers_print(const struct config *c, bool secrets, FILE *to, struct error *ret_error);
+void config_routers_free(struct config *c);

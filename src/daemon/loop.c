@@ -10,6 +10,7 @@
 
 #include "api/api.h"
 #include "base/cleanup.h"
+#include "elect/elect.h"
 #include "engine/engine.h"
 #include "host/host.h"
 #include "store/store.h"
@@ -32,6 +33,29 @@ static int on_store(sd_event_source *s, int fd, uint32_t events, void *ctx)
 {
 	engine_store_ready(((struct loop *)ctx)->parts->engine);
 	return 0;
+}
+
+static int on_elect(sd_event_source *s, int fd, uint32_t events, void *ctx)
+{
+	engine_elect_ready(((struct loop *)ctx)->parts->engine);
+	return 0;
+}
+
+static int on_reload(sd_event_source *s, const struct signalfd_siginfo *info, void *ctx)
+{
+	const struct loop_parts *parts = ((struct loop *)ctx)->parts;
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	sd_notifyf(false, "RELOADING=1\nMONOTONIC_USEC=%lld\nSTATUS=Reading the configuration.",
+		   now.tv_sec * 1000000LL + now.tv_nsec / 1000);
+	parts->reload(parts->ctx);
+	return 0;
+}
+
+void loop_reloaded(void)
+{
+	sd_notify(false, "READY=1\nSTATUS=Serving.");
 }
 
 static int on_api(sd_event_source *s, int fd, uint32_t events, void *ctx)
@@ -84,6 +108,7 @@ int loop_block_signals(void)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
 	return sigprocmask(SIG_BLOCK, &set, NULL) < 0 ? -errno : 0;
 }
 
@@ -98,11 +123,15 @@ static int loop_setup(struct loop *l)
 	if (r >= 0)
 		r = sd_event_add_signal(l->event, NULL, SIGINT, NULL, NULL);
 	if (r >= 0)
+		r = sd_event_add_signal(l->event, NULL, SIGHUP, on_reload, l);
+	if (r >= 0)
 		r = sd_event_add_io(l->event, NULL, store_fd(p->store), EPOLLIN, on_store, l);
 	if (r >= 0)
 		r = sd_event_add_io(l->event, NULL, api_fd(p->api), EPOLLIN, on_api, l);
 	if (r >= 0 && p->host)
 		r = sd_event_add_io(l->event, NULL, host_fd(p->host), EPOLLIN, on_host, l);
+	if (r >= 0 && p->elect)
+		r = sd_event_add_io(l->event, NULL, elect_fd(p->elect), EPOLLIN, on_elect, l);
 	if (r >= 0)
 		r = sd_event_add_time(l->event, &l->mono, CLOCK_BOOTTIME, UINT64_MAX,
 				      TIMER_ACCURACY_US, on_time, l);

@@ -4,6 +4,7 @@
 #include "base/error.h"
 
 struct api;
+struct elect;
 struct engine;
 struct host;
 struct store;
@@ -11,12 +12,18 @@ struct store;
 struct loop_parts {
 	struct engine *engine;
 	struct store *store;
-	struct host *host; /* NULL: none */
+	struct host *host;   /* NULL: none */
+	struct elect *elect; /* NULL: none */
 	struct api *api;
+	void (*reload)(void *ctx); /* SIGHUP; ends with loop_reloaded() */
+	void *ctx;
 };
 
-/* SIGTERM and SIGINT wait for the loop from now on.  To be called before any thread exists: one
- * that does not block them would be killed by them, and all of us with it. */
+/* Tells the service manager that what SIGHUP began is done. */
+void loop_reloaded(void);
+
+/* SIGTERM, SIGINT and SIGHUP wait for the loop from now on.  To be called before any thread exists:
+ * one that does not block them would be killed by them, and all of us with it. */
 int loop_block_signals(void);
 
 /* Runs until SIGTERM or SIGINT.  Tells the service manager when it is ready and, where it asks for

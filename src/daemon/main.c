@@ -14,10 +14,12 @@
 #include <unistd.h>
 
 #include "api/api.h"
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "daemon/bootstrap.h"
 #include "daemon/loop.h"
 #include "daemon/options.h"
+#include "elect/elect.h"
 #include "engine/engine.h"
 #include "host/host.h"
 #include "plane/plane.h"
@@ -98,9 +100,11 @@ static void log_start(const char *level)
 /* --- parts ----------------------------------------------------------------------------------- */
 
 struct daemon {
-	const struct config *config;
+	struct options *options;
+	struct config *config;
 	struct host *host;
 	struct plane *plane;
+	struct elect *elect;
 	struct store *store;
 	struct engine *engine;
 	struct api *api;
@@ -143,9 +147,16 @@ static int open_store(struct daemon *d, struct error *ret_error)
 static int open_kernel(struct daemon *d, struct error *ret_error)
 {
 	struct plane_config config = { .instance = d->config->instance };
+	struct elect_config elections = {
+		.state_dir = d->config->state_dir,
+		.instance = d->config->instance,
+	};
 	int r = host_open(&d->host, ret_error);
 
-	return r < 0 ? r : plane_open(&config, &d->plane, ret_error);
+	if (r == 0)
+		r = plane_open(&config, &d->plane, ret_error);
+	elections.plane = d->plane;
+	return r < 0 ? r : elect_open(&elections, &d->elect, ret_error);
 }
 
 static int start_engine(struct daemon *d, struct error *ret_error)
@@ -155,6 +166,7 @@ static int start_engine(struct daemon *d, struct error *ret_error)
 		.host = d->host,
 		.plane = d->plane,
 		.store = d->store,
+		.elect = d->elect,
 		.mono_now = mono_now,
 		.wall_now = wall_now,
 		.random = random_fill,
@@ -199,10 +211,59 @@ static void close_all(struct daemon *d)
 {
 	api_close(d->api);
 	store_close(d->store);
+	/* Blocks until every router has handed over. */
+	elect_close(d->elect);
 	if (d->engine)
 		engine_free(d->engine);
 	plane_close(d->plane);
 	host_close(d->host);
+}
+
+/* --- the configuration, at start and again on SIGHUP ------------------------------------------ */
+
+/* All that can change while we run: the routers, what is to exist, how much is logged.  What cannot
+ * is said, and a file that is wrong changes nothing at all. */
+static void reload_done(void *ctx, const struct answer *answer)
+{
+	if (answer->error)
+		log_error("configuration: nothing was changed: %s", answer->error->message);
+	else
+		log_info("configuration: in force");
+	loop_reloaded();
+}
+
+static void reload(void *ctx)
+{
+	char differences[ERROR_TEXT_MAX];
+	struct daemon *d = ctx;
+	struct config *new;
+	struct error error;
+
+	if (options_reload(d->options, &new, &error) < 0) {
+		log_error("configuration: nothing was changed: %s", error.message);
+		if (error.hint[0])
+			log_error("hint: %s", error.hint);
+		loop_reloaded();
+		return;
+	}
+	config_differences(d->config, new, differences, sizeof(differences));
+	if (differences[0])
+		log_warning("configuration: ignored until the next start: %s", differences);
+	log_start(new->log_level);
+	bootstrap(d->engine, new);
+	bootstrap_routers(d->engine, new, reload_done, NULL);
+	config_free(new);
+}
+
+static void started(void *ctx, const struct answer *answer)
+{
+	struct daemon *d = ctx;
+
+	/* Those that the registry has are better than none. */
+	if (answer->error)
+		log_error("configuration: routers: nothing was changed: %s",
+			  answer->error->message);
+	engine_elect_start(d->engine);
 }
 
 static int serve(struct daemon *d, bool with_plane, struct error *ret_error)
@@ -225,7 +286,16 @@ static int serve(struct daemon *d, bool with_plane, struct error *ret_error)
 	if (r < 0)
 		return r;
 	bootstrap(d->engine, d->config);
-	parts = (struct loop_parts){ d->engine, d->store, d->host, d->api };
+	bootstrap_routers(d->engine, d->config, started, d);
+	parts = (struct loop_parts){
+		.engine = d->engine,
+		.store = d->store,
+		.host = d->host,
+		.elect = d->elect,
+		.api = d->api,
+		.reload = reload,
+		.ctx = d,
+	};
 	log_info("serving at %s", d->config->socket.path);
 	return loop_run(&parts, ret_error);
 }
@@ -234,7 +304,12 @@ static int purge(struct daemon *d, struct error *ret_error)
 {
 	int r = open_kernel(d, ret_error);
 
-	return r < 0 ? r : plane_purge(d->plane, ret_error);
+	if (r < 0)
+		return r;
+	/* Elections without routers leave nothing of any behind. */
+	elect_ready(d->elect);
+	elect_close(TAKE_PTR(d->elect));
+	return plane_purge(d->plane, ret_error);
 }
 
 int main(int argc, char **argv)
@@ -247,12 +322,13 @@ int main(int argc, char **argv)
 	status = options_read(argc, argv, &options);
 	if (status >= 0)
 		return status;
+	d.options = &options;
 	d.config = options.config;
 	log_start(d.config->log_level);
 	/* A client or a log reader that goes away must not take us along. */
 	signal(SIGPIPE, SIG_IGN);
 	if (options.check)
-		r = config_print(options.config, stdout, &error);
+		r = config_print(options.config, false, stdout, &error);
 	else if (options.purge)
 		r = purge(&d, &error);
 	else

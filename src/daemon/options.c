@@ -24,7 +24,8 @@ static const char help[] =
 	"  --purge             take this instance's data plane out of the kernel, end\n"
 	"  --version, --help\n"
 	"\n"
-	"SIGTERM ends the daemon; its ports go on forwarding, and the next start takes them over.\n"
+	"SIGTERM ends the daemon; its ports go on forwarding, and the next start takes them over;\n"
+	"its routers hand over to their peers.  SIGHUP reads the configuration again.\n"
 	"Exit status: 0 ended as asked, 2 wrong options or configuration, 4 already running,\n"
 	"7 not permitted, 8 registry or kernel failed.\n"
 	"\n"
@@ -69,10 +70,6 @@ static int complain(const struct error *error)
 	return error_exit_status(error->code);
 }
 
-struct texts {
-	const char *config, *instance, *state_dir, *socket, *backend, *log_level;
-};
-
 static int usage(void)
 {
 	fputs("hint: `vmacd --help` lists the options\n", stderr);
@@ -80,7 +77,7 @@ static int usage(void)
 }
 
 /* -1 = go on. */
-static int scan(int argc, char **argv, struct options *o, struct texts *t)
+static int scan(int argc, char **argv, struct options *o, struct options_given *t)
 {
 	for (int opt; (opt = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
 		switch (opt) {
@@ -129,7 +126,7 @@ static int scan(int argc, char **argv, struct options *o, struct texts *t)
 }
 
 /* The options that were given, over the file's values. */
-static int override(struct config *c, const struct texts *t, struct error *ret_error)
+static int override(struct config *c, const struct options_given *t, struct error *ret_error)
 {
 	if ((t->state_dir && config_override(&c->state_dir, t->state_dir) < 0) ||
 	    (t->socket && config_override(&c->socket.path, t->socket) < 0) ||
@@ -139,23 +136,33 @@ static int override(struct config *c, const struct texts *t, struct error *ret_e
 	return config_check("command line", c, ret_error);
 }
 
+int options_reload(const struct options *o, struct config **ret, struct error *ret_error)
+{
+	struct config *c;
+	int r = config_load(o->given.config, o->given.instance, &c, ret_error);
+
+	if (r < 0)
+		return r;
+	r = override(c, &o->given, ret_error);
+	if (r < 0)
+		config_free(c);
+	else
+		*ret = c;
+	return r;
+}
+
 int options_read(int argc, char **argv, struct options *ret)
 {
 	struct options o = { .plane = true };
-	struct texts t = { 0 };
 	struct error error;
-	int status = scan(argc, argv, &o, &t);
+	int status = scan(argc, argv, &o, &o.given);
 
 	if (status >= 0)
 		return status;
-	if (!t.config && access(CONFIG_PATH, F_OK) == 0)
-		t.config = CONFIG_PATH;
-	if (config_load(t.config, t.instance, &o.config, &error) < 0)
+	if (!o.given.config && access(CONFIG_PATH, F_OK) == 0)
+		o.given.config = CONFIG_PATH;
+	if (options_reload(&o, &o.config, &error) < 0)
 		return complain(&error);
-	if (override(o.config, &t, &error) < 0) {
-		config_free(o.config);
-		return complain(&error);
-	}
 	*ret = o;
 	return -1;
 }

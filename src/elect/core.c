@@ -301,11 +301,10 @@ static uint8_t kind_of(uint8_t advert_kind)
 	return advert_kind == ADVERT_HSRP ? ELECT_HSRP : ELECT_VRRP;
 }
 
-static struct elect_counters *count_verdict(struct elect_counters *counters, enum verdict v)
+static void count_verdict(struct elect_counters *counters, enum verdict v)
 {
 	counters->received++;
 	counters->verdicts[v]++;
-	return counters;
 }
 
 static bool concerns_a_group(const struct advert *a, enum advert_depth depth)

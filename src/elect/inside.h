@@ -2,6 +2,7 @@
  *
  * core.c    time, frames, and how the effects of a machine become orders
  * routers.c who is there: routers and what is told of them; starts and ends
+ * body.c    what follows from a record
  * wires.c   links, and which set a frame on one is for
  * admit.c   a decoded frame becomes an event for a machine, or a verdict
  * compose.c what a machine says becomes frames */
@@ -172,12 +173,23 @@ void router_sync(struct elect_core *c, struct elect_router *r);
 void router_drop(struct elect_core *c, struct elect_router *r);
 uint64_t core_random(struct elect_core *c);
 
+/* --- body.c ---------------------------------------------------------------------------------- */
+
+/* A copy of the record with room for the frames of its sets; NULL: no memory. */
+struct elect_body *body_new(struct elect_core *c, const struct router *record);
+void body_config(const struct router *r, struct fhrp_config *ret);
+/* Whether a machine can go on with b in place of a. */
+bool body_same_shape(const struct router *a, const struct router *b);
+/* Whether b has addresses that a has not. */
+bool body_adds_addresses(const struct router *a, const struct router *b);
+
 /* --- wires.c --------------------------------------------------------------------------------- */
 
 struct elect_wire *wire_find(const struct elect_core *c, const char *ifname);
 struct elect_wire *wire_by_index(struct elect_core *c, int ifindex);
 /* The link of that name, made when it is new; NULL: no memory. */
 struct elect_wire *wire_get(struct elect_core *c, const char *ifname);
+/* No other link has that index. */
 void wire_set_index(struct elect_core *c, struct elect_wire *w, int ifindex);
 /* Forgets a link that nobody needs. */
 void wire_release(struct elect_core *c, struct elect_wire *w);

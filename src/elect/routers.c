@@ -237,58 +237,6 @@ static void router_end(struct elect_core *c, struct elect_router *r, enum fhrp_r
 
 /* --- records --------------------------------------------------------------------------------- */
 
-static struct elect_body *body_new(struct elect_core *c, const struct router *record)
-{
-	size_t size = sizeof(struct elect_body), record_at, room = 0;
-	struct elect_body *body;
-
-	size = (size + 15) / 16 * 16;
-	record_at = size;
-	size += (router_block_size(record) + 15) / 16 * 16;
-	for (unsigned int i = 0; i < record->set_count; i++)
-		room += compose_room(record, &record->sets[i]);
-	body = mem_alloc(c->mem, size + room);
-	if (!body)
-		return NULL;
-	body->record = router_block_fill((uint8_t *)body + record_at, record);
-	body->frames = (uint8_t *)body + size;
-	return body;
-}
-
-/* HSRP's hold time where none is configured: 10/3 of the hello time, as 3 s have 10 s (RFC 2281
- * section 5.1); version 1 says it in whole seconds. */
-static span_t configured_hold(const struct router *r)
-{
-	int64_t ms = r->hold_ms;
-
-	if (!router_is_hsrp(r->protocol))
-		return SPAN_NS(0);
-	if (ms == 0)
-		ms = ((int64_t)r->interval_ms * 10 + 2) / 3;
-	if (r->protocol == ROUTER_HSRP1)
-		ms = (ms + 999) / 1000 * 1000;
-	return SPAN_MS(ms);
-}
-
-static void machine_config(const struct router *r, struct fhrp_config *ret)
-{
-	*ret = (struct fhrp_config){
-		.protocol = r->protocol,
-		.set_count = r->set_count,
-		.priority = r->priority,
-		.interval = SPAN_MS(r->interval_ms),
-		.hold = configured_hold(r),
-		.learn = r->learn,
-		.preempt = r->preempt,
-		.know_address = r->sets[0].address_count > 0,
-		.preempt_delay = SPAN_MS(r->preempt_delay_ms),
-		.boot_hold = SPAN_MS(r->boot_hold_ms),
-		.linger = r->linger_ms == ROUTER_LINGER_AUTO ? SPAN_NS(-1) : SPAN_MS(r->linger_ms),
-		.announce_count = r->announce_count,
-		.announce_refresh = SPAN_MS(r->announce_refresh_ms),
-	};
-}
-
 /* Gives the sets what follows from the record. */
 static void sets_follow_record(struct elect_router *r)
 {
@@ -313,40 +261,6 @@ static void sets_follow_record(struct elect_router *r)
 	}
 }
 
-/* Whether a machine can go on with b in place of a. */
-static bool same_shape(const struct router *a, const struct router *b)
-{
-	if (a->protocol != b->protocol || a->set_count != b->set_count)
-		return false;
-	for (unsigned int i = 0; i < a->set_count; i++) {
-		const struct router_set *x = &a->sets[i], *y = &b->sets[i];
-
-		if (strcmp(x->ifname, y->ifname) != 0 || strcmp(x->device, y->device) != 0 ||
-		    x->group != y->group || x->family != y->family ||
-		    !vmac_mac_equal(router_set_mac(a, x), router_set_mac(b, y)))
-			return false;
-	}
-	return true;
-}
-
-static bool has_address(const struct router_set *s, const struct router_address *a)
-{
-	for (unsigned int i = 0; i < s->address_count; i++)
-		if (ip_equal(&s->addresses[i].ip, &a->ip) && s->addresses[i].prefix == a->prefix)
-			return true;
-	return false;
-}
-
-/* Whether b has addresses that a has not. */
-static bool adds_addresses(const struct router *a, const struct router *b)
-{
-	for (unsigned int i = 0; i < b->set_count; i++)
-		for (unsigned int k = 0; k < b->sets[i].address_count; k++)
-			if (!has_address(&a->sets[i], &b->sets[i].addresses[k]))
-				return true;
-	return false;
-}
-
 static int no_memory(const struct router *record, struct error *ret_error)
 {
 	return error_set(ret_error, ERROR_NO_MEMORY, NULL, "no memory for router '%s'",
@@ -368,11 +282,11 @@ static int router_change(struct elect_core *c, struct elect_router *r, const str
 	core_settle(c);
 	r->body = body;
 	sets_follow_record(r);
-	adds = adds_addresses(old->record, record);
-	drops = adds_addresses(record, old->record);
+	adds = body_adds_addresses(old->record, record);
+	drops = body_adds_addresses(record, old->record);
 	mem_free(c->mem, old);
 
-	machine_config(record, &config);
+	body_config(record, &config);
 	event.config = &config;
 	router_step(c, r, &event, NULL);
 	router_adjust(c, r);
@@ -473,7 +387,7 @@ static void router_insert(struct elect_core *c, struct elect_router *r)
 		if (table_add(&c->sets, set_own_hash(s), s) < 0)
 			assert(false);
 	}
-	machine_config(record, &config);
+	body_config(record, &config);
 	fhrp_init(&r->machine, &config, c->now);
 	sets_follow_record(r);
 	router_sync(c, r);
@@ -494,7 +408,7 @@ int elect_core_set(struct elect_core *c, const struct router *record, mono_t now
 	if (err < 0)
 		return err;
 	old = elect_core_find(c, record->id);
-	if (old && !old->removing && same_shape(router_record(old), record))
+	if (old && !old->removing && body_same_shape(router_record(old), record))
 		return router_change(c, old, record, ret_error);
 	if (c->slots_taken - given + record->set_count > ELECT_SETS_MAX)
 		return error_set(ret_error, ERROR_LIMIT_REACHED, NULL,
@@ -551,12 +465,29 @@ bool elect_core_gone(const struct elect_core *c, uint32_t id)
 
 /* --- what the caller tells ------------------------------------------------------------------- */
 
+/* A link with that index but another name is told of before its old name is told to be gone: the
+ * kernel renames in one message. */
+static void link_displace(struct elect_core *c, const struct elect_link *link)
+{
+	struct elect_wire *other = link->ifindex ? wire_by_index(c, link->ifindex) : NULL;
+	struct elect_link gone = { 0 };
+	char ifname[IFNAME_MAX_LEN + 1];
+
+	if (!other || strcmp(other->ifname, link->ifname) == 0)
+		return;
+	memcpy(ifname, other->ifname, sizeof(ifname));
+	gone.ifname = ifname;
+	elect_core_link(c, &gone, c->now);
+}
+
 void elect_core_link(struct elect_core *c, const struct elect_link *link, mono_t now)
 {
-	struct elect_wire *w = wire_get(c, link->ifname);
+	struct elect_wire *w;
 	bool moved;
 
 	c->now = now;
+	link_displace(c, link);
+	w = wire_get(c, link->ifname);
 	if (!w)
 		return; /* no memory, so no router is on it either */
 	moved = w->ifindex != 0 && w->ifindex != link->ifindex;

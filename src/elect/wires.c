@@ -58,8 +58,6 @@ struct elect_wire *wire_get(struct elect_core *c, const char *ifname)
 
 void wire_set_index(struct elect_core *c, struct elect_wire *w, int ifindex)
 {
-	struct elect_wire *other;
-
 	if (w->ifindex == ifindex)
 		return;
 	c->last_wire = NULL;
@@ -68,13 +66,6 @@ void wire_set_index(struct elect_core *c, struct elect_wire *w, int ifindex)
 	w->ifindex = ifindex;
 	if (ifindex == 0)
 		return;
-	/* Another one's that was told to be gone too late (renamed). */
-	other = table_get(&c->wires_by_index, hash_u64((uint64_t)ifindex), &ifindex, wire_indexed);
-	if (other) {
-		table_remove(&c->wires_by_index, hash_u64((uint64_t)ifindex), other);
-		other->ifindex = 0;
-		other->usable = false;
-	}
 	/* Room was made with the link. */
 	if (table_add(&c->wires_by_index, hash_u64((uint64_t)ifindex), w) < 0)
 		assert(false);

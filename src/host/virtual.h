@@ -91,14 +91,19 @@ int host_watch_addresses(struct host *h, struct error *ret_error);
 struct tunables;
 
 /* Opens (makes) the journal, and puts back at once what an earlier run left, unless `keep`: then
- * what is set again before tunables_settle() stays without having been away. */
+ * what is set again before tunables_settle() stays without having been away.  Errors: FORBIDDEN,
+ * REGISTRY_FAILED (the journal cannot be read or written), REGISTRY_CORRUPT (it is damaged). */
 int tunables_open(const char *journal_path, bool keep, struct tunables **ret,
 		  struct error *ret_error);
-/* Puts back what was left by an earlier run and not set again. */
+/* Puts back what was left by an earlier run and not set again.  Everything is tried, and settled
+ * even where an error is returned, which is of the first: CONFLICT (somebody else changed it
+ * meanwhile; it is left so), FORBIDDEN, KERNEL_FAILED, REGISTRY_FAILED. */
 int tunables_settle(struct tunables *t, struct error *ret_error);
 /* `name` below /proc/sys, as in "net/ipv4/conf/eth0/arp_ignore"; counted: as many drops as sets.
- * Writes nothing where the value is there already (but remembers that it is needed).  Errors:
- * NOT_FOUND (no such tunable), FORBIDDEN, KERNEL_FAILED. */
+ * Writes nothing where the value is there already (but remembers that it is needed).  Errors of
+ * set, which then changed nothing: NOT_FOUND (no such tunable), IN_USE (it is set to another value
+ * here), REGISTRY_FAILED (the journal cannot be written), LIMIT_REACHED, FORBIDDEN, KERNEL_FAILED;
+ * of drop, which is done all the same: as of settle. */
 int tunables_set(struct tunables *t, const char *name, const char *value, struct error *ret_error);
 int tunables_drop(struct tunables *t, const char *name, struct error *ret_error);
 /* Puts everything back and closes. */

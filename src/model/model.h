@@ -26,6 +26,7 @@
 #define PORTS_MAX	  4096 /* a host */
 #define SEGMENT_PORTS_MAX 1024 /* a host; the data plane's replication list */
 #define UPLINKS_MAX	  15   /* a host */
+#define PORT_ROUTERS_MAX  8    /* protocol vMACs that one port may have */
 
 struct ip {
 	uint8_t family;	   /* 4 or 6 */
@@ -135,6 +136,10 @@ struct port {
 	uint16_t mtu;			      /* 0 = the uplink's */
 	uint32_t allow;			      /* PORT_ALLOW_… */
 	uint32_t flood_pps; /* broadcast, multicast and unknown frames a second; 0 = no limit */
+	/* Protocol vMACs (VRRP, HSRP, CARP) that the guest may have while it is the active router;
+	 * with any of them its IP senders are not checked. */
+	unsigned int router_count;
+	vmac_mac_t routers[PORT_ROUTERS_MAX];
 	wall_t created;
 };
 

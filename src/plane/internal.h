@@ -59,6 +59,15 @@ int plane_attach_port(struct plane *p, const struct plane_port *port, struct err
 bool plane_forget_port(struct plane *p, unsigned int slot);
 bool plane_forget_uplink(struct plane *p, unsigned int number);
 
+/* claim.c: a claim for each router's vMAC of the row, whose numbers it writes there; the end of
+ * those of an earlier row that no row has any more. */
+int plane_claims_take(struct plane *p, struct port_row *row, struct error *ret_error);
+void plane_claims_release(struct plane *p, unsigned int slot, const struct port_row *row);
+/* Whether the slot (of the forwarding table) is a claim that a port's row has. */
+bool plane_claim_is_used(const struct plane *p, unsigned int slot);
+/* Frees what no row has; returns how many. */
+unsigned int plane_claims_sweep(struct plane *p);
+
 enum plane_program {
 	PROGRAM_PORT,
 	PROGRAM_UPLINK_IN,

@@ -29,6 +29,9 @@ static_assert(NET_PORTS_MAX == SEGMENT_PORTS_MAX, "one limit, two names");
 static_assert(UPLINKS_MAX == 15, "four bits of a net");
 static_assert(ROW_IP4_MAX >= VMAC_IPS_MAX && ROW_IP6_MAX >= VMAC_IPS_MAX + 1, "all fit");
 static_assert(ROUTER_SLOTS == PLANE_ROUTERS_MAX, "one limit, two names");
+static_assert(ROW_ROUTERS_MAX == PORT_ROUTERS_MAX, "one limit, two names");
+static_assert(SLOT_COUNT <= CLAIM_SLOT_0 && CLAIM_SLOT_0 + CLAIMS_MAX <= 65536,
+	      "16 bits, disjoint");
 static_assert(DROP_REASON_COUNT <= PLANE_REASONS_MAX, "plane.h's array is large enough");
 
 /* --- what libbpf says ------------------------------------------------------------------------ */
@@ -252,6 +255,7 @@ static struct tables_fds fds_of(const struct vmac_bpf *bpf)
 		.uplink_macs = bpf_map__fd(bpf->maps.uplink_macs),
 		.counters = bpf_map__fd(bpf->maps.counters),
 		.drops = bpf_map__fd(bpf->maps.drops),
+		.claims = bpf_map__fd(bpf->maps.claims),
 	};
 }
 

@@ -8,6 +8,9 @@
  * member, then index, program and drop net.  A change of the net or the address is both: what the
  * old and the new state do not share is taken away first.
  *
+ * The vMACs of routers that a port may have are entries of their own (claim.c), there before its
+ * row is and gone after.
+ *
  * The host answers in every net of an uplink that has a port: the uplink's own address stands in
  * the table for exactly as long as the net's list is not empty. */
 #include <assert.h>
@@ -124,6 +127,8 @@ bool plane_forget_port(struct plane *p, unsigned int slot)
 	}
 	tables_member_set(&p->tables, slot, 0, 0);
 	tables_row_clear(&p->tables, slot);
+	for (unsigned int which = 0; which < 2; which++)
+		plane_claims_release(p, slot, &p->tables.rows[ROW_OF(slot, which)]);
 	return known;
 }
 
@@ -236,10 +241,36 @@ int plane_uplink_remove(struct plane *p, unsigned int slot, struct error *ret_er
 
 /* --- ports: what is asked -------------------------------------------------------------------- */
 
+static int check_routers(struct plane *p, const struct plane_port *port, struct error *ret_error)
+{
+	unsigned int net = net_of(&port->net), holder;
+
+	assert(port->router_count <= PORT_ROUTERS_MAX);
+	for (unsigned int i = 0; i < port->router_count; i++) {
+		uint64_t mac = plane_mac_word(port->routers[i]);
+
+		if (vmac_mac_is_group(port->routers[i]))
+			return error_set(ret_error, ERROR_GROUP_ADDRESS, NULL,
+					 "a router cannot have a group address");
+		for (unsigned int j = 0; j < i; j++)
+			if (plane_mac_word(port->routers[j]) == mac)
+				return error_set(ret_error, ERROR_BAD_VALUE, NULL,
+						 "a router's address is given twice");
+		holder = tables_fdb(&p->tables, net, mac);
+		if (mac == plane_mac_word(port->address) ||
+		    (holder != SLOT_NOBODY && holder < CLAIM_SLOT_0 &&
+		     (holder > PORTS_MAX || p->ports[holder].ifindex)))
+			return error_set(ret_error, ERROR_ADDRESS_IN_USE, NULL,
+					 "a router's address is a station's in this segment");
+	}
+	return 0;
+}
+
 static int check_port(struct plane *p, const struct plane_port *port, struct error *ret_error)
 {
 	unsigned int net = net_of(&port->net), holder;
 	uint64_t mac = plane_mac_word(port->address);
+	int r;
 
 	assert(port->id >= 1 && port->id <= PORTS_MAX);
 	assert(port->net.slot <= UPLINKS_MAX && port->net.vlan <= 4095);
@@ -259,6 +290,9 @@ static int check_port(struct plane *p, const struct plane_port *port, struct err
 		return error_set(ret_error, ERROR_ADDRESS_IN_USE, "give the port another vMAC",
 				 "the address is the uplink's own");
 	holder = tables_fdb(&p->tables, net, mac);
+	if (plane_claim_is_used(p, holder))
+		return error_set(ret_error, ERROR_ADDRESS_IN_USE, NULL,
+				 "a port may have that address as a router in this segment");
 	if (holder != SLOT_NOBODY && holder <= PORTS_MAX && holder != port->id) {
 		if (p->ports[holder].ifindex)
 			return error_set(ret_error, ERROR_ADDRESS_IN_USE, NULL,
@@ -269,7 +303,8 @@ static int check_port(struct plane *p, const struct plane_port *port, struct err
 	    tables_list_count(&p->tables, net) >= SEGMENT_PORTS_MAX)
 		return error_set(ret_error, ERROR_LIMIT_REACHED, NULL,
 				 "a segment has at most %d ports on one host", SEGMENT_PORTS_MAX);
-	return check_link(port->ifindex, ret_error);
+	r = check_routers(p, port, ret_error);
+	return r < 0 ? r : check_link(port->ifindex, ret_error);
 }
 
 /* A tenth of a second may come at once, and never fewer than this many frames. */
@@ -305,10 +340,13 @@ static struct port_row row_of(const struct plane_port *port)
 		.mac = plane_mac_word(port->address),
 		.ifindex = (__u32)port->ifindex,
 		.net = net_of(&port->net),
-		.flags = (port->open ? ROW_OPEN : 0) |
-			 (port->ip_count && !(port->allow & PORT_ALLOW_ANY_IP) ? ROW_CHECK_IP : 0) |
-			 (port->allow & PORT_ALLOW_DHCP_SERVER ? ROW_DHCP_SERVER : 0) |
-			 (port->allow & PORT_ALLOW_ROUTER_ADVERT ? ROW_ROUTER_ADVERT : 0),
+		.flags =
+			(port->open ? ROW_OPEN : 0) |
+			(port->ip_count && !port->router_count && !(port->allow & PORT_ALLOW_ANY_IP)
+				 ? ROW_CHECK_IP
+				 : 0) |
+			(port->allow & PORT_ALLOW_DHCP_SERVER ? ROW_DHCP_SERVER : 0) |
+			(port->allow & PORT_ALLOW_ROUTER_ADVERT ? ROW_ROUTER_ADVERT : 0),
 	};
 
 	row_flood(&row, port->flood_pps);
@@ -321,6 +359,8 @@ static struct port_row row_of(const struct plane_port *port)
 		else
 			memcpy(row.ip6[row.ip6_count++], ip->octet, 16);
 	}
+	for (unsigned int i = 0; i < port->router_count; i++)
+		row.routers[row.router_count++] = plane_mac_word(port->routers[i]);
 	return row;
 }
 
@@ -378,11 +418,16 @@ int plane_port_set(struct plane *p, const struct plane_port *port, struct error 
 				ret_error);
 	if (r < 0)
 		return r;
+	r = plane_claims_take(p, &row, ret_error);
+	if (r < 0)
+		return r;
 	r = port_leave_old(p, &row, port);
 	if (r == 0)
 		r = tables_row_set(&p->tables, port->id, &row);
 	if (r < 0)
 		return tables_failed(r, ret_error);
+	for (unsigned int which = 0; which < 2; which++)
+		plane_claims_release(p, port->id, &p->tables.rows[ROW_OF(port->id, which)]);
 	if (old_ifindex && old_ifindex != port->ifindex) {
 		port_name(port->id, name);
 		attach_clear(&p->attach, name, old_ifindex, ATTACH_PORT);

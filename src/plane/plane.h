@@ -69,12 +69,17 @@ struct plane_port {
 	uint32_t flood_pps;
 	unsigned int ip_count; /* 0 = IP senders are not checked */
 	struct ip ips[VMAC_IPS_MAX];
+	/* Routers' vMACs that it may have; then its IP senders are not checked.  Several ports of a
+	 * net may have the same, and one holds it at a time: see plane_claims(). */
+	unsigned int router_count;
+	vmac_mac_t routers[PORT_ROUTERS_MAX];
 };
 
 /* Makes the data plane treat this port so, in an order that never forwards wrongly in between: drop
  * net, then guard, then program, then reachability (table and replication list).  Called again to
  * change anything, the ifindex included (a link that came back).  Errors: LIMIT_REACHED
- * (SEGMENT_PORTS_MAX), NO_INTERFACE, KERNEL_FAILED. */
+ * (SEGMENT_PORTS_MAX, or too many routers' vMACs on this host), ADDRESS_IN_USE, GROUP_ADDRESS,
+ * NO_INTERFACE, KERNEL_FAILED. */
 int plane_port_set(struct plane *p, const struct plane_port *port, struct error *ret_error);
 
 /* Takes the port out: unreachable first, then its maps, program and drop net.  A link that is gone
@@ -88,6 +93,23 @@ int plane_port_remove(struct plane *p, uint32_t id, bool keep_dropping, struct e
  * are swapped.  The drop net of a stray port stays, as with plane_port_remove(keep_dropping): only
  * plane_purge() hands a guest's link to the host. */
 int plane_sweep(struct plane *p, unsigned int *ret_removed, struct error *ret_error);
+
+/* --- claims: which guest is the active router ------------------------------------------------ */
+
+struct plane_claim {
+	struct plane_net net;
+	vmac_mac_t address;
+	/* Who advertised last; nobody has it when `until` is over (ns 0: nobody did). */
+	uint32_t port; /* 0 = somebody on the wire, or the host */
+	mono_t until;
+};
+
+/* Every (net, vMAC) that a port may have, in no order. */
+void plane_claims(const struct plane *p, void (*fn)(void *ctx, const struct plane_claim *c),
+		  void *ctx);
+/* Of one; false: no port of the net may have it. */
+bool plane_claim(const struct plane *p, const struct plane_net *net, vmac_mac_t address,
+		 struct plane_claim *ret);
 
 /* --- counters -------------------------------------------------------------------------------- */
 

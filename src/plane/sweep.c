@@ -52,7 +52,9 @@ static unsigned int sweep_fdb(struct plane *p)
 			continue;
 		slot = FDB_SLOT(value);
 		net = (unsigned int)(key & 0xffff);
-		if (slot <= SLOT_PORTS) {
+		if (slot >= CLAIM_SLOT_0) {
+			continue; /* plane_claims_sweep() */
+		} else if (slot <= SLOT_PORTS) {
 			const struct port_row *row = tables_row(&p->tables, slot);
 
 			stray = !row || FDB_KEY(row->net, row->mac) != key;
@@ -76,7 +78,7 @@ static unsigned int sweep_tables(struct plane *p)
 	for (unsigned int slot = 1; slot <= UPLINKS_MAX; slot++)
 		if (!p->uplinks[slot].ifindex && plane_forget_uplink(p, slot))
 			removed++;
-	return removed + sweep_fdb(p);
+	return removed + sweep_fdb(p) + plane_claims_sweep(p);
 }
 
 static bool is_kept(void *ctx, const char *name)

@@ -75,9 +75,10 @@ int tables_open(struct tables *t, const struct tables_fds *fds)
 	t->fdb_near = tables_map_array(fds->fdb_near, FDB_NEAR_ENTRIES, sizeof(uint64_t));
 	t->rows = tables_map_array(fds->rows, ROW_COUNT, sizeof(struct port_row));
 	t->drops = tables_map_array(fds->drops, SLOT_COUNT, sizeof(struct slot_drops));
+	t->claims = tables_map_array(fds->claims, CLAIMS_MAX, sizeof(struct claim));
 	r = open_grace(t);
 	if (!t->counter_buffer || !t->index_near || !t->members || !t->heads || !t->uplink_macs ||
-	    !t->fdb_near || !t->rows || !t->drops)
+	    !t->fdb_near || !t->rows || !t->drops || !t->claims)
 		r = -ENOMEM;
 	/* A process before us may have died just after giving a row up. */
 	if (r == 0)
@@ -96,6 +97,7 @@ void tables_close(struct tables *t)
 	tables_unmap_array(t->fdb_near, FDB_NEAR_ENTRIES, sizeof(uint64_t));
 	tables_unmap_array(t->rows, ROW_COUNT, sizeof(struct port_row));
 	tables_unmap_array(t->drops, SLOT_COUNT, sizeof(struct slot_drops));
+	tables_unmap_array(t->claims, CLAIMS_MAX, sizeof(struct claim));
 	if (t->grace_fd >= 0)
 		close(t->grace_fd);
 	if (t->grace_inner_fd >= 0)

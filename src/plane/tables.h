@@ -12,6 +12,7 @@
  *   that begins at heads[net]; insertion and removal are the classic RCU list operations.
  * - fdb: (net, address) → slot, a hash; the value repeats the address, so that a reader whose entry
  *   was given to another address under its eyes finds out.
+ * - claims: in place of a slot the table may lead to one, whose holder the programs write.
  * - fdb_near: the same values once more, an array in front of it: written after the table, cleared
  *   before it.
  *
@@ -36,6 +37,7 @@ struct tables {
 	uint64_t *index_near, *members, *heads, *uplink_macs, *fdb_near;
 	struct port_row *rows;
 	struct slot_drops *drops;
+	struct claim *claims;
 	int index_far_fd, fdb_fd, counters_fd, grace_fd, grace_inner_fd;
 	int cpus;
 	void *counter_buffer; /* cpus × struct slot_counters */
@@ -47,7 +49,7 @@ struct tables {
 
 struct tables_fds {
 	int index_near, index_far, rows, fdb, fdb_near, members, heads, uplink_macs, counters,
-		drops;
+		drops, claims;
 };
 
 /* An array of the kernel's in our memory, or NULL. */

@@ -18,7 +18,7 @@ static inline uint8_t fuzz_octet(struct fuzz_input *in)
 	return in->at < in->end ? *in->at++ : 0;
 }
 
-/* Short ones densely, long ones too: 0 … about 18 hours; now and then nonsense. */
+/* Short ones densely, long ones too: 0 … about three days; now and then nonsense. */
 static inline span_t fuzz_span(struct fuzz_input *in)
 {
 	const uint8_t value = fuzz_octet(in);
@@ -27,7 +27,7 @@ static inline span_t fuzz_span(struct fuzz_input *in)
 		return SPAN_NS(INT64_MAX);
 	if (value == 254)
 		return SPAN_NS(-1);
-	return SPAN_NS((int64_t)(value & 15) << (value >> 4 << 1 << 1) << 4);
+	return SPAN_NS((int64_t)(value & 15) << (14 + 2 * (value >> 4)));
 }
 
 static inline struct fhrp_config fuzz_config(struct fuzz_input *in, enum router_protocol p)

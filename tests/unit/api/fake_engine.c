@@ -37,6 +37,7 @@ void fake_engine_free(struct engine *e)
 	for (size_t i = 0; i < e->vmac_count; i++)
 		free(e->vmacs[i]);
 	free(e->vmacs);
+	fake_routers_free();
 	close(e->fd);
 	free(e);
 }
@@ -107,7 +108,7 @@ static struct waiting *wait_for(struct engine *e, answer_fn done, void *ctx)
 	return w;
 }
 
-static void refuse(struct engine *e, answer_fn done, void *ctx, const struct error *error)
+void fake_refuse(struct engine *e, answer_fn done, void *ctx, const struct error *error)
 {
 	struct answer a = { .error = error };
 
@@ -117,9 +118,8 @@ static void refuse(struct engine *e, answer_fn done, void *ctx, const struct err
 	done(ctx, &a);
 }
 
-static struct waiting *accept_command(struct engine *e, const struct caller *c, const char *what,
-				      const char *verb, const char *subject, answer_fn done,
-				      void *ctx)
+struct waiting *fake_accept(struct engine *e, const struct caller *c, const char *what,
+			    const char *verb, const char *subject, answer_fn done, void *ctx)
 {
 	struct waiting *w = wait_for(e, done, ctx);
 
@@ -196,7 +196,7 @@ void engine_segment_add(struct engine *e, const struct caller *c, const struct s
 
 	if (fake_segment_at(e, a->name) >= 0) {
 		error_set(&error, ERROR_NAME_IN_USE, NULL, "segment %s is there already", a->name);
-		refuse(e, done, ctx, &error);
+		fake_refuse(e, done, ctx, &error);
 		return;
 	}
 	s = calloc(1, sizeof(*s));
@@ -207,7 +207,7 @@ void engine_segment_add(struct engine *e, const struct caller *c, const struct s
 	COPY_TEXT(s->name, a->name);
 	COPY_TEXT(s->uplink, a->uplink);
 	e->segments[i] = s;
-	accept_command(e, c, "segment", "add", s->name, done, ctx)->answer.segment = s;
+	fake_accept(e, c, "segment", "add", s->name, done, ctx)->answer.segment = s;
 }
 
 void engine_segment_delete(struct engine *e, const struct caller *c, const char *name,
@@ -218,10 +218,10 @@ void engine_segment_delete(struct engine *e, const struct caller *c, const char 
 
 	if (i < 0) {
 		fake_not_found("segment", name, &error);
-		refuse(e, done, ctx, &error);
+		fake_refuse(e, done, ctx, &error);
 		return;
 	}
-	accept_command(e, c, "segment", "delete", name, done, ctx);
+	fake_accept(e, c, "segment", "delete", name, done, ctx);
 	free(e->segments[i]);
 	e->segments[i] = NULL;
 }
@@ -238,7 +238,7 @@ void engine_pool_add(struct engine *e, const struct caller *c, const struct pool
 			fake_not_found("segment", a->segment, &error);
 		else
 			error_set(&error, ERROR_NAME_IN_USE, NULL, "pool %s is there", a->name);
-		refuse(e, done, ctx, &error);
+		fake_refuse(e, done, ctx, &error);
 		return;
 	}
 	p = calloc(1, sizeof(*p));
@@ -255,7 +255,7 @@ void engine_pool_add(struct engine *e, const struct caller *c, const struct pool
 	p->limit = a->limit;
 	p->created = e->wall_now();
 	e->pools[i] = p;
-	accept_command(e, c, "pool", "add", p->name, done, ctx)->answer.pool = p;
+	fake_accept(e, c, "pool", "add", p->name, done, ctx)->answer.pool = p;
 }
 
 void engine_pool_set(struct engine *e, const struct caller *c, const char *name,
@@ -266,14 +266,14 @@ void engine_pool_set(struct engine *e, const struct caller *c, const char *name,
 
 	if (i < 0) {
 		fake_not_found("pool", name, &error);
-		refuse(e, done, ctx, &error);
+		fake_refuse(e, done, ctx, &error);
 		return;
 	}
 	if (s->has_quarantine)
 		e->pools[i]->quarantine_ms = s->quarantine_ms;
 	if (s->has_limit)
 		e->pools[i]->limit = s->limit;
-	accept_command(e, c, "pool", "set", name, done, ctx)->answer.pool = e->pools[i];
+	fake_accept(e, c, "pool", "set", name, done, ctx)->answer.pool = e->pools[i];
 }
 
 void engine_pool_delete(struct engine *e, const struct caller *c, const char *name, answer_fn done,
@@ -284,10 +284,10 @@ void engine_pool_delete(struct engine *e, const struct caller *c, const char *na
 
 	if (i < 0) {
 		fake_not_found("pool", name, &error);
-		refuse(e, done, ctx, &error);
+		fake_refuse(e, done, ctx, &error);
 		return;
 	}
-	accept_command(e, c, "pool", "delete", name, done, ctx);
+	fake_accept(e, c, "pool", "delete", name, done, ctx);
 	free(e->pools[i]);
 	e->pools[i] = NULL;
 }
@@ -358,16 +358,16 @@ void engine_vmac_add(struct engine *e, const struct caller *c, const struct vmac
 
 	if (a->has_address && vmac_mac_is_group(a->address)) {
 		error_set(&error, ERROR_GROUP_ADDRESS, "choose another", "that is a group address");
-		refuse(e, done, ctx, &error);
+		fake_refuse(e, done, ctx, &error);
 		return;
 	}
 	if (fake_segment_at(e, a->segment) < 0) {
 		fake_not_found("segment", a->segment, &error);
-		refuse(e, done, ctx, &error);
+		fake_refuse(e, done, ctx, &error);
 		return;
 	}
 	v = vmac_make(e, a);
-	accept_command(e, c, "vmac", "allocate", v->name, done, ctx)->answer.vmac = v;
+	fake_accept(e, c, "vmac", "allocate", v->name, done, ctx)->answer.vmac = v;
 }
 
 void engine_vmac_add_batch(struct engine *e, const struct caller *c, const struct vmac_batch *b,
@@ -378,7 +378,7 @@ void engine_vmac_add_batch(struct engine *e, const struct caller *c, const struc
 			      .tenant = b->tenant,
 			      .note = b->note,
 			      .ttl_ms = b->ttl_ms };
-	struct waiting *w = accept_command(e, c, "pool", "batch", b->pool, done, ctx);
+	struct waiting *w = fake_accept(e, c, "pool", "batch", b->pool, done, ctx);
 
 	w->addresses = calloc(b->count, sizeof(*w->addresses));
 	assert(w->addresses);
@@ -393,7 +393,7 @@ static void vmac_changed(struct engine *e, const struct caller *c, long i, const
 {
 	struct vmac *new = vmac_put(e, (size_t)i, v);
 
-	accept_command(e, c, "vmac", verb, new->name, done, ctx)->answer.vmac = new;
+	fake_accept(e, c, "vmac", verb, new->name, done, ctx)->answer.vmac = new;
 }
 
 static bool vmac_missing(struct engine *e, const struct vmac_ref *ref, long i, answer_fn done,
@@ -404,7 +404,7 @@ static bool vmac_missing(struct engine *e, const struct vmac_ref *ref, long i, a
 	if (i >= 0)
 		return false;
 	fake_not_found("vMAC", ref->which, &error);
-	refuse(e, done, ctx, &error);
+	fake_refuse(e, done, ctx, &error);
 	return true;
 }
 
@@ -441,7 +441,7 @@ void engine_vmac_renew(struct engine *e, const struct caller *c, const struct vm
 		return;
 	if (e->vmacs[i]->ttl_ms == 0) {
 		error_set(&error, ERROR_WRONG_STATE, NULL, "it has no lifetime");
-		refuse(e, done, ctx, &error);
+		fake_refuse(e, done, ctx, &error);
 		return;
 	}
 	v = *e->vmacs[i];
@@ -480,7 +480,7 @@ void engine_port_add(struct engine *e, const struct caller *c, const struct port
 			error_set(&error, ERROR_NAME_IN_USE, NULL, "port %s is there", a->name);
 		else
 			error_set(&error, ERROR_NO_INTERFACE, NULL, "no interface %s", a->ifname);
-		refuse(e, done, ctx, &error);
+		fake_refuse(e, done, ctx, &error);
 		return;
 	}
 	p = calloc(1, sizeof(*p));
@@ -502,7 +502,7 @@ void engine_port_add(struct engine *e, const struct caller *c, const struct port
 	p->flood_pps = a->has_flood_pps ? a->flood_pps : 10000;
 	p->created = e->wall_now();
 	e->ports[i] = p;
-	accept_command(e, c, "port", "add", p->name, done, ctx)->answer.port = p;
+	fake_accept(e, c, "port", "add", p->name, done, ctx)->answer.port = p;
 }
 
 void engine_port_set(struct engine *e, const struct caller *c, const char *name,
@@ -513,7 +513,7 @@ void engine_port_set(struct engine *e, const struct caller *c, const char *name,
 
 	if (i < 0) {
 		fake_not_found("port", name, &error);
-		refuse(e, done, ctx, &error);
+		fake_refuse(e, done, ctx, &error);
 		return;
 	}
 	if (s->has_allow)
@@ -522,7 +522,7 @@ void engine_port_set(struct engine *e, const struct caller *c, const char *name,
 		e->ports[i]->flood_pps = s->flood_pps;
 	if (s->has_gate)
 		e->ports[i]->gate = (uint8_t)s->gate;
-	accept_command(e, c, "port", "set", name, done, ctx)->answer.port = e->ports[i];
+	fake_accept(e, c, "port", "set", name, done, ctx)->answer.port = e->ports[i];
 }
 
 void engine_port_delete(struct engine *e, const struct caller *c, const char *name, bool release,
@@ -533,10 +533,10 @@ void engine_port_delete(struct engine *e, const struct caller *c, const char *na
 
 	if (i < 0) {
 		fake_not_found("port", name, &error);
-		refuse(e, done, ctx, &error);
+		fake_refuse(e, done, ctx, &error);
 		return;
 	}
-	accept_command(e, c, "port", release ? "delete and release" : "delete", name, done, ctx);
+	fake_accept(e, c, "port", release ? "delete and release" : "delete", name, done, ctx);
 	free(e->ports[i]);
 	e->ports[i] = NULL;
 }

@@ -43,4 +43,9 @@ int fake_segment_at(struct engine *e, const char *name);
 int fake_pool_at(struct engine *e, const char *name);
 int fake_port_at(struct engine *e, const char *name);
 long fake_vmac_at(struct engine *e, const struct vmac_ref *ref);
+/* fake_engine.c: a refusal at once; an answer later, as the caller's reason says. */
+void fake_refuse(struct engine *e, answer_fn done, void *ctx, const struct error *error);
+struct waiting *fake_accept(struct engine *e, const struct caller *c, const char *what,
+			    const char *verb, const char *subject, answer_fn done, void *ctx);
+void fake_routers_free(void);
 int fake_not_found(const char *what, const char *name, struct error *ret_error);

@@ -5,8 +5,12 @@
 #include "api/internal.h"
 #include "base/cleanup.h"
 
-static const char *const types[] = { "text",  "text",	 "text",    "text",  "text",
-				     "array", "integer", "boolean", "object" };
+static const char *const types[] = {
+	[FIELD_NAME] = "text",	   [FIELD_IFNAME] = "text", [FIELD_PATH] = "text",
+	[FIELD_TEXT] = "text",	   [FIELD_PARSED] = "text", [FIELD_LIST] = "array",
+	[FIELD_UINT] = "integer",  [FIELD_INT] = "integer", [FIELD_BOOL] = "boolean",
+	[FIELD_OBJECT] = "object", [FIELD_ITEMS] = "items",
+};
 
 _Static_assert(ARRAY_LEN(types) == FIELD_TYPE_COUNT, "a name a type");
 

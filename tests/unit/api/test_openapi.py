@@ -68,6 +68,10 @@ def test_fields_are_the_tables():
         assert set(schema.get('required', [])) == {f for f, t in table.items() if t[1]}, name
         for field, (kind, _, inner) in table.items():
             prop = schema['properties'][field]
+            if kind == 'items':
+                assert prop['type'] == 'array', (name, field)
+                assert prop['items']['$ref'].endswith('/' + inner), (name, field)
+                continue
             assert TYPES[resolve(doc, prop)['type']] == kind, (name, field)
             if kind == 'object':
                 assert prop['$ref'].endswith('/' + inner)

@@ -4,7 +4,7 @@
 #include "wire/ip.h"
 
 mono_t rig_now = { RIG_START_NS };
-bool hear_unicast;
+bool hear_unicast, hear_unflushed;
 uint8_t hear_ttl;
 int hear_link;
 
@@ -344,9 +344,9 @@ static size_t frame_of_payload(const struct host *h, const struct order *o, uint
 {
 	struct writer w = writer_of(frame, RIG_FRAME_MAX);
 	struct eth eth = { .to = { { 0x0e } }, .from = { { 0x0e, 1 } }, .type = ETH_TYPE_IPV4 };
-	struct ipv4 ip = {
-		.payload_len = (uint16_t)o->len, .ttl = 255, .protocol = IP_PROTOCOL_VRRP
-	};
+	struct ipv4 ip = { .payload_len = (uint16_t)o->len,
+			   .ttl = 255,
+			   .protocol = IP_PROTOCOL_VRRP };
 	struct ip from = host_ip(h, o->ifindex, 4);
 
 	memcpy(ip.from, from.octet, 4);
@@ -454,16 +454,15 @@ static enum verdict hear_payload(struct host *h, unsigned int from, const uint8_
 {
 	uint8_t frame[RIG_FRAME_MAX];
 	struct writer w = writer_of(frame, sizeof(frame));
-	struct eth eth = { .from = { { 0x0e, 0, 0, 0, 1, (uint8_t)from } },
-			   .type = ETH_TYPE_IPV4 };
+	struct eth eth = { .from = { { 0x0e, 0, 0, 0, 1, (uint8_t)from } }, .type = ETH_TYPE_IPV4 };
 	struct ipv4 ip = { .payload_len = (uint16_t)len,
 			   .ttl = hear_ttl ? hear_ttl : ttl,
 			   .protocol = protocol,
 			   .from = { 10, 0, 1, (uint8_t)from } };
 
 	memcpy(ip.to, to, 4);
-	eth.to = hear_unicast ? (vmac_mac_t){ { 0x0e } } :
-				(vmac_mac_t){ { 1, 0, 0x5e, to[1], to[2], to[3] } };
+	eth.to = hear_unicast ? (vmac_mac_t){ { 0x0e } }
+			      : (vmac_mac_t){ { 1, 0, 0x5e, to[1], to[2], to[3] } };
 	eth_encode(&w, &eth);
 	ipv4_encode(&w, &ip);
 	write_bytes(&w, payload, len);
@@ -476,7 +475,8 @@ enum verdict hear_raw(struct host *h, const void *frame, size_t len)
 	enum verdict v;
 
 	v = elect_core_frame(h->core, hear_link ? hear_link : 1, frame, len, 0, rig_now);
-	elect_core_flush(h->core);
+	if (!hear_unflushed)
+		elect_core_flush(h->core);
 	return v;
 }
 
