@@ -2,10 +2,7 @@
  *
  * Theory of operation.  One packet socket a link does the work, however many groups it has.  It is
  * opened for no protocol at all, gets its filter, and only then is bound to the link and to all
- * protocols: not one unwanted frame is ever queued.  The filter looks at what the kernel knows
- * besides the octets: a frame whose VLAN tag was taken off belongs to a VLAN device on top of this
- * link (tag 0 is a priority only), and one that is addressed to another station's MAC is seen only
- * because somebody made the link promiscuous.
+ * protocols: not one unwanted frame is ever queued (packet_filter.c).
  *
  * The two raw sockets hear nothing (a filter drops all).  They exist because a group membership
  * belongs to a socket, because the kernel answers a protocol that no socket has with "protocol
@@ -27,14 +24,11 @@
 #include <linux/pkt_sched.h>
 
 #include "base/cleanup.h"
+#include "host/packet_filter.h"
 
 #define PACKET_BUFFER	(4 << 20) /* octets, each way: some 10,000 small frames */
 #define PACKET_BATCH	64	  /* frames a system call */
-#define FILTER_MAX	40
 #define TAG_LEN		4
-#define PROTOCOL_VRRP	112
-#define PORT_HSRP	1985
-#define PORT_HSRP6	2029
 #define TTL		255
 #define INTERNETCONTROL 0xc0
 
@@ -46,6 +40,7 @@ struct packet_link {
 	unsigned int wanted;
 	int frames;	/* the packet socket */
 	int raw4, raw6; /* -1 = nothing of that family is wanted */
+	int trouble;	/* what the next packet_receive() returns first; 0 = nothing */
 	struct packet_counters counters;
 	/* Room for a tag in front of each frame. */
 	uint8_t data[PACKET_BATCH][TAG_LEN + PACKET_LEN_MAX];
@@ -86,116 +81,6 @@ static int fail(int r, struct error *ret_error, const char *what)
 static int option(int fd, int level, int name, int value)
 {
 	return setsockopt(fd, level, name, &value, sizeof(value)) < 0 ? -errno : 0;
-}
-
-/* --- the filter ------------------------------------------------------------------------------ */
-
-/* Jumps to these are resolved when the program is whole. */
-#define PASS 254
-#define DROP 255
-
-struct filter {
-	struct sock_filter op[FILTER_MAX];
-	unsigned int count;
-};
-
-static void add(struct filter *f, uint16_t code, uint32_t k)
-{
-	assert(f->count < FILTER_MAX);
-	f->op[f->count++] = (struct sock_filter)BPF_STMT(code, k);
-}
-
-static void add_jump(struct filter *f, uint16_t test, uint32_t k, uint8_t yes, uint8_t no)
-{
-	assert(f->count < FILTER_MAX);
-	f->op[f->count++] = (struct sock_filter)BPF_JUMP(BPF_JMP | test | BPF_K, k, yes, no);
-}
-
-static uint8_t resolve(const struct filter *f, unsigned int from, uint8_t jump)
-{
-	const unsigned int pass = f->count - 2;
-
-	if (jump == PASS)
-		return (uint8_t)(pass - from - 1);
-	if (jump == DROP)
-		return (uint8_t)(pass - from);
-	return jump;
-}
-
-static void add_end(struct filter *f)
-{
-	add(f, BPF_RET | BPF_K, UINT32_MAX);
-	add(f, BPF_RET | BPF_K, 0);
-	for (unsigned int i = 0; i < f->count; i++)
-		if (BPF_CLASS(f->op[i].code) == BPF_JMP) {
-			f->op[i].jt = resolve(f, i, f->op[i].jt);
-			f->op[i].jf = resolve(f, i, f->op[i].jf);
-		}
-}
-
-/* Offsets are those of an untagged frame: the kernel has taken off the outer tag. */
-static void add_ipv4(struct filter *f, unsigned int wanted)
-{
-	const bool udp = wanted & (PACKET_HSRP1 | PACKET_HSRP2);
-
-	add(f, BPF_LD | BPF_B | BPF_ABS, ETH_HLEN + 9);
-	if (wanted & PACKET_VRRP4)
-		add_jump(f, BPF_JEQ, PROTOCOL_VRRP, PASS, 0);
-	if (udp) {
-		add_jump(f, BPF_JEQ, IPPROTO_UDP, 0, DROP);
-		add(f, BPF_LD | BPF_H | BPF_ABS, ETH_HLEN + 6);
-		add_jump(f, BPF_JSET, 0x1fff, DROP, 0); /* a later fragment has no ports */
-		add(f, BPF_LDX | BPF_B | BPF_MSH, ETH_HLEN);
-		add(f, BPF_LD | BPF_H | BPF_IND, ETH_HLEN + 2);
-		add_jump(f, BPF_JEQ, PORT_HSRP, PASS, DROP);
-	} else {
-		add(f, BPF_RET | BPF_K, 0);
-	}
-}
-
-static void add_ipv6(struct filter *f, unsigned int wanted)
-{
-	add(f, BPF_LD | BPF_B | BPF_ABS, ETH_HLEN + 6);
-	if (wanted & PACKET_VRRP6)
-		add_jump(f, BPF_JEQ, PROTOCOL_VRRP, PASS, 0);
-	if (wanted & PACKET_HSRP6) {
-		add_jump(f, BPF_JEQ, IPPROTO_UDP, 0, DROP);
-		add(f, BPF_LD | BPF_H | BPF_ABS, ETH_HLEN + 40 + 2);
-		add_jump(f, BPF_JEQ, PORT_HSRP6, PASS, DROP);
-	} else {
-		add(f, BPF_RET | BPF_K, 0);
-	}
-}
-
-static void filter_make(struct filter *f, unsigned int wanted)
-{
-	struct filter four = { .count = 0 };
-
-	f->count = 0;
-	add(f, BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE));
-	add_jump(f, BPF_JEQ, PACKET_OTHERHOST, DROP, 0);
-	add(f, BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_VLAN_TAG_PRESENT));
-	add_jump(f, BPF_JEQ, 0, 2, 0);
-	add(f, BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_VLAN_TAG));
-	add_jump(f, BPF_JSET, 0x0fff, DROP, 0);
-	add(f, BPF_LD | BPF_H | BPF_ABS, 2 * ETH_ALEN);
-	add_ipv4(&four, wanted);
-	add_jump(f, BPF_JEQ, ETH_P_IP, 0, (uint8_t)four.count);
-	add_ipv4(f, wanted);
-	add_jump(f, BPF_JEQ, ETH_P_IPV6, 0, DROP);
-	add_ipv6(f, wanted);
-	add_end(f);
-}
-
-static int filter_attach(int fd, unsigned int wanted)
-{
-	struct sock_fprog program;
-	struct filter f;
-
-	filter_make(&f, wanted);
-	program = (struct sock_fprog){ .len = (uint16_t)f.count, .filter = f.op };
-	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0 ? -errno
-											   : 0;
 }
 
 /* --- memberships and unicast ----------------------------------------------------------------- */
@@ -323,7 +208,7 @@ int packet_want(struct packet_link *p, unsigned int wanted, struct error *ret_er
 		return fail(r, ret_error, "join a multicast group");
 	}
 	/* One filter takes the other's place at once, so what stays wanted is never missed. */
-	r = filter_attach(p->frames, wanted);
+	r = packet_filter_attach(p->frames, wanted);
 	if (r < 0) {
 		groups_leave(p, more);
 		raw_settle(p);
@@ -358,7 +243,7 @@ static int frames_open(int ifindex, int *ret)
 	(void)option(fd, SOL_SOCKET, SO_PRIORITY, TC_PRIO_CONTROL);
 	r = option(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, 1);
 	r = r ? r : option(fd, SOL_PACKET, PACKET_AUXDATA, 1);
-	r = r ? r : filter_attach(fd, 0);
+	r = r ? r : packet_filter_attach(fd, 0);
 	if (r < 0)
 		return r;
 	if (bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0)
@@ -484,16 +369,24 @@ int packet_receive(struct packet_link *p, unsigned int max,
 {
 	struct mmsghdr messages[PACKET_BATCH];
 	unsigned int total = 0;
+	int r = p->trouble;
 
+	p->trouble = 0;
+	if (r < 0)
+		return r;
 	while (total < max) {
 		const unsigned int most = max - total < PACKET_BATCH ? max - total : PACKET_BATCH;
 		int n = receive_batch(p, most, messages);
 
 		if (n == -EAGAIN)
 			break;
-		/* Those that came before are told first; the kernel keeps the word for later. */
+		/* Those that came before are told first; the kernel says it only once. */
+		if (n < 0 && total > 0) {
+			p->trouble = trouble(p, n);
+			break;
+		}
 		if (n < 0)
-			return total ? (int)total : trouble(p, n);
+			return trouble(p, n);
 		p->counters.received += (unsigned int)n;
 		for (int i = 0; i < n; i++) {
 			struct packet_frame f = frame_of(p->data[i], &messages[i]);

@@ -18,8 +18,9 @@
 #include "host/private.h"
 #include "host/virtual.h"
 
-#define ROUTES_READ_MAX (32 << 10) /* octets a datagram of a dump: what the kernel makes at most   \
-				    */
+#define ROUTES_READ_MAX                                                                            \
+	(32 << 10) /* octets a datagram of a dump: what the kernel makes at most                   \
+		    */
 
 struct wanted {
 	const struct ip *prefix;

@@ -32,222 +32,22 @@
 #include <unistd.h>
 
 #include <linux/if_link.h>
-#include <linux/ip.h>
-#include <linux/ipv6.h>
 #include <linux/rtnetlink.h>
 #include <netlink/attr.h>
 
-#include "host/private.h"
+#include "host/device.h"
 #include "model/record.h"
 
-#define ALIAS_MAX   255
-#define LOOK_SINGLY 4 /* up to so many are looked at one by one, more by a list of all links */
-
-/* What is read of IPv4's values, in this order. */
-enum ipv4_value {
-	ARP_IGNORE,
-	ARP_ANNOUNCE,
-	ARP_FILTER,
-	ARP_NOTIFY,
-	RP_FILTER,
-	PROMOTE_SECONDARIES,
-	FORWARDING,
-	IPV4_VALUES,
+static const uint32_t ipv4_wishes[IPV4_VALUES] = {
+	[ARP_IGNORE] = 1, [ARP_ANNOUNCE] = 2, [RP_FILTER] = 2, [PROMOTE_SECONDARIES] = 1,
+	/* 0: ARP_FILTER, ARP_NOTIFY; the parent's: FORWARDING */
 };
 
-static const struct {
-	int number; /* IPV4_DEVCONF_… */
-	uint32_t wish;
-} ipv4_values[IPV4_VALUES] = {
-	[ARP_IGNORE] = { IPV4_DEVCONF_ARP_IGNORE, 1 },
-	[ARP_ANNOUNCE] = { IPV4_DEVCONF_ARP_ANNOUNCE, 2 },
-	[ARP_FILTER] = { IPV4_DEVCONF_ARPFILTER, 0 },
-	[ARP_NOTIFY] = { IPV4_DEVCONF_ARP_NOTIFY, 0 },
-	[RP_FILTER] = { IPV4_DEVCONF_RP_FILTER, 2 },
-	[PROMOTE_SECONDARIES] = { IPV4_DEVCONF_PROMOTE_SECONDARIES, 1 },
-	[FORWARDING] = { IPV4_DEVCONF_FORWARDING, 0 }, /* the parent's */
+static const char *const ipv6_names[IPV6_VALUES] = {
+	[ACCEPT_RA] = "accept_ra",
+	[FORWARDING6] = "forwarding",
+	[DISABLE_IPV6] = "disable_ipv6",
 };
-
-enum ipv6_value { ACCEPT_RA, FORWARDING6, DISABLE_IPV6, IPV6_VALUES };
-
-static const struct {
-	int number; /* DEVCONF_… */
-	const char *name;
-} ipv6_values[IPV6_VALUES] = {
-	[ACCEPT_RA] = { DEVCONF_ACCEPT_RA, "accept_ra" },
-	[FORWARDING6] = { DEVCONF_FORWARDING, "forwarding" },
-	[DISABLE_IPV6] = { DEVCONF_DISABLE_IPV6, "disable_ipv6" },
-};
-
-struct device {
-	struct link link;
-	uint32_t group, mode;
-	char alias[ALIAS_MAX + 1];
-	uint32_t ipv4[IPV4_VALUES];
-	int32_t ipv6[IPV6_VALUES];
-};
-
-struct devices {
-	struct device *items; /* by name when sorted */
-	size_t count, capacity;
-	bool no_memory;
-};
-
-static void devices_done(struct devices *d)
-{
-	free(d->items);
-	*d = (struct devices){ 0 };
-}
-
-/* --- look ------------------------------------------------------------------------------------ */
-
-static void read_conf(struct nlattr *families, struct device *d)
-{
-	struct nlattr *family[AF_INET6 + 1], *a[IFLA_INET6_MAX + 1], *conf;
-
-	if (nla_parse_nested(family, AF_INET6, families, NULL) < 0)
-		return;
-	if (family[AF_INET] && nla_parse_nested(a, IFLA_INET_MAX, family[AF_INET], NULL) == 0 &&
-	    (conf = a[IFLA_INET_CONF]))
-		for (int i = 0; i < IPV4_VALUES; i++)
-			if (nla_len(conf) >= 4 * ipv4_values[i].number)
-				memcpy(&d->ipv4[i],
-				       (char *)nla_data(conf) + 4 * (ipv4_values[i].number - 1), 4);
-	if (family[AF_INET6] && nla_parse_nested(a, IFLA_INET6_MAX, family[AF_INET6], NULL) == 0 &&
-	    (conf = a[IFLA_INET6_CONF]))
-		for (int i = 0; i < IPV6_VALUES; i++)
-			if (nla_len(conf) >= 4 * (ipv6_values[i].number + 1))
-				memcpy(&d->ipv6[i],
-				       (char *)nla_data(conf) + 4 * ipv6_values[i].number, 4);
-}
-
-static bool device_read(const struct nlmsghdr *message, struct device *d)
-{
-	struct nlattr *a[IFLA_MAX + 1], *info[IFLA_INFO_MAX + 1], *data[IFLA_MACVLAN_MAX + 1];
-	struct nlmsghdr *h = (struct nlmsghdr *)message;
-
-	d->link.peer_nsid = -1;
-	if (!link_read(message, &d->link) ||
-	    nlmsg_parse(h, sizeof(struct ifinfomsg), a, IFLA_MAX, NULL) < 0)
-		return false;
-	d->group = a[IFLA_GROUP] ? nla_get_u32(a[IFLA_GROUP]) : 0;
-	if (a[IFLA_IFALIAS])
-		nla_strlcpy(d->alias, a[IFLA_IFALIAS], sizeof(d->alias));
-	if (strcmp(d->link.pub.kind, "macvlan") == 0 && a[IFLA_LINKINFO] &&
-	    nla_parse_nested(info, IFLA_INFO_MAX, a[IFLA_LINKINFO], NULL) == 0 &&
-	    info[IFLA_INFO_DATA] &&
-	    nla_parse_nested(data, IFLA_MACVLAN_MAX, info[IFLA_INFO_DATA], NULL) == 0 &&
-	    data[IFLA_MACVLAN_MODE])
-		d->mode = nla_get_u32(data[IFLA_MACVLAN_MODE]);
-	if (a[IFLA_AF_SPEC])
-		read_conf(a[IFLA_AF_SPEC], d);
-	return true;
-}
-
-static void on_device(void *ctx, const struct nlmsghdr *answer)
-{
-	struct devices *d = ctx;
-
-	if (d->count == d->capacity) {
-		size_t capacity = d->capacity ? 2 * d->capacity : 64;
-		struct device *more = reallocarray(d->items, capacity, sizeof(*more));
-
-		if (!more) {
-			d->no_memory = true;
-			return;
-		}
-		d->items = more;
-		d->capacity = capacity;
-	}
-	d->items[d->count] = (struct device){ 0 };
-	if (answer->nlmsg_type == RTM_NEWLINK && device_read(answer, &d->items[d->count]))
-		d->count++;
-}
-
-/* One link (by index, or by name where that is 0), or all where name is NULL too. */
-static int look(struct netlink *n, int ifindex, const char *ifname, struct devices *d)
-{
-	struct ifinfomsg info = { .ifi_family = AF_UNSPEC, .ifi_index = ifindex };
-	const bool all = ifindex == 0 && !ifname;
-	struct nl_msg *m CLEANUP(nlmsg_free_p) =
-		netlink_message(RTM_GETLINK, all ? NLM_F_DUMP : 0, &info, sizeof(info));
-
-	if (!m)
-		return -ENOMEM;
-	if (ifindex == 0 && ifname)
-		netlink_put(m, IFLA_IFNAME, ifname, strlen(ifname) + 1);
-	netlink_put_u32(m, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
-	return netlink_request(n, m, on_device, d);
-}
-
-static int look_all(struct netlink *n, struct devices *d)
-{
-	int r = -EAGAIN;
-
-	for (int i = 0; i < NETLINK_DUMP_TRIES && r == -EAGAIN; i++) {
-		d->count = 0;
-		r = look(n, 0, NULL, d);
-	}
-	return r;
-}
-
-static int by_name(const void *a, const void *b)
-{
-	const struct device *x = a, *y = b;
-
-	return strcmp(x->link.pub.ifname, y->link.pub.ifname);
-}
-
-/* Looks at the devices and their parents. */
-static int look_for(struct netlink *n, const struct host_virtual *v, unsigned int count,
-		    struct devices *ret)
-{
-	int r = 0;
-
-	ret->count = 0;
-	if (count > LOOK_SINGLY) {
-		r = look_all(n, ret);
-	} else {
-		for (unsigned int i = 0; i < count && r == 0; i++) {
-			r = look(n, 0, v[i].ifname, ret);
-			if (r == 0 || r == -ENODEV)
-				r = look(n, v[i].parent, NULL, ret);
-			if (r == -ENODEV)
-				r = 0;
-		}
-	}
-	if (r == 0 && ret->no_memory)
-		r = -ENOMEM;
-	if (r == 0 && ret->count > 0)
-		qsort(ret->items, ret->count, sizeof(*ret->items), by_name);
-	return r;
-}
-
-static const struct device *device_named(const struct devices *d, const char *ifname)
-{
-	size_t low = 0, high = d->count;
-
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-		int order = strcmp(ifname, d->items[middle].link.pub.ifname);
-
-		if (order == 0)
-			return &d->items[middle];
-		if (order < 0)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	return NULL;
-}
-
-static const struct device *device_indexed(const struct devices *d, int ifindex)
-{
-	for (size_t i = 0; i < d->count; i++)
-		if (d->items[i].link.pub.ifindex == ifindex)
-			return &d->items[i];
-	return NULL;
-}
 
 /* --- the making of many ---------------------------------------------------------------------- */
 
@@ -375,7 +175,7 @@ static int plan_one(struct making *m, unsigned int i, const struct error *system
 	struct error *e = &m->errors[i];
 	int r;
 
-	assert(v->parent > 0 && strlen(v->alias ? v->alias : "") <= ALIAS_MAX);
+	assert(v->parent > 0 && strlen(v->alias ? v->alias : "") <= DEVICE_ALIAS_MAX);
 	r = ifname_check("interface", v->ifname, e);
 	if (r < 0)
 		return r;
@@ -405,7 +205,7 @@ static int renew(struct making *m)
 	if (!m->changed)
 		return 0;
 	m->changed = false;
-	r = look_for(&m->host->command, m->v, m->count, &m->devices);
+	r = devices_look(&m->host->command, m->v, m->count, &m->devices);
 	for (unsigned int i = 0; i < m->count; i++) {
 		struct plan *plan = &m->plans[i];
 
@@ -452,7 +252,7 @@ static int build_create(void *ctx, unsigned int i, struct nl_msg **ret)
 
 static uint32_t ipv4_wish(const struct plan *plan, int value)
 {
-	return value == FORWARDING ? plan->ipv4_forwarding : ipv4_values[value].wish;
+	return value == FORWARDING ? plan->ipv4_forwarding : ipv4_wishes[value];
 }
 
 static void put_conf(struct nl_msg *msg, const struct plan *plan, bool conf, bool mode)
@@ -464,7 +264,7 @@ static void put_conf(struct nl_msg *msg, const struct plan *plan, bool conf, boo
 		values = netlink_nest(msg, IFLA_INET_CONF);
 		for (int k = 0; k < IPV4_VALUES; k++)
 			if (plan->device->ipv4[k] != ipv4_wish(plan, k))
-				netlink_put_u32(msg, ipv4_values[k].number, ipv4_wish(plan, k));
+				netlink_put_u32(msg, device_ipv4_numbers[k], ipv4_wish(plan, k));
 		nla_nest_end(msg, values);
 		nla_nest_end(msg, family);
 	}
@@ -561,7 +361,7 @@ static void ipv6_configure(struct making *m, unsigned int i)
 	for (int k = 0; k < IPV6_VALUES && r == 0; k++) {
 		if (plan->device->ipv6[k] == wish[k] || (v->no_ipv6 && k != DISABLE_IPV6))
 			continue;
-		r = ipv6_write(v->ifname, ipv6_values[k].name, wish[k]);
+		r = ipv6_write(v->ifname, ipv6_names[k], wish[k]);
 		m->changed = true;
 	}
 	if (r < 0) {
@@ -609,7 +409,7 @@ unsigned int host_virtual_make_many(struct host *h, const struct host_virtual *v
 	int r;
 
 	m.plans = calloc(count ? count : 1, sizeof(*m.plans));
-	r = m.plans ? look_for(&h->command, v, count, &m.devices) : -ENOMEM;
+	r = m.plans ? devices_look(&h->command, v, count, &m.devices) : -ENOMEM;
 	if (r < 0) {
 		for (unsigned int i = 0; i < count; i++) {
 			netlink_fail(&h->command, r, &ret_errors[i], "list the interfaces");
@@ -657,7 +457,7 @@ int host_virtual_list(struct host *h, uint32_t group,
 		      struct error *ret_error)
 {
 	struct devices d = { 0 };
-	int r = look_all(&h->command, &d);
+	int r = devices_look_all(&h->command, &d);
 
 	if (r == 0 && d.no_memory)
 		r = -ENOMEM;

@@ -9,6 +9,7 @@
 
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <netlink/msg.h>
 
 #include "host/virtual.h"
 #include "lab.h"
@@ -100,7 +101,7 @@ static int value_of(const char *family, const char *ifname, const char *name)
 	assert_non_null(f);
 	assert_non_null(fgets(text, sizeof(text), f));
 	fclose(f);
-	return atoi(text);
+	return (int)strtol(text, NULL, 10);
 }
 
 /* --- what the code under test writes: these take the place of libc's ----------------------------
@@ -115,7 +116,8 @@ static void count_writes(int fd, const void *data, size_t len)
 	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &(socklen_t){ sizeof(domain) }) < 0 ||
 	    domain != AF_NETLINK)
 		return;
-	for (const struct nlmsghdr *m = data; NLMSG_OK(m, left); m = NLMSG_NEXT(m, left))
+	for (struct nlmsghdr *m = (struct nlmsghdr *)data; nlmsg_ok(m, left);
+	     m = nlmsg_next(m, &left))
 		/* The two low bits tell new, delete, get, set. */
 		writes += m->nlmsg_type >= RTM_BASE && (m->nlmsg_type & 3) != 2;
 }
