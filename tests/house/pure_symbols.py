@@ -17,6 +17,8 @@ ALLOWED = {
     "memmove": "octets",
     "memset": "octets",
     "memcmp": "octets",
+    "bcmp": "octets: clang's word for a memcmp() that asks for equality only",
+    "memchr": "octets: clang's word for a strchr() in a constant",
     "strlen": "text",
     "strcmp": "text",
     "strncmp": "text",
