@@ -126,11 +126,13 @@ enum fhrp_event_kind {
 	FHRP_EVENT_START,  /* its links are there; `until_boot_hold` of the config counts from here
 			      when `boot` is set */
 	FHRP_EVENT_STOP,   /* graceful end: resign, linger, come to rest in INITIALIZE */
-	FHRP_EVENT_HALT,   /* the end without a word: in fault, or its links are gone: `reason` */
+	FHRP_EVENT_HALT,   /* the end at once: `reason`.  FAULT, DISABLED: the links are still there
+			      and an active router resigns; any other: its links are gone */
 	FHRP_EVENT_HEARD,  /* `heard` */
 	FHRP_EVENT_TIME,   /* time has passed */
 	FHRP_EVENT_ADJUST, /* `priority`: the effective one, from tracking; 1 … 254, owner: 255 */
-	FHRP_EVENT_LATE,   /* we noticed only now that the lease has run out: self-fence */
+	FHRP_EVENT_LATE,   /* we noticed only now that the lease has run out: self-fence.  Any other
+			      event that comes after the lease is preceded by this by itself */
 	FHRP_EVENT_CONFIG, /* `config`: changed under way; no transition follows by itself */
 	FHRP_EVENT_KIND_COUNT
 };
