@@ -150,6 +150,8 @@ static const struct field body_port_add_fields[] = {
 	ALLOW(struct body, port_add.add.allow),
 	UINT("flood_pps", struct body, port_add.add.flood_pps, 0, UINT32_MAX,
 	     HAS(struct body, port_add.add.has_flood_pps)),
+	LIST("routers", struct body, port_add.add.routers, port_add.add.router_count,
+	     PORT_ROUTERS_MAX, field_parse_mac),
 	BOOL("closed", struct body, port_add.add.closed),
 	REASON,
 };
@@ -180,6 +182,8 @@ static const struct field body_port_set_fields[] = {
 	ALLOW(struct body, port_set.allow, HAS(struct body, port_set.has_allow)),
 	UINT("flood_pps", struct body, port_set.flood_pps, 0, UINT32_MAX,
 	     HAS(struct body, port_set.has_flood_pps)),
+	LIST("routers", struct body, port_set.routers, port_set.router_count, PORT_ROUTERS_MAX,
+	     field_parse_mac, HAS(struct body, port_set.has_routers)),
 	PARSED("gate", struct body, port_set.gate, field_parse_gate,
 	       HAS(struct body, port_set.has_gate)),
 	REASON,

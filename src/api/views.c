@@ -133,6 +133,27 @@ static void port_link(struct out *o, const struct port *p)
 	}
 }
 
+static void port_claims(struct out *o, const struct port_view *v)
+{
+	static const char *const holders[] = { "nobody", "port", "wire" };
+
+	out_key(o, "claims");
+	out_open(o, '[');
+	for (unsigned int i = 0; i < v->port->router_count; i++) {
+		const struct claim_view *c = &v->claims[i];
+
+		out_open(o, '{');
+		out_mac(o, "mac", v->port->routers[i]);
+		out_text(o, "holder", holders[c->holder]);
+		if (c->holder == CLAIM_PORT)
+			out_text(o, "port", c->port);
+		if (c->holder != CLAIM_NOBODY)
+			out_duration(o, "expires", c->expires_ms);
+		out_close(o, '}');
+	}
+	out_close(o, ']');
+}
+
 void view_port(struct out *o, const struct port_view *v, const struct counters_view *counters)
 {
 	const struct port *p = v->port;
@@ -155,6 +176,13 @@ void view_port(struct out *o, const struct port_view *v, const struct counters_v
 			out_item_text(o, field_allow_name(bit));
 	out_close(o, ']');
 	out_u64(o, "flood_pps", p->flood_pps);
+	out_key(o, "routers");
+	out_open(o, '[');
+	for (unsigned int i = 0; i < p->router_count; i++)
+		out_item_mac(o, p->routers[i]);
+	out_close(o, ']');
+	if (p->router_count > 0)
+		port_claims(o, v);
 	if (counters) {
 		out_key(o, "counters");
 		view_counters(o, counters);

@@ -12,12 +12,6 @@
 
 #define NUMBER_MAX INT64_MAX
 
-void call_no_memory(void)
-{
-	fputs("vmac: no memory\n", stderr);
-	exit(error_exit_status(ERROR_NO_MEMORY));
-}
-
 /* *to becomes *to + text, escaped or not. */
 static void append(char **to, const char *text, bool escape)
 {
@@ -255,23 +249,6 @@ int call(struct command *c, const char *method, const char *path, const json_t *
 }
 
 /* --- answers --------------------------------------------------------------------------------- */
-
-const char *json_text(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-
-	return text ? text : "";
-}
-
-unsigned long long json_number(const json_t *object, const char *key)
-{
-	return (unsigned long long)json_integer_value(json_object_get(object, key));
-}
-
-bool json_yes(const json_t *object, const char *key)
-{
-	return json_is_true(json_object_get(object, key));
-}
 
 char *json_words(const json_t *object, const char *key, const char *separator)
 {

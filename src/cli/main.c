@@ -7,8 +7,9 @@
 
 int main(int argc, char **argv)
 {
-	const struct noun nouns[] = { noun_segment, noun_pool,	 noun_mac,   noun_port,
-				      noun_history, noun_status, noun_watch, noun_classify };
+	const struct noun nouns[] = { noun_segment,  noun_pool,	   noun_mac,	noun_port,
+				      noun_router,   noun_history, noun_status, noun_watch,
+				      noun_classify, noun_decode,  noun_import };
 	struct command c;
 	int r;
 

@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define OPTION_VALUES_MAX 32 /* of one repeated option */
-#define OPTIONS_MAX	  32 /* of one verb */
+#define OPTION_VALUES_MAX 64 /* of one repeated option */
+#define OPTIONS_MAX	  48 /* of one verb */
 #define ARGUMENTS_MAX	  256
 
 enum option_type {

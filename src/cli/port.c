@@ -166,6 +166,24 @@ static void show_counters(const json_t *counters)
 	grid_print(&g);
 }
 
+static void show_claims(struct grid *g, const json_t *p)
+{
+	const json_t *claim;
+	size_t i;
+
+	json_array_foreach (json_object_get(p, "claims"), i, claim) {
+		const char *holder = json_text(claim, "holder"), *mac = json_text(claim, "mac");
+
+		if (strcmp(holder, "nobody") == 0)
+			show_pairf(g, "router", "%s: nobody has it", mac);
+		else
+			show_pairf(g, "router", "%s: %s%s has it, for %s", mac,
+				   strcmp(holder, "port") == 0 ? "port " : "the ",
+				   strcmp(holder, "port") == 0 ? json_text(claim, "port") : holder,
+				   json_text(claim, "expires"));
+	}
+}
+
 static int show(struct command *c)
 {
 	TEXT_AUTO path = call_path(c, (const char *[]){ "ports", c->args[0], NULL }, false);
@@ -192,6 +210,7 @@ static int show(struct command *c)
 			   json_text(p, "peer_netns"));
 	show_words(&g, "allowed", p, "allow");
 	show_pairf(&g, "flood pps", "%llu", json_number(p, "flood_pps"));
+	show_claims(&g, p);
 	counters = json_object_get(p, "counters");
 	if (json_text(counters, "last_seen")[0])
 		show_pairf(&g, "last seen", "%s ago", json_text(counters, "last_seen"));
@@ -217,6 +236,8 @@ static int patch(struct command *c, const char *gate, const char *said)
 		return r;
 	if (gate)
 		json_object_set_new(body, "gate", json_string(gate));
+	if (command_option(c, "no-routers"))
+		json_object_set_new(body, "routers", json_array());
 	r = call(c, "PATCH", path, body, &answer);
 	if (r == 0 && call_talks(c))
 		printf("port %s %s\n", c->args[0], said);
@@ -225,6 +246,8 @@ static int patch(struct command *c, const char *gate, const char *said)
 
 static int set(struct command *c)
 {
+	if (command_option(c, "no-routers") && command_option(c, "router"))
+		return command_misuse(c, "--router and --no-routers do not go together");
 	return patch(c, NULL, "changed");
 }
 
@@ -254,6 +277,9 @@ static int erase(struct command *c)
 #define FLOOD { "flood-pps", "N", OPTION_NUMBER,                                                  \
 		"broadcast and multicast frames a second; 0 = no limit (10000)", "flood_pps" }
 
+#define ROUTER { "router", "MAC", OPTION_LIST,                                                    \
+		 "vMAC of VRRP, HSRP or CARP that the guest may have as active router", "routers" }
+
 static const struct option add_options[] = {
 	{ "kind", "KIND", OPTION_TEXT, "tap (for a VM), veth (for a namespace) or netdev (one that is there)",
 	  "kind" },
@@ -278,12 +304,18 @@ static const struct option add_options[] = {
 	{ "mtu", "N", OPTION_NUMBER, "longest packet (the uplink's)", "mtu" },
 	ALLOW,
 	FLOOD,
+	ROUTER,
 	{ "closed", NULL, OPTION_FLAG, "let nothing pass until port open", "closed" },
 };
 static const struct option list_options[] = {
 	{ "segment", "NAME", OPTION_TEXT, "only this segment's", "segment" },
 };
-static const struct option set_options[] = { ALLOW, FLOOD };
+static const struct option set_options[] = {
+	ALLOW,
+	FLOOD,
+	ROUTER,
+	{ "no-routers", NULL, OPTION_FLAG, "it is no router any more" },
+};
 static const struct option delete_options[] = {
 	{ "release", NULL, OPTION_FLAG, "its vMAC, too: into quarantine", "release" },
 };
@@ -294,7 +326,9 @@ static const struct verb verbs[] = {
 	{ .name = "add", ONE_NAME, .run = add, .writes = true, OPTIONS(add_options),
 	  .summary = "Plug a vMAC in: into a VM, a container or a netdev",
 	  .more = "Only frames from its vMAC leave a port, and where IPs are bound only packets from\n"
-		  "these; DHCP answers and router advertisements are dropped unless allowed.",
+		  "these; DHCP answers and router advertisements are dropped unless allowed. With --router\n"
+		  "the guest may also speak with that vMAC while it is the active router, and forward\n"
+		  "packets from any IP.",
 	  .examples = "  vmac port add web1 --kind tap --user libvirt-qemu\n"
 		      "  vmac port add c7 --kind veth --netns c7 --ip 192.0.2.7\n"
 		      "  vmac port add gw --kind netdev --ifname vnet3 --mac gw --allow router-advert\n" },

@@ -86,11 +86,58 @@ static int port_plane(struct engine *e, const struct port *p, const struct host_
 		.allow = p->allow,
 		.flood_pps = p->flood_pps,
 		.ip_count = v->ip_count,
+		.router_count = p->router_count,
 	};
 
 	if (v->ip_count > 0)
 		memcpy(port.ips, v->ips, v->ip_count * sizeof(port.ips[0]));
+	memcpy(port.routers, p->routers, sizeof(port.routers));
 	return plane_port_set(e->cfg.plane, &port, ret_error);
+}
+
+static bool has_router(const vmac_mac_t *routers, unsigned int count, vmac_mac_t m)
+{
+	for (unsigned int i = 0; i < count; i++)
+		if (vmac_mac_u64(routers[i]) == vmac_mac_u64(m))
+			return true;
+	return false;
+}
+
+/* Whether a port on that uplink has the router's vMAC in the NIC's filter. */
+static bool router_is_filtered(const struct engine *e, unsigned int slot, vmac_mac_t m)
+{
+	for (uint32_t id = 1; id <= PORTS_MAX; id++) {
+		const struct port_state *st = &e->ports[id];
+
+		if (st->router_count > 0 && e->world.ports[id] &&
+		    port_slot(e, e->world.ports[id]) == slot &&
+		    has_router(st->routers, st->router_count, m))
+			return true;
+	}
+	return false;
+}
+
+/* Candidates share a router's vMAC: the last one takes it out. */
+static int port_filter_routers(struct engine *e, const struct port *p, bool wanted,
+			       struct error *ret_error)
+{
+	struct port_state was, *st = &e->ports[p->id];
+	unsigned int slot = port_slot(e, p);
+	int ifindex = e->uplinks[slot].link.ifindex, r;
+	struct error ignored;
+
+	for (unsigned int i = 0; wanted && i < p->router_count; i++) {
+		r = host_filter_add(e->cfg.host, ifindex, p->routers[i], ret_error);
+		if (r < 0)
+			return r;
+	}
+	was = *st;
+	st->router_count = wanted ? p->router_count : 0;
+	memcpy(st->routers, p->routers, sizeof(st->routers));
+	for (unsigned int i = 0; i < was.router_count; i++)
+		if (!router_is_filtered(e, slot, was.routers[i]))
+			host_filter_delete(e->cfg.host, ifindex, was.routers[i], &ignored);
+	return 0;
 }
 
 /* The NIC is asked for the vMAC's frames while its port is open, and no longer. */
@@ -103,6 +150,7 @@ static int port_filter(struct engine *e, const struct port *p, bool wanted, stru
 
 	if (port_slot(e, p) == 0 || !u->present) {
 		st->filtered = false;
+		st->router_count = 0;
 		return 0;
 	}
 	if (wanted && !st->filtered)
@@ -111,7 +159,7 @@ static int port_filter(struct engine *e, const struct port *p, bool wanted, stru
 		host_filter_delete(e->cfg.host, u->link.ifindex, p->address, &ignored);
 	if (r == 0)
 		st->filtered = wanted;
-	return r;
+	return r < 0 ? r : port_filter_routers(e, p, wanted, ret_error);
 }
 
 static void phase_becomes(struct engine *e, const struct port *p, enum port_phase phase,

@@ -189,14 +189,19 @@ struct port_add {
 	bool has_flood_pps;
 	uint32_t flood_pps; /* default 10,000 */
 	bool closed;	    /* begin with the gate closed */
+	/* Protocol vMACs (VRRP, HSRP, CARP) that the guest may have as a router. */
+	unsigned int router_count;
+	vmac_mac_t routers[PORT_ROUTERS_MAX];
 };
 void engine_port_add(struct engine *e, const struct caller *c, const struct port_add *a,
 		     answer_fn done, void *ctx);
 
 struct port_set {
-	bool has_allow, has_flood_pps, has_gate;
+	bool has_allow, has_flood_pps, has_gate, has_routers;
 	uint32_t allow, flood_pps;
 	enum port_gate gate;
+	unsigned int router_count; /* all of them: none = it is no router any more */
+	vmac_mac_t routers[PORT_ROUTERS_MAX];
 };
 void engine_port_set(struct engine *e, const struct caller *c, const char *name,
 		     const struct port_set *s, answer_fn done, void *ctx);
@@ -268,6 +273,14 @@ enum port_phase {
 };
 const char *port_phase_name(enum port_phase p);
 
+/* Who has a router's vMAC now, by the advertisements that the data plane saw. */
+enum claim_holder { CLAIM_NOBODY, CLAIM_PORT, CLAIM_WIRE };
+struct claim_view {
+	enum claim_holder holder;
+	const char *port;   /* CLAIM_PORT: its name */
+	int64_t expires_ms; /* without another advertisement */
+};
+
 struct port_view {
 	const struct port *port;
 	const struct vmac *vmac;
@@ -275,7 +288,8 @@ struct port_view {
 	enum port_phase phase;
 	int ifindex;
 	unsigned int mtu;
-	struct error trouble; /* code NONE = well */
+	struct error trouble;			    /* code NONE = well */
+	struct claim_view claims[PORT_ROUTERS_MAX]; /* of port->routers */
 };
 
 /* One by name; NOT_FOUND (with what exists as a hint, where that helps). */

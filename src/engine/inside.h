@@ -19,9 +19,11 @@
 /* A port as it lives on this host; the record is world.ports[id]. */
 struct port_state {
 	enum port_phase phase;
-	int ifindex;   /* 0 = no link */
-	bool set;      /* the data plane has it */
-	bool filtered; /* its vMAC is in the uplink's receive filter */
+	int ifindex;		   /* 0 = no link */
+	bool set;		   /* the data plane has it */
+	bool filtered;		   /* its vMAC is in the uplink's receive filter, */
+	unsigned int router_count; /* and so are these */
+	vmac_mac_t routers[PORT_ROUTERS_MAX];
 	/* On its way out: nothing but the txn that removes it may touch it any more. */
 	bool leaving;
 	unsigned int mtu;

@@ -1,8 +1,12 @@
 /* Commands on ports. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include <vmac/classify.h>
+
+#include "base/cleanup.h"
 #include "engine/inside.h"
 #include "model/record.h"
 
@@ -65,6 +69,51 @@ static int port_name_free(struct engine *e, const struct port_add *a, const char
 	if (uplink_slot(e, ifname) != 0)
 		return error_set(ret_error, ERROR_INTERFACE_IN_USE, NULL,
 				 "%s is the uplink of a segment", ifname);
+	return 0;
+}
+
+static int by_mac(const void *a, const void *b)
+{
+	uint64_t x = vmac_mac_u64(*(const vmac_mac_t *)a), y = vmac_mac_u64(*(const vmac_mac_t *)b);
+
+	return x < y ? -1 : x > y;
+}
+
+/* In ascending order, so that equal lists are equal records. */
+static int port_routers_take(struct port *p, const vmac_mac_t *routers, unsigned int count,
+			     struct error *ret_error)
+{
+	static const char *const protocols[] = { "VRRP", "HSRPv1", "HSRPv2" };
+	char text[VMAC_MAC_TEXT_MAX];
+
+	for (unsigned int i = 0; i < count; i++) {
+		struct vmac_class class = vmac_classify(routers[i]);
+		bool known = false;
+
+		for (size_t j = 0; class.well_known && !class.group && j < ARRAY_LEN(protocols);
+		     j++)
+			known |= strcmp(class.well_known->protocol, protocols[j]) == 0;
+		if (!known)
+			return error_set(ret_error, ERROR_BAD_ADDRESS,
+					 "as 00:00:5e:00:01:07, VRRP group 7 of IPv4; "
+					 "'vmac classify' explains an address",
+					 "routers: %s is no virtual router's address of VRRP, HSRP "
+					 "or CARP",
+					 vmac_mac_format(routers[i], VMAC_MAC_COLON, text));
+		if (vmac_mac_u64(routers[i]) == vmac_mac_u64(p->address))
+			return error_set(ret_error, ERROR_ADDRESS_IN_USE, NULL,
+					 "routers: %s is the port's own vMAC",
+					 vmac_mac_format(routers[i], VMAC_MAC_COLON, text));
+		p->routers[i] = routers[i];
+	}
+	memset(p->routers + count, 0, (PORT_ROUTERS_MAX - count) * sizeof(p->routers[0]));
+	p->router_count = count;
+	qsort(p->routers, count, sizeof(p->routers[0]), by_mac);
+	for (unsigned int i = 1; i < count; i++)
+		if (vmac_mac_u64(p->routers[i]) == vmac_mac_u64(p->routers[i - 1]))
+			return error_set(ret_error, ERROR_BAD_VALUE, NULL,
+					 "routers: %s is given twice",
+					 vmac_mac_format(p->routers[i], VMAC_MAC_COLON, text));
 	return 0;
 }
 
@@ -187,6 +236,10 @@ void engine_port_add(struct engine *e, const struct caller *c, const struct port
 	}
 	p.segment = v->segment;
 	p.address = v->address;
+	if (port_routers_take(&p, a->routers, a->router_count, &error) < 0) {
+		txn_refuse(t, &error);
+		return;
+	}
 	/* The port first: the vMAC's history names it. */
 	if (txn_put(t, CHANGE_PORT, NULL, &p, "create") < 0) {
 		engine_no_memory(&error);
@@ -273,6 +326,12 @@ static void port_set_now(void *ctx)
 		engine_refuse(e, d->done, d->ctx, &error);
 	} else if ((t = txn_begin(e, &c, d->done, d->ctx))) {
 		new = *p;
+		if (d->set.has_routers &&
+		    port_routers_take(&new, d->set.routers, d->set.router_count, &error) < 0) {
+			txn_refuse(t, &error);
+			engine_dispose(e, d);
+			return;
+		}
 		if (d->set.has_allow)
 			new.allow = d->set.allow;
 		if (d->set.has_flood_pps)

@@ -67,8 +67,10 @@ static void uplink_absent(struct engine *e, unsigned int slot, const struct erro
 		plane_uplink_remove(e->cfg.plane, slot, &error);
 	u->set = false;
 	for (uint32_t id = 1; id <= PORTS_MAX; id++)
-		if (e->world.ports[id] && port_slot(e, e->world.ports[id]) == slot)
+		if (e->world.ports[id] && port_slot(e, e->world.ports[id]) == slot) {
 			e->ports[id].filtered = false;
+			e->ports[id].router_count = 0;
+		}
 	if (was)
 		event_uplink(e, u->ifname, "vanish", why->message);
 }

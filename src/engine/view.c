@@ -66,6 +66,26 @@ void engine_vmac_look(struct engine *e, const struct vmac *v, struct vmac_view *
 	};
 }
 
+static struct claim_view see_claim(const struct engine *e, uint32_t segment, vmac_mac_t address)
+{
+	uint16_t net = world_segment(&e->world, segment)->record->net;
+	struct plane_net where = { net >> 12, net & 0xfff };
+	struct claim_view view = { .port = "" };
+	mono_t now = e->cfg.mono_now();
+	struct plane_claim claim;
+
+	if (!e->cfg.plane || !plane_claim(e->cfg.plane, &where, address, &claim) ||
+	    mono_due(claim.until, now))
+		return view;
+	view.holder = CLAIM_WIRE;
+	view.expires_ms = mono_since(claim.until, now).ns / 1000000;
+	if (claim.port && claim.port <= PORTS_MAX && e->world.ports[claim.port]) {
+		view.holder = CLAIM_PORT;
+		view.port = e->world.ports[claim.port]->name;
+	}
+	return view;
+}
+
 static void see_port(const struct engine *e, const struct port *p, struct port_view *ret)
 {
 	const struct port_state *st = &e->ports[p->id];
@@ -79,6 +99,8 @@ static void see_port(const struct engine *e, const struct port *p, struct port_v
 		.mtu = st->mtu,
 		.trouble = st->trouble,
 	};
+	for (unsigned int i = 0; i < p->router_count; i++)
+		ret->claims[i] = see_claim(e, p->segment, p->routers[i]);
 }
 
 int engine_segment_view(struct engine *e, const char *name, struct segment_view *ret,

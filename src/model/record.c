@@ -207,6 +207,11 @@ static void port_text(struct words *w, const struct port *p)
 		}
 	}
 	add_number(w, "flood", p->flood_pps);
+	if (p->router_count > 0)
+		add_key(w, "routers");
+	for (unsigned int i = 0; i < p->router_count; i++)
+		add(w, "%s%s", i > 0 ? "," : "",
+		    vmac_mac_format(p->routers[i], VMAC_MAC_COLON, mac));
 }
 
 #define ROUTER_TEXT_ADDRESSES 4

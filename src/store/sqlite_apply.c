@@ -21,7 +21,7 @@ static const char *const sql[] = {
 	[APPLY_POOL_PUT] = "INSERT OR REPLACE INTO pool VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 	[APPLY_POOL_DELETE] = "DELETE FROM pool WHERE id = ?",
 	[APPLY_PORT_PUT] = "INSERT OR REPLACE INTO port VALUES"
-			   " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+			   " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 	[APPLY_PORT_DELETE] = "DELETE FROM port WHERE id = ?",
 	[APPLY_ROUTER_PUT] = "INSERT OR REPLACE INTO router VALUES (?, ?, ?)",
 	[APPLY_ROUTER_DELETE] = "DELETE FROM router WHERE id = ?",
@@ -112,9 +112,25 @@ static int apply_pool(struct applier *a, const struct change *c, struct error *r
 	return applier_run(a, APPLY_POOL_PUT, ret_error);
 }
 
+/* With commas between. */
+static void macs_text(const vmac_mac_t *macs, unsigned int count,
+		      char text[static PORT_ROUTERS_MAX * VMAC_MAC_TEXT_MAX])
+{
+	size_t used = 0;
+
+	text[0] = '\0';
+	for (unsigned int i = 0; i < count; i++) {
+		if (i > 0)
+			text[used++] = ',';
+		vmac_mac_format(macs[i], VMAC_MAC_COLON, text + used);
+		used += strlen(text + used);
+	}
+}
+
 static int apply_port(struct applier *a, const struct change *c, struct error *ret_error)
 {
 	sqlite3_stmt *s = a->statements[APPLY_PORT_PUT];
+	char routers[PORT_ROUTERS_MAX * VMAC_MAC_TEXT_MAX];
 	const struct port *after = c->after;
 	char address[VMAC_MAC_TEXT_MAX];
 
@@ -138,6 +154,8 @@ static int apply_port(struct applier *a, const struct change *c, struct error *r
 	sqlite3_bind_int64(s, 15, after->allow);
 	sqlite3_bind_int64(s, 16, after->flood_pps);
 	sqlite3_bind_int64(s, 17, after->created.ms);
+	macs_text(after->routers, after->router_count, routers);
+	bind_text(s, 18, routers);
 	return applier_run(a, APPLY_PORT_PUT, ret_error);
 }
 

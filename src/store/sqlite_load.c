@@ -109,6 +109,23 @@ static int load_port_numbers(sqlite3_stmt *s, struct port *port)
 	return 0;
 }
 
+static int load_port_routers(const char *text, struct port *port)
+{
+	char mac[VMAC_MAC_TEXT_MAX];
+	size_t len;
+
+	for (; *text; text += len + (text[len] == ',')) {
+		len = strcspn(text, ",");
+		if (port->router_count == PORT_ROUTERS_MAX || len >= sizeof(mac))
+			return -EUCLEAN;
+		memcpy(mac, text, len);
+		mac[len] = '\0';
+		if (vmac_mac_parse(mac, &port->routers[port->router_count++], NULL) < 0)
+			return -EUCLEAN;
+	}
+	return 0;
+}
+
 static int load_port(sqlite3_stmt *s, const struct store_visitor *visitor)
 {
 	int kind = column_word(s, 3, PORT_KIND_COUNT, port_kind_name);
@@ -120,7 +137,8 @@ static int load_port(sqlite3_stmt *s, const struct store_visitor *visitor)
 	    vmac_mac_parse(column_text(s, 6), &port.address, NULL) < 0 ||
 	    column_copy(s, 7, port.ifname, sizeof(port.ifname)) < 0 ||
 	    column_copy(s, 8, port.peer_netns, sizeof(port.peer_netns)) < 0 ||
-	    column_copy(s, 9, port.peer_ifname, sizeof(port.peer_ifname)) < 0)
+	    column_copy(s, 9, port.peer_ifname, sizeof(port.peer_ifname)) < 0 ||
+	    load_port_routers(column_text(s, 17), &port) < 0)
 		return -EUCLEAN;
 	port.kind = (uint8_t)kind;
 	port.gate = (uint8_t)gate;

@@ -114,6 +114,9 @@ static const char version_2[] =
 	" name TEXT NOT NULL,"
 	" record TEXT NOT NULL);"
 
+	/* The vMACs that a guest may have as a router, with commas between. */
+	"ALTER TABLE port ADD COLUMN routers TEXT NOT NULL DEFAULT '';"
+
 	"DROP VIEW changes;"
 	"CREATE VIEW changes AS SELECT seq, datetime(at / 1000, 'unixepoch') AS at,"
 	" CASE kind WHEN 0 THEN 'segment' WHEN 1 THEN 'pool' WHEN 2 THEN 'vmac' WHEN 3 THEN 'port'"

@@ -500,6 +500,8 @@ void engine_port_add(struct engine *e, const struct caller *c, const struct port
 	p->mtu = a->mtu ? a->mtu : 1500;
 	p->allow = a->allow;
 	p->flood_pps = a->has_flood_pps ? a->flood_pps : 10000;
+	p->router_count = a->router_count;
+	memcpy(p->routers, a->routers, sizeof(p->routers));
 	p->created = e->wall_now();
 	e->ports[i] = p;
 	fake_accept(e, c, "port", "add", p->name, done, ctx)->answer.port = p;
@@ -520,6 +522,10 @@ void engine_port_set(struct engine *e, const struct caller *c, const char *name,
 		e->ports[i]->allow = s->allow;
 	if (s->has_flood_pps)
 		e->ports[i]->flood_pps = s->flood_pps;
+	if (s->has_routers) {
+		e->ports[i]->router_count = s->router_count;
+		memcpy(e->ports[i]->routers, s->routers, sizeof(s->routers));
+	}
 	if (s->has_gate)
 		e->ports[i]->gate = (uint8_t)s->gate;
 	fake_accept(e, c, "port", "set", name, done, ctx)->answer.port = e->ports[i];

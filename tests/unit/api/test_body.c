@@ -76,6 +76,7 @@ static void absent_means_unchanged_in_a_patch(void **state)
 	read_ok(&body_port_set, "{\"gate\":\"closed\",\"allow\":[]}", &b);
 	assert_true(b.port_set.has_gate && b.port_set.has_allow && !b.port_set.has_flood_pps);
 	assert_int_equal(b.port_set.gate, GATE_CLOSED);
+	assert_false(b.port_set.has_routers);
 	body_done(&b);
 }
 

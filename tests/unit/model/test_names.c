@@ -40,6 +40,7 @@ static void names_are_the_documented_ones(void **state)
 	assert_string_equal(change_kind_name(CHANGE_POOL), "pool");
 	assert_string_equal(change_kind_name(CHANGE_VMAC), "vmac");
 	assert_string_equal(change_kind_name(CHANGE_PORT), "port");
+	assert_string_equal(change_kind_name(CHANGE_ROUTER), "router");
 }
 
 int main(void)

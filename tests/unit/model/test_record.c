@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "model/record.h"
+#include "router_case.h"
 
 static struct ip ip_of(const char *text)
 {
@@ -180,6 +181,61 @@ static void the_rest_say_their_settings(void **state)
 			    "closed kind=veth mac=12:00:00:00:00:01 ifname=veth0 "
 			    "netns=\"/run/netns/c 1\" peer=eth0 mtu=1500 allow=dhcp-server,any-ip "
 			    "flood=1000");
+	t = (struct port){ .kind = PORT_TAP,
+			   .router_count = 2,
+			   .routers = { { { 0, 0, 0x5e, 0, 1, 7 } },
+					{ { 0, 0, 0x5e, 0, 2, 7 } } } };
+	assert_string_equal(text_of(CHANGE_PORT, &t),
+			    "closed kind=tap mac=00:00:00:00:00:00 "
+			    "routers=00:00:5e:00:01:07,00:00:5e:00:02:07");
+}
+
+static struct router_case one;
+
+static void routers_say_no_secret(void **state)
+{
+	case_init(&one, ROUTER_HSRP2);
+	case_key(&one, 5, "hunter2");
+	case_track(&one, ROUTER_TRACK_PING, "10.0.0.9");
+	assert_string_equal(text_of(CHANGE_ROUTER, &one.r),
+			    "enabled protocol=hsrp2 priority=100 interval=3s hold=10s "
+			    "sets=eth0:7:4 addresses=10.0.0.1/24 preempt=no accept=yes auth=text "
+			    "mode=enforce keys=0,5 tracks=ping");
+	case_init(&one, ROUTER_VRRP3);
+	one.r.enabled = false;
+	one.r.notify = "/etc/n x";
+	for (unsigned int i = 2; i < 8; i++) {
+		char text[16];
+
+		snprintf(text, sizeof(text), "10.0.0.%u", i);
+		case_address(&one, 0, text);
+	}
+	assert_string_equal(text_of(CHANGE_ROUTER, &one.r),
+			    "disabled protocol=vrrp3 priority=100 interval=1s sets=eth0:7:4 "
+			    "addresses=10.0.0.1/24,10.0.0.2,10.0.0.3,10.0.0.4,+3 preempt=yes "
+			    "accept=no auth=none notify=\"/etc/n x\"");
+}
+
+static void the_longest_router_fits(void **state)
+{
+	char notify[PATH_MAX_LEN + 1];
+
+	case_init(&one, ROUTER_HSRP2);
+	one.r.set_count = one.sets[0].address_count = one.r.key_count = 0;
+	for (unsigned int i = 0; i < ROUTER_SETS_MAX; i++) {
+		case_set(&one, "\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"", 4095,
+			 "2001:1111:2222:3333:4444:5555:6666:7777/127");
+		if (i < ROUTER_KEYS_MAX)
+			case_key(&one, UINT32_MAX, "k");
+	}
+	while (one.r.track_count < ROUTER_TRACKS_MAX)
+		case_track(&one, ROUTER_TRACK_INTERFACE, "x");
+	memset(notify, '"', PATH_MAX_LEN);
+	notify[PATH_MAX_LEN] = '\0';
+	one.r.notify = notify;
+	one.r.hold_ms = UINT32_MAX;
+	one.r.interval_ms = UINT32_MAX;
+	assert_true(strlen(text_of(CHANGE_ROUTER, &one.r)) > 1500);
 }
 
 /* The buffer is large enough for the longest text of every kind: otherwise change_state_text()
@@ -215,7 +271,8 @@ static void the_longest_texts_fit(void **state)
 	memset(t.peer_netns, '"', PATH_MAX_LEN);
 	memset(t.ifname, '"', IFNAME_MAX_LEN);
 	memset(t.peer_ifname, '"', IFNAME_MAX_LEN);
-	assert_true(strlen(text_of(CHANGE_PORT, &t)) > 700);
+	t.router_count = PORT_ROUTERS_MAX;
+	assert_true(strlen(text_of(CHANGE_PORT, &t)) > 840);
 }
 
 int main(void)
@@ -228,6 +285,8 @@ int main(void)
 		cmocka_unit_test(vmacs_say_their_state),
 		cmocka_unit_test(the_rest_say_their_settings),
 		cmocka_unit_test(the_longest_texts_fit),
+		cmocka_unit_test(routers_say_no_secret),
+		cmocka_unit_test(the_longest_router_fits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

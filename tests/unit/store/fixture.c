@@ -243,6 +243,15 @@ static int take_port(void *ctx, const struct port *p)
 	return 0;
 }
 
+static int take_router(void *ctx, const struct router *r)
+{
+	struct loaded *l = ctx;
+
+	assert_true(l->router_count < LOADED_ROUTERS_MAX && !l->vmacs);
+	l->routers[l->router_count++] = router_block_fill(malloc(router_block_size(r)), r);
+	return 0;
+}
+
 static int take_expect(void *ctx, uint64_t count)
 {
 	struct loaded *l = ctx;
@@ -266,8 +275,15 @@ static int take_vmac(void *ctx, struct vmac *owned)
 
 int loaded_try(struct store *s, struct loaded *ret, struct error *ret_error)
 {
-	struct store_visitor visitor = { take_segment, take_pool, take_port,
-					 take_expect,  take_vmac, ret };
+	struct store_visitor visitor = {
+		.segment = take_segment,
+		.pool = take_pool,
+		.port = take_port,
+		.router = take_router,
+		.expect_vmacs = take_expect,
+		.vmac = take_vmac,
+		.ctx = ret,
+	};
 	int r;
 
 	*ret = (struct loaded){ 0 };
@@ -282,6 +298,8 @@ void loaded_done(struct loaded *l)
 {
 	for (size_t i = 0; i < l->vmac_count; i++)
 		mem_free(&fixture_mem, l->vmacs[i]);
+	for (size_t i = 0; i < l->router_count; i++)
+		free(l->routers[i]);
 	free(l->vmacs);
 	*l = (struct loaded){ 0 };
 }

@@ -61,11 +61,14 @@ void deed_do(struct store *s, struct deed *d);
 
 /* --- what a load gives ----------------------------------------------------------------------- */
 
+#define LOADED_ROUTERS_MAX 512
+
 struct loaded {
 	struct segment segments[16];
 	struct pool pools[16];
 	struct port ports[16];
-	size_t segment_count, pool_count, port_count;
+	struct router *routers[LOADED_ROUTERS_MAX];
+	size_t segment_count, pool_count, port_count, router_count;
 	struct vmac **vmacs;
 	size_t vmac_count, vmac_capacity;
 	uint64_t expected;

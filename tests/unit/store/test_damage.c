@@ -411,7 +411,16 @@ static void test_a_newer_version(void **state)
 	run_sql(*state, "PRAGMA user_version = 999");
 	assert_int_equal(try(*state, &count, &error), ERROR_REGISTRY_VERSION);
 	assert_non_null(strstr(error.message, "999"));
-	run_sql(*state, "PRAGMA user_version = 1");
+	run_sql(*state, "PRAGMA user_version = 2");
+	expect_records(*state, RECORDS);
+}
+
+/* As the first release has left it. */
+static void test_an_older_version(void **state)
+{
+	run_sql(*state, "DROP TABLE router; PRAGMA user_version = 1");
+	expect_records(*state, RECORDS);
+	run_sql(*state, "INSERT INTO router VALUES (1, 'x', '{}'); DELETE FROM router");
 	expect_records(*state, RECORDS);
 }
 
@@ -494,6 +503,7 @@ int main(void)
 		TEST(test_log_alone),
 		TEST(test_a_record_that_vanished_is_final),
 		TEST(test_a_newer_version),
+		TEST(test_an_older_version),
 		TEST(test_migrations),
 		TEST(test_a_second_one_is_told_who_has_it),
 		TEST(test_no_directory),

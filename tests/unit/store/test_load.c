@@ -131,6 +131,8 @@ static void test_small_records(void **state)
 		  .mtu = 65535,
 		  .allow = UINT32_MAX,
 		  .flood_pps = UINT32_MAX,
+		  .router_count = PORT_ROUTERS_MAX,
+		  .routers = { { { 0, 0, 0x5e, 0, 1, 7 } }, { { 0, 0, 0x5e, 0, 2, 7 } } },
 		  .created.ms = 88 },
 	};
 	struct deed *d = deed_new();

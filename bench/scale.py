@@ -1,0 +1,90 @@
+"""scale: what hundreds and thousands of active groups cost, and how long it takes to end them."""
+import os
+import resource
+import time
+
+from harness import Failure, Samples, in_turn, machine, must, say, scratch, spread, tidy
+from redundancy import GROUPS_A_LINK, SYSTEMS, Capture, Wire, cpu_seconds, descriptors, groups, on_the_wire, resident
+
+CASES = [(count, interval) for count in (250, 1000, 4000) for interval in (1.0, 0.1)]
+WATCHED_S = 10
+CPU, MEMORY, FDS, STOP, LEFT = "CPU of a core", "resident", "descriptors a link", "stop", "devices left behind"
+
+
+def label(what, count, interval):
+    return f"{what}, {count} groups, adverts {interval:g} s"
+
+
+def advertised(capture, seconds):
+    """Advertisements a second on the first link: both must do the same work."""
+    list(capture.frames())
+    begun = time.monotonic()
+    count = 0
+    while time.monotonic() - begun < seconds:
+        time.sleep(0.05)
+        count += sum(1 for _ in capture.frames())
+    return count / (time.monotonic() - begun)
+
+
+def one(stack, tools, directory, system, count, interval):
+    links = -(-count // GROUPS_A_LINK)
+    wire = Wire(stack, system.system[:1], ("a",), links)
+    members = groups(count, 200, interval)
+    daemon = system(tools, directory, wire.routers["a"], members)
+    stack.callback(daemon.clean)
+    stack.callback(daemon.stop)
+    capture = Capture(wire.switch, wire.port("a", 0))
+    daemon.start()
+    on_the_wire(capture, members[:GROUPS_A_LINK], 60)
+    time.sleep(3 * interval + 2)
+    rate = advertised(capture, max(2 * interval, 1)) * links
+    expected = count / interval
+    if not 0.8 < rate / expected < 1.2:
+        raise Failure(f"{system.system}: {rate:.0f} advertisements a second, not {expected:.0f}")
+    capture.close()
+    pids = daemon.pids()
+    begun, before = time.monotonic(), cpu_seconds(pids)
+    time.sleep(WATCHED_S)
+    found = {CPU: ((cpu_seconds(pids) - before) / (time.monotonic() - begun) * 100, "%"),
+             MEMORY: (resident(pids) / (1 << 20), "MiB"), FDS: (descriptors(pids) / links, "")}
+    begun = time.monotonic()
+    daemon.stop()
+    found[STOP] = ((time.monotonic() - begun), "s")
+    found[LEFT] = (wire.leftovers("a"), "")
+    return found
+
+
+def run(tools, rounds, quick):
+    # keepalived needs two sockets a group.
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    samples = Samples()
+    with tidy() as outer:
+        directory = scratch(outer)
+        for index in range(rounds):
+            for count, interval in CASES[:2] if quick else CASES:
+                for system in in_turn(list(SYSTEMS), index):
+                    say(f"scale: round {index + 1} of {rounds}, {count} groups, {interval:g} s, {system.system}")
+                    with tidy() as stack:
+                        path = os.path.join(directory, f"{index}-{count}-{interval}-{system.system}")
+                        found = one(stack, tools, path, system, count, interval)
+                    for what, (value, unit) in found.items():
+                        samples.add(label(what, count, interval), system.system, value, unit)
+    return {"bench": "scale", "machine": machine(), "rows": samples.rows(), "musts": musts(samples)}
+
+
+def musts(samples):
+    found = []
+    for what, limit in ((CPU, 0.5), (MEMORY, 1.0)):
+        for count, interval in CASES:
+            ratios = samples.ratios(label(what, count, interval), "vmac", "keepalived")
+            found.append(must(f"{label(what, count, interval)} / keepalived's", limit,
+                              spread(ratios)[0] if ratios else None, at_most=True))
+    worst = {what: [v for count, interval in CASES for v in samples.of(label(what, count, interval), "vmac")]
+             for what in (FDS, LEFT)}
+    found.append(must("descriptors a link, less those of the daemon itself: see the rows", 4,
+                      min(worst[FDS]) if worst[FDS] else None, at_most=True))
+    found.append(must("devices left behind", 0, max(worst[LEFT]) if worst[LEFT] else None, at_most=True))
+    stops = [v for interval in (1.0, 0.1) for v in samples.of(label(STOP, 1000, interval), "vmac")]
+    found.append(must("stop with 1,000 groups, s", 0.3, spread(stops)[0] if stops else None, at_most=True))
+    return found
