@@ -24,11 +24,19 @@ __vmac_value() # OPTION
 	case $1 in
 	--segment) __vmac_field segment name ;;
 	--pool) __vmac_field pool name ;;
-	--mac) __vmac_macs ;;
+	--mac) [[ $noun == router ]] || __vmac_macs ;;
+	--interface) ls /sys/class/net 2>/dev/null ;;
+	--protocol) echo vrrp3 vrrp2 hsrp1 hsrp2 carp ;;
+	--checksum) echo auto pseudo-header plain ;;
+	--garp) echo request reply both ;;
+	--auth) echo none text md5 hmac ;;
+	--auth-mode) echo receive-only permissive enforce ;;
+	--track) compgen -W 'interface: route: script: file: router: http: ping:' -- "$cur" ;;
+	--notify | --key-file) compgen -f -- "$cur" ;;
 	--uplink | --ifname) ls /sys/class/net 2>/dev/null ;;
 	--netns) ls /run/netns 2>/dev/null ;;
 	--user) compgen -u ;;
-	--group) compgen -g ;;
+	--group) [[ $noun == router ]] || compgen -g ;;
 	--kind) echo tap veth netdev ;;
 	--state) echo reserved bound moving quarantined ;;
 	--allow) echo dhcp-server router-advert any-ip ;;
@@ -36,10 +44,20 @@ __vmac_value() # OPTION
 	--socket) compgen -f -- "$cur" ;;
 	--vlan | --range | --exclude | --quarantine | --limit | --name | --note | --ip | --address | \
 		--adopt | --stable | --ttl | --count | --name-prefix | --peer-ifname | --queues | \
-		--mtu | --flood-pps | --since | --seconds | --reason) ;;
-	--key) [[ $noun == pool && $verb == add ]] ;;
+		--mtu | --flood-pps | --since | --seconds | --reason | --set | --priority | --interval | \
+		--hold | --preempt-delay | --boot-hold | --announce-count | --announce-refresh | \
+		--linger | --peer | --source | --device | --host) ;;
+	--key) [[ "$noun $verb" == "pool add" || $noun == router || $noun == decode ]] ;;
 	*) return 1 ;;
 	esac
+}
+
+__vmac_router_options()
+{
+	echo --protocol --interface --group --address --set --priority --interval --hold --learn \
+		--preempt --no-preempt --preempt-delay --boot-hold --accept --no-accept --also-v2 \
+		--checksum --garp --announce-count --announce-refresh --linger --peer --source --mac \
+		--device --auth --auth-mode --key --key-file --track --notify --note --reason
 }
 
 __vmac_options()
@@ -61,6 +79,12 @@ __vmac_options()
 	"port set") echo --allow --flood-pps --reason ;;
 	"port delete") echo --release --reason ;;
 	"segment delete" | "pool delete" | "port open" | "port close") echo --reason ;;
+	"router add") __vmac_router_options; echo --disabled ;;
+	"router set") __vmac_router_options; echo --no-learn --no-also-v2 --no-tracks --enable --disable ;;
+	"router delete") echo --reason ;;
+	"router history") echo --limit ;;
+	"import keepalived") echo --host ;;
+	"decode "*) echo --key --address --offloaded --all ;;
 	"history "*) echo --segment --since --limit ;;
 	"watch "*) echo --count --seconds ;;
 	esac
@@ -74,6 +98,10 @@ __vmac_arguments()
 	"port show" | "port set" | "port open" | "port close" | "port delete")
 		__vmac_field port name
 		;;
+	"router show" | "router set" | "router delete" | "router history")
+		__vmac_field router name
+		;;
+	"import keepalived" | "decode "*) compgen -f -- "$cur" ;;
 	"mac show" | "mac set" | "mac renew" | "mac release" | "mac delete" | "mac history" | "history "*)
 		__vmac_macs
 		;;
@@ -87,6 +115,8 @@ __vmac_verbs()
 	pool) echo add list show set delete ;;
 	mac) echo add list show set renew release delete history ;;
 	port) echo add list show set open close delete ;;
+	router) echo add list show set delete history ;;
+	import) echo keepalived ;;
 	esac
 }
 
@@ -123,7 +153,7 @@ _vmac()
 		esac
 	done
 	# These have no verbs: what follows is an argument.
-	[[ $noun == @(history|status|watch|classify) ]] && verb=''
+	[[ $noun == @(history|status|watch|classify|decode) ]] && verb=''
 
 	local offer
 	if [[ $previous == -* ]] && offer=$(__vmac_value "$previous"); then
@@ -132,8 +162,8 @@ _vmac()
 		offer="$(__vmac_options) --help"
 		[[ -z $noun ]] && offer="--socket --json --quiet --help --version"
 	elif [[ -z $noun ]]; then
-		offer="segment pool mac port history status watch classify"
-	elif [[ -z $verb && $noun == @(segment|pool|mac|port) ]]; then
+		offer="segment pool mac port router history status watch classify decode import"
+	elif [[ -z $verb && $noun == @(segment|pool|mac|port|router|import) ]]; then
 		offer=$(__vmac_verbs)
 	else
 		offer=$(__vmac_arguments)

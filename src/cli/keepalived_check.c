@@ -8,10 +8,6 @@
 #include "model/router.h"
 #include "model/text.h"
 
-#define TRACK_INTERVAL_MS 1000
-#define TRACK_TIMEOUT_MS  500
-#define TRACK_FALL	  3
-
 /* One record with all that it points to. */
 struct record {
 	struct router router;
@@ -101,19 +97,14 @@ static int read_set(const json_t *o, struct record *rec, unsigned int n, struct 
 
 static void read_track(const json_t *o, struct router_track *t)
 {
-	int kind = router_track_kind_from_name(json_text(o, "kind"));
-	/* The import makes tracks of links and scripts only. */
-	uint32_t timeout_ms = kind == ROUTER_TRACK_SCRIPT ? TRACK_TIMEOUT_MS : 0;
-
-	*t = (struct router_track){
-		.kind = (uint8_t)kind,
-		.target = json_text(o, "target"),
-		.weight = (int16_t)json_integer_value(json_object_get(o, "weight")),
-		.interval_ms = span(o, "interval", TRACK_INTERVAL_MS),
-		.timeout_ms = span(o, "timeout", timeout_ms),
-		.rise = (uint8_t)count(o, "rise", 1),
-		.fall = (uint8_t)count(o, "fall", TRACK_FALL),
-	};
+	router_track_defaults(
+		t, (enum router_track_kind)router_track_kind_from_name(json_text(o, "kind")));
+	t->target = json_text(o, "target");
+	t->weight = (int16_t)json_integer_value(json_object_get(o, "weight"));
+	t->interval_ms = span(o, "interval", t->interval_ms);
+	t->timeout_ms = span(o, "timeout", t->timeout_ms);
+	t->rise = (uint8_t)count(o, "rise", t->rise);
+	t->fall = (uint8_t)count(o, "fall", t->fall);
 }
 
 static void read_auth(const json_t *o, struct record *rec)

@@ -389,7 +389,8 @@ static void help_all(const struct noun *nouns, unsigned int count)
 	       "\nExit status: 0 done, 1 unexpected, 2 usage or bad input, 3 not found, 4 "
 	       "conflict,\n"
 	       "5 exhausted or limit, 6 daemon unreachable, 7 not permitted, 8 registry or kernel "
-	       "failed.\n"
+	       "failed,\n"
+	       "9 import that lost something.\n"
 	       "\nvmac NOUN --help and vmac NOUN VERB --help say more.\n");
 }
 

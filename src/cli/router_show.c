@@ -97,8 +97,10 @@ static void show_timers(struct grid *g, const json_t *router, const json_t *live
 
 	show_pairf(g, "interval", "%s%s", span_text(of, "interval", interval),
 		   json_yes(live, "timers_learned") ? " (learned)" : "");
-	if (h[0])
+	if (h[0] && strcmp(h, "0") != 0)
 		show_pair(g, "hold", h);
+	if (json_text(live, "learned")[0])
+		show_pair(g, "learned", json_text(live, "learned"));
 }
 
 static void show_choices(struct grid *g, const json_t *router, const json_t *live)
@@ -163,9 +165,7 @@ static void show_set(struct grid *g, const json_t *set, const json_t *live)
 		show_pairf(g, "  stopped out", "%llu frames", json_number(live, "stopped_out"));
 	if (json_number(live, "stopped_in"))
 		show_pairf(g, "  stopped in", "%llu frames", json_number(live, "stopped_in"));
-	if (json_is_string(trouble) && json_string_value(trouble)[0])
-		show_pair(g, "  trouble", json_string_value(trouble));
-	else if (json_is_object(trouble))
+	if (json_is_object(trouble))
 		show_trouble(g, live);
 }
 

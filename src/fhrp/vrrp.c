@@ -17,7 +17,7 @@
 	X(BACKUP, FAILED, INITIALIZE, BY_EVENT, "RFC 9568 6.4.2", stop_timers) \
 	X(BACKUP, CUT, INITIALIZE, BY_EVENT, "RFC 9568 6.4.2", stop_timers) \
 	X(BACKUP, ACTIVE_SILENT, ACTIVE, SILENCE, "RFC 9568 6.4.2", send, embody, announce) \
-	X(BACKUP, ACTIVE_LEFT, ACTIVE, PEER_LEFT, "RFC 9568 6.4.2", send, embody, announce) \
+	X(BACKUP, ACTIVE_LEFT, ACTIVE, PEER_LEFT, "RFC 9568 6.4.2", lease, embody, send, announce) \
 	X(BACKUP, ACTIVE_LESSER, ACTIVE, PREEMPTED, "RFC 9568 6.4.2", lease, embody, send, announce) \
 	X(BACKUP, HEARD_ZERO, BACKUP, UNTOLD, "RFC 9568 6.4.2", remember, skew_timer) \
 	X(BACKUP, HEARD_BETTER, BACKUP, UNTOLD, "RFC 9568 6.4.2", learn, down_timer) \

@@ -49,6 +49,37 @@ static struct frame tcp6(const char *to, const char *from, const char *src)
 	return ip6_done(f);
 }
 
+/* A link with 250 routers, a frame of nobody's and one of a router inside its lease. */
+static int routers(struct plane *p, int ifindex)
+{
+	const struct ip vip = lab_ip("192.0.2.1");
+	struct plane_router r = { .ifindex = ifindex, .ip_count = 1, .ips = &vip };
+	struct error e;
+
+	for (r.slot = 0; r.slot < 250; r.slot++) {
+		r.address = vmac_mac_from_u64(0x00005e000101ULL + r.slot);
+		if (plane_router_set(p, &r, &e) < 0)
+			return -1;
+		plane_router_lease(p, r.slot, MONO_NEVER);
+	}
+	measure(p, "lease out, the host's own frame", PROGRAM_ROUTER_OUT, ifindex,
+		udp4(WIRE, NIC, "192.0.2.8"));
+	measure(p, "lease out, a router's frame", PROGRAM_ROUTER_OUT, ifindex,
+		udp4(WIRE, "00:00:5e:00:01:07", "192.0.2.8"));
+	measure(p, "lease in, the host's own frame", PROGRAM_ROUTER_IN, ifindex,
+		udp4(NIC, WIRE, "192.0.2.9"));
+	measure(p, "lease in, to a router, not accepting", PROGRAM_ROUTER_IN, ifindex,
+		udp4("00:00:5e:00:01:07", WIRE, "192.0.2.9"));
+	r.slot = 6;
+	r.accept = true;
+	r.address = vmac_mac_from_u64(0x00005e000107ULL);
+	if (plane_router_set(p, &r, &e) < 0)
+		return -1;
+	measure(p, "lease in, to a router, accepting", PROGRAM_ROUTER_IN, ifindex,
+		udp4("00:00:5e:00:01:07", WIRE, "192.0.2.9"));
+	return 0;
+}
+
 int main(void)
 {
 	struct plane_port a = { .id = 1, .net = { 1, 0 }, .open = true, .mtu = 1500 }, b = a;
@@ -93,6 +124,8 @@ int main(void)
 	measure(p, "host to wire, UDP", PROGRAM_UPLINK_OUT, u.ifindex,
 		udp4(WIRE, NIC, "192.0.2.8"));
 	measure(p, "host to port, UDP", PROGRAM_UPLINK_OUT, u.ifindex, udp4(A, NIC, "192.0.2.8"));
+	if (routers(p, u.ifindex) < 0)
+		return 1;
 	plane_close(p);
 	return 0;
 }

@@ -93,14 +93,15 @@ def test_we_are_active_hand_over_preempt_and_die(pair, tmp_path):
         time.sleep(3 * pair.interval)
         assert pair.theirs.state("GW") == "BACKUP" and pair.state() == "active"
 
-        # Stopped: keepalived takes over, and what was sent meanwhile is not lost.
+        # Stopped: we serve until keepalived is heard.  It advertises before it has the address; what comes to it
+        # in between is lost there (by vmacd on both sides nothing is, see test_routers.py).
         service = pair.service()
         lab.wait_for("the service is at r1", lambda: service.at() == "r1")
         pair.daemon.kill(signal.SIGTERM, 20)
         pair.wait_theirs("MASTER")
         lab.wait_for("the service is at r2", lambda: service.at() == "r2", 10)
         missing, twice = service.stop()
-        assert missing <= 2 and twice == 0, f"graceful stop lost {missing} of {service.sent} at 1 kpps"
+        assert missing <= 50 and twice == 0, f"graceful stop lost {missing} of {service.sent} at 1 kpps"
 
         # Back again: we preempt without losing anything.
         service = pair.service()

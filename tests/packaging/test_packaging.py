@@ -16,6 +16,7 @@ PAGES = sorted((TOP / "docs" / "man").iterdir())
 LISTS = {
     "segment": '{"items": [{"name": "lan", "uplink": "eth0"}, {"name": "internal"}], "more": false}',
     "pool": '{"items":[{"name":"lan-pool","segment":"lan"}]}',
+    "router": '{"items":[{"name":"gw","sets":[{"interface":"eth0"}]}]}',
     "port": '{\n  "items": [\n    {\n      "name" : "web1"\n    }\n  ]\n}',
     "mac": '{"items":[{"address":"12:34:00:00:00:01","name":"web1-mac","owner":"vm:web1"},'
            '{"address":"12:34:00:00:00:02","name":""}]}',
@@ -167,7 +168,8 @@ def bash(path, line):
 
 
 @pytest.mark.parametrize("line, offered", [
-    ("vmac ", {"segment", "pool", "mac", "port", "history", "status", "watch", "classify"}),
+    ("vmac ", {"segment", "pool", "mac", "port", "router", "history", "status", "watch",
+               "classify", "decode", "import"}),
     ("vmac p", {"pool", "port"}),
     ("vmac --j", {"--json"}),
     ("vmac --json segment ", {"add", "list", "show", "delete"}),
@@ -189,6 +191,14 @@ def bash(path, line):
     ("vmac pool add p --key ", set()),
     ("vmac mac add --name ", set()),
     ("vmac classify ", set()),
+    ("vmac router ", {"add", "list", "show", "set", "delete", "history"}),
+    ("vmac router show ", {"gw"}),
+    ("vmac router add x --protocol h", {"hsrp1", "hsrp2"}),
+    ("vmac router add x --group ", set()),
+    ("vmac router set gw --en", {"--enable"}),
+    ("vmac router add x --auth-mode p", {"permissive"}),
+    ("vmac import ", {"keepalived"}),
+    ("vmac decode --a", {"--address", "--all"}),
 ])
 def test_bash_completes(path, line, offered):
     assert bash(path, line) == offered
@@ -227,6 +237,8 @@ def zsh(path, line):
     ("vmac port delete ", {"web1"}, {"lan"}),
     ("vmac mac show ", {"web1-mac", "12:34:00:00:00:01"}, {"internal"}),
     ("vmac port add x --kind ", {"tap", "veth", "netdev"}, {"web1"}),
+    ("vmac router show ", {"gw"}, {"web1"}),
+    ("vmac router add x --auth-mode ", {"receive-only", "permissive", "enforce"}, {"gw"}),
 ])
 def test_zsh_completes(path, line, offered, not_offered):
     need("zsh")

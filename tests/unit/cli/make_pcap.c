@@ -1,6 +1,7 @@
 /* Writes a capture of every protocol by the codecs' own encoders, for test_decode.py. */
 #include <pcap/pcap.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "wire/announce.h"
@@ -26,7 +27,7 @@ static void put(const struct writer *w)
 
 	if (w->failed) {
 		fprintf(stderr, "a frame was not written\n");
-		_Exit(1);
+		exit(1);
 	}
 	pcap_dump((u_char *)out, &h, w->start);
 }

@@ -28,13 +28,14 @@ ROUTER = {
         'state': 'backup', 'reason': 'a higher priority is heard', 'since': '2026-01-02T03:04:05.6Z',
         'priority': 50, 'embodied': False, 'lease_ms': 0, 'active': '10.0.0.2',
         'active_priority': 150, 'standby': '', 'interval': '500ms', 'hold': '1s609ms',
-        'timers_learned': True, 'checksum': 'plain', 'learned': {},
+        'timers_learned': True, 'checksum': 'plain',
         'counters': {'sent': 1234, 'received': 5, 'announced': 0, 'transitions': 2, 'late': 0,
                      'late_ns_most': 7000000, 'verdicts': {'accepted': 5, 'ttl': 3, 'own': 0}},
         'sets': [{'ifindex': 5, 'device': 'vr1.0', 'mac': '00:00:5e:00:01:07',
-                  'source': '10.0.0.8', 'stopped_out': 4, 'stopped_in': 0, 'trouble': ''},
+                  'source': '10.0.0.8', 'stopped_out': 4, 'stopped_in': 0},
                  {'ifindex': 6, 'device': 'vr1.1', 'mac': '00:00:5e:00:02:07', 'source': 'fe80::8',
-                  'stopped_out': 0, 'stopped_in': 0, 'trouble': 'eth0 has no carrier'}],
+                  'stopped_out': 0, 'stopped_in': 0, 'trouble': {'code': 'no_interface', 'hint': 'plug it',
+                                               'message': 'eth0 has no carrier'}}],
         'tracks': [{'kind': 'ping', 'target': '10.0.0.9', 'up': False, 'known': True, 'runs': 9,
                     'failures': 4, 'detail': 'no answer'},
                    {'kind': 'interface', 'target': 'eth1', 'up': True, 'known': True, 'runs': 1,
@@ -267,7 +268,8 @@ set:             eth0 group 7
   vMAC:          00:00:5e:00:02:07 on vr1.1
   addresses:     fe80::1/64
   sends from:    fe80::8
-  trouble:       eth0 has no carrier
+trouble:         eth0 has no carrier (no_interface)
+hint:            plug it
 track ping:      10.0.0.9 is down, weight -50: no answer
 track interface: eth1 is up, weight 0
 sent:            1,234
@@ -305,6 +307,7 @@ def test_list(vmac):
     heading, row = out.splitlines()
     assert heading.split() == ['NAME', 'PROTOCOL', 'INTERFACE', 'GROUP', 'STATE', 'SINCE',
                                'PRIORITY', 'ACTIVE', 'ADDRESSES']
+    assert vmac.asked == [('GET', '/v1/routers', None)]
     assert row.split() == ['gw', 'vrrp3', 'eth0', '7', 'backup', '2026-01-02T03:04:05.6Z', '50',
                            'of', '100', '10.0.0.2', '10.0.0.1/24', '10.0.0.3/32', 'fe80::1/64']
     status, out, _ = vmac('--json', 'router', 'list', answer=(200, page))
@@ -320,4 +323,5 @@ def test_history(vmac):
     status, out, err = vmac('router', 'history', 'gw', '--limit', '2', answer=(200, page))
     assert (status, err) == (0, '')
     assert 'backup -> active' in out and '- -> backup' in out and '3.6s ago' in out
-    assert vmac.asked == [('GET', '/v1/routers/gw/history?limit=2', None)]
+    assert vmac.asked == [('GET', '/v1/routers/gw/history', None)]
+    assert len(vmac('router', 'history', 'gw', '--limit', '1', answer=(200, page))[1].splitlines()) == 2
