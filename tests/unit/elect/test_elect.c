@@ -540,6 +540,7 @@ static void a_thousand_stop_in_no_time(void **state)
 		snprintf(port, sizeof(port), "pm%d", l);
 		snprintf(address, sizeof(address), "10.20.%d.1/24", l);
 		plug(&a, ifname, port, address);
+		lab_run("ip link set %s nomaster", port); /* a LAN of its own */
 	}
 	node_start(&a);
 	r.interval_ms = 1000;
