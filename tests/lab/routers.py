@@ -1,10 +1,7 @@
 """Hosts that run vmacd as redundant routers on one LAN, and what a test wants to know of them."""
 import contextlib
-import ctypes
-import os
 import re
 import signal
-import subprocess
 import time
 
 import lab
@@ -144,3 +141,38 @@ class Served:
     def nothing_lost(self):
         self.stop()
         assert not any(self.lost) and not any(self.twice), f"lost {self.lost}, twice {self.twice} at 1 kpps"
+
+
+class watched:
+    """Every change that the kernel tells of in a namespace (links, addresses, routes, rules, neighbours, filters,
+    tunables) and that is no neighbour's own doing."""
+
+    def __init__(self, ns):
+        self.ns, self.path = ns, ns.lab.directory / f"monitor-{time.monotonic_ns()}"
+
+    def __enter__(self):
+        with open(self.path, "wb") as out:
+            self.processes = [self.ns.start("ip", "monitor", "link", "address", "route", "rule", "netconf", "nexthop",
+                                            stdout=out, stderr=out),
+                              self.ns.start("tc", "monitor", stdout=out, stderr=out)]
+        # Both listen as soon as they see a change that we make.
+        self.ns.sh("ip link add mark type dummy")
+        lab.wait_for("the monitors listen", self._marked, 5)
+        self.ns.sh("ip link del mark")
+        lab.wait_for("the mark is gone", lambda: "Deleted" in self.path.read_text(), 5)
+        self.begun = len(self.path.read_text())
+        return self
+
+    def _marked(self):
+        if "mark" in self.path.read_text():
+            return True
+        self.ns.sh("ip link set mark mtu $(( $(cat /sys/class/net/mark/mtu) + 1 ))", check=False)
+        return False
+
+    def __exit__(self, *_):
+        for process in self.processes:
+            process.terminate()
+            process.wait()
+
+    def lines(self):
+        return [line for line in self.path.read_text()[self.begun:].splitlines() if line.strip()]
