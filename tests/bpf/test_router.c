@@ -420,7 +420,7 @@ static void packet_sockets_are_stopped_and_let_go(void **state)
 /* Its index, or the test is skipped. */
 static int make_vlan(void)
 {
-	if (system("ip link add link link0 name v10 type vlan id 10 2>/dev/null") != 0) {
+	if (!lab_try("ip link add link link0 name v10 type vlan id 10 2>/dev/null")) {
 		print_message("no VLAN devices (CONFIG_VLAN_8021Q)\n");
 		skip();
 	}
