@@ -413,6 +413,9 @@ static void packet_sockets_are_stopped_and_let_go(void **state)
 	lease(0, 0);
 	assert_false(gets_out("link0", VMAC));
 	assert_int_equal(plane_router_link_remove(p, link_if, &e), 0);
+	/* The kernel takes the programs off by itself, in a moment. */
+	for (int i = 0; i < 100 && !gets_out("link0", VMAC); i++)
+		usleep(10000);
 	assert_true(gets_out("link0", VMAC));
 	assert_int_equal(plane_router_link_remove(p, link_if, &e), 0);
 }
