@@ -156,7 +156,7 @@ class watched:
                                             stdout=out, stderr=out),
                               self.ns.start("tc", "monitor", stdout=out, stderr=out)]
         # Both listen as soon as they see a change that we make.
-        self.ns.sh("ip link add mark type dummy")
+        self.ns.sh("ip link add mark type veth peer name kram")
         lab.wait_for("the monitors listen", self._marked, 5)
         self.ns.sh("ip link del mark")
         lab.wait_for("the mark is gone", lambda: "Deleted" in self.path.read_text(), 5)

@@ -117,12 +117,11 @@ def test_delays_hold_and_an_owner_has_none(twins):
     twins.r2.wait("active")
     at = time.monotonic()
     twins.r1.start()
-    with twins.lan.captured("r1") as seen:
-        lab.wait_for("boot hold is over", lambda: twins.r1.state() != "initialize", 5, 0.02)
-        held = time.monotonic() - at
-        assert not seen.from_mac(MAC4)
-    assert 1.3 <= held <= 2.5
+    twins.r2.kill()
     twins.r1.wait("active")
+    assert 1.3 <= time.monotonic() - at <= 3, "nobody is declared dead before the boot hold is over"
+    twins.r2.start()
+    twins.r2.wait("backup")
     assert twins.actives() == ["r1"]
 
     twins.r2.set("--priority", 255)
@@ -160,8 +159,7 @@ def test_both_sides_of_a_firewall_move_together(place):
     twins = routers.Twins(place, inner=True)
     sets = ["--set", f"eth0:7:{V4}/24", "--set", "eth1:8:10.8.0.100/24"]
     for host, priority in ((twins.r1, 150), (twins.r2, 100)):
-        host.add("--priority", priority, *FAST, *sets, "--track", "interface:eth0,weight=-100", "--track",
-                 "interface:eth1,weight=-100", interface=None)
+        host.add("--priority", priority, *FAST, *sets, interface=None)
     twins.r1.wait("active")
     twins.r2.wait("backup")
     inside = "00:00:5e:00:01:08"
@@ -173,9 +171,9 @@ def test_both_sides_of_a_firewall_move_together(place):
     for side in (twins.lan, twins.inner):
         side.cut("r1")
         twins.r2.wait("active")
-        twins.r1.wait("backup")
+        twins.r1.wait("initialize")
         lab.wait_for("r2 has both sides", lambda: sides() == ("r2", "r2"))
-        assert twins.r1.reasons()[-1] == "outranked" and not twins.r1.has(V4) and not twins.r1.has("10.8.0.100")
+        assert twins.r1.reasons()[-1] == "fault" and not twins.r1.has(V4) and not twins.r1.has("10.8.0.100")
         side.mend("r1")
         twins.r1.wait("active")
         twins.r2.wait("backup")
@@ -212,8 +210,8 @@ def test_many_addresses_by_unicast_and_new_keys_without_a_transition(place, tmp_
     assert (twins.r1.history(), twins.r2.history()) == before
     refused = twins.r2.live()["counters"]["verdicts"]
     assert set(refused) <= {"accepted"} or not any(refused[name] for name in refused if name != "accepted"), refused
-    sent = [frame for frame in seen.from_mac(MAC4) if frame[23:24] == b"\x70"]
-    assert sent and all(frame[30:34] == bytes([10, 9, 0, 2]) for frame in sent), "multicast although unicast was asked for"
+    sent = [frame for frame in seen.from_mac(twins.lan.mac("r1")) if frame[23:24] == b"\x70"]
+    assert len(sent) >= 20 and all(frame[30:34] == bytes([10, 9, 0, 2]) for frame in sent), "multicast although unicast was asked for"
     # With the key that is gone, nobody is heard.
     twins.r1.set("--key-file", keys["old"])
     twins.r2.wait("active")
@@ -261,13 +259,14 @@ def test_reload_changes_what_changed_and_nothing_else(twins, tmp_path):
     twins.r1.wait("active")
     twins.r2.add("--priority", 100, "--interval", "200ms", "--accept", *DUAL)
     twins.r2.wait("backup")
-    lab.wait_for("all is announced", lambda: twins.r1.live()["counters"]["announced"] >= 6, 10)
+    lab.wait_for("all is announced", lambda: twins.r1.live()["counters"]["announced"] >= 9, 10)
+    assert twins.r1.live()["counters"]["announced"] == 9
 
     def reload(text):
         file.write_text(text)
-        lines = config.log.read_text().count("reload")
+        said = config.log.read_text().count("configuration: ")
         config.process.send_signal(signal.SIGHUP)
-        lab.wait_for("it has read the file again", lambda: config.log.read_text().count("reload") > lines, 5)
+        lab.wait_for("it has read the file again", lambda: config.log.read_text().count("configuration: ") > said, 5)
 
     with routers.watched(twins.lan["r1"]) as changes, twins.lan.captured("r1") as seen:
         reload(FILE.format(priority=150))
@@ -276,7 +275,7 @@ def test_reload_changes_what_changed_and_nothing_else(twins, tmp_path):
     assert not changes.lines(), changes.lines()
     other = [frame for frame in seen.from_mac(MAC4) + seen.from_mac(MAC6)
              if not (frame[12:14] == b"\x08\x00" and frame[23] == 112) and
-             not (frame[12:14] == b"\x86\xdd" and frame[20] == 112)]
+             not (frame[12:14] == b"\x86\xdd" and frame[20] in (112, 0))]  # 0: the kernel's own MLD reports
     assert not other, [frame.hex() for frame in other]
 
     before = twins.r1.history(), twins.r2.history()
