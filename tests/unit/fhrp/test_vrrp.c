@@ -618,9 +618,33 @@ static void a_tie_is_decided_the_same_way_on_all_sets(void **state)
 	expect_state(&t, FHRP_BACKUP);
 }
 
+/* What one set has decided about one router is not held against another one. */
+static void a_tie_with_one_router_says_nothing_of_another(void **state)
+{
+	const struct fhrp_own own = rig_address(OWN_HOST);
+	struct rig t;
+
+	t.config = rig_config(ROUTER_VRRP3);
+	t.config.set_count = 2;
+	rig_init(&t);
+	fhrp_own_set(&t.m, 1, &own);
+	rig_start(&t);
+	rig_until(&t, FHRP_ACTIVE);
+	hear_on(&t, 0, 5, 100, 1000);
+	expect_state(&t, FHRP_ACTIVE);
+	hear_on(&t, 0, 20, 100, 1000);
+	expect_state(&t, FHRP_BACKUP);
+	rig_until(&t, FHRP_ACTIVE);
+	hear_on(&t, 0, 5, 100, 1000);
+	expect_state(&t, FHRP_ACTIVE);
+	hear_on(&t, 1, 20, 100, 1000);
+	expect_state(&t, FHRP_BACKUP);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_tie_with_one_router_says_nothing_of_another),
 		cmocka_unit_test(row_initialize_started),
 		cmocka_unit_test(row_initialize_started_owner),
 		cmocka_unit_test(row_backup_stopped),
