@@ -247,7 +247,7 @@ class Vmac:
         self.daemon.argv = lambda *more: plain("--config", self.config, *more)
 
     def write(self):
-        text = ["registry:", "  backend: mem", "routers:"]
+        text = ["routers:"]
         for g in self.members:
             text += [f"  - name: {g.name}", "    protocol: vrrp3", f"    priority: {g.priority}",
                      f"    interval: {round(g.interval * 1000)}ms", "    accept: true", "    announce_count: 1",

@@ -193,14 +193,34 @@ static void authenticate_v2(struct vrrp *v, const struct router *r, const struct
 	}
 }
 
+/* A clock that was set back by more than this was so wrong that no peer believed it: see admit.c,
+ * whose window is the greater of five seconds and three intervals. */
+#define SEQUENCE_AHEAD_MIN_S 5
+#define SEQUENCE_INTERVALS   3
+
+/* Whether peers would refuse a sequence because it is too far ahead of the time.  Then they have
+ * refused the one before it, too, and a lower one is nothing old to them. */
+static bool sequence_is_lost(const struct elect_set *s, uint64_t sequence, uint64_t now)
+{
+	int64_t span_s = SEQUENCE_INTERVALS * (int64_t)router_record(s->router)->interval_ms / 1000;
+
+	if (span_s < SEQUENCE_AHEAD_MIN_S)
+		span_s = SEQUENCE_AHEAD_MIN_S;
+	return (int32_t)((uint32_t)(sequence >> 32) - (uint32_t)(now >> 32)) > span_s;
+}
+
 /* What tells a message from all earlier ones: the wall clock, as the receiver holds it against its
- * own, but never twice the same and never back. */
+ * own, but never twice the same and never back; unless the clock has come back from a time that
+ * nobody believed, where it would take until then to be heard again. */
 static uint64_t next_sequence(struct elect_core *c, struct elect_set *s)
 {
 	uint64_t ms = (uint64_t)c->wall_now(c->ctx).ms;
 	uint64_t now = (ms / 1000) << 32 | ((ms % 1000) * 65536 / 1000) << 16;
 
-	s->counter = now > s->counter ? now : s->counter + 1;
+	if (now > s->counter || sequence_is_lost(s, s->counter, now))
+		s->counter = now;
+	else
+		s->counter++;
 	return s->counter;
 }
 

@@ -23,18 +23,27 @@ bool machine_is_own(const struct fhrp *m, const struct fhrp_heard *h)
 
 bool machine_higher_address(struct fhrp *m, const struct fhrp_heard *h, mono_t now)
 {
+	const bool won = !mono_due(m->tie_won_until, now), lost = !mono_due(m->tie_lost_until, now);
+	const mono_t until = mono_after(now, span_times(m->interval, TIE_INTERVALS));
 	const struct fhrp_own *own = &m->own[h->set];
+	const bool higher = own->len != h->from.len || own->len > sizeof(own->address) ||
+			    memcmp(h->from.address, own->address, own->len) > 0;
 
 	/* Two equal routers may be told apart the other way round on another link.  Were each
 	 * advertisement judged by its own set, both would yield, and again after every silence.
-	 * So the first of the sets on which they meet decides. */
-	if (h->set > m->tie_set && !mono_due(m->tie_until, now))
-		return m->tie_lost;
+	 * So the first of the sets on which they meet decides.  Nothing tells which router of one
+	 * link is which of another: where several equals were met, and not all alike, what was
+	 * decided about one says nothing of the next. */
+	if (h->set > m->tie_set && (won || lost))
+		return won && lost ? higher : lost;
+	if (h->set != m->tie_set)
+		m->tie_won_until = m->tie_lost_until = (mono_t){ 0 };
 	m->tie_set = h->set;
-	m->tie_until = mono_after(now, span_times(m->interval, TIE_INTERVALS));
-	m->tie_lost = own->len != h->from.len || own->len > sizeof(own->address) ||
-		      memcmp(h->from.address, own->address, own->len) > 0;
-	return m->tie_lost;
+	if (higher)
+		m->tie_lost_until = until;
+	else
+		m->tie_won_until = until;
+	return higher;
 }
 
 bool machine_may_preempt(const struct fhrp *m, mono_t now)

@@ -211,11 +211,10 @@ struct fhrp {
 	mono_t quiet_at;   /* contended: when the other has been quiet for long enough */
 	uint8_t announced; /* of config.announce_count */
 
-	/* Equal priorities: which set decided the tie, how, and for how long that counts for the
-	 * others, so that two routers never answer it differently on two links. */
+	/* Equal priorities: which set decides ties, and until when it counts for the others that one
+	 * was won or lost on it, so that two routers never answer it differently on two links. */
 	uint8_t tie_set;
-	bool tie_lost;
-	mono_t tie_until;
+	mono_t tie_won_until, tie_lost_until;
 
 	/* What was last heard of the active router, and HSRP's standby. */
 	struct fhrp_peer {

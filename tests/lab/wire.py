@@ -50,6 +50,13 @@ class Lan:
     def mend(self, name):
         self.switch.run("ip", "link", "set", name, "up")
 
+    def part(self, name):
+        """The link stays up, but nobody is behind it."""
+        self.switch.run("ip", "link", "set", name, "nomaster")
+
+    def join(self, name):
+        self.switch.run("ip", "link", "set", name, "master", "br0")
+
     def port_of(self, mac):
         """Behind which port the switch has seen the address last; None = not at all."""
         for line in self.switch.run("bridge", "fdb", "show", "br", "br0").stdout.splitlines():

@@ -242,6 +242,32 @@ static void test_an_answer_before_the_flush(void **state)
 	assert_int_equal(second.carp.counter, first.carp.counter + 1);
 }
 
+/* The sequence of the next advertisement, in seconds off the common clock. */
+static int64_t next_sequence_s(void)
+{
+	struct vrrp_hmac hmac;
+	struct advert a;
+
+	host_forget(h);
+	elect_core_time(h->core, elect_core_next_expiry(h->core));
+	a = decoded(sent(0));
+	assert_true(vrrp_hmac_read(a.vrrp.trailer, &hmac));
+	return (int64_t)(hmac.sequence >> 32) - (1700000000000 + rig_now.ns / 1000000) / 1000;
+}
+
+/* A clock that comes back from a time that no peer believed is believed again at once; one that
+ * comes back by less never makes a number smaller. */
+static void test_a_clock_that_comes_back(void **state)
+{
+	host_set(h, keyed(ROUTER_VRRP3, ROUTER_AUTH_HMAC));
+	h->clock_ms = 3600000;
+	assert_in_range(next_sequence_s(), 3599, 3601);
+	h->clock_ms = 3000;
+	assert_in_range(next_sequence_s(), 2, 4);
+	h->clock_ms = 0;
+	assert_in_range(next_sequence_s(), 2, 4);
+}
+
 static void test_unicast_payloads(void **state)
 {
 	static const struct ip peers[2] = { { 4, { 10, 0, 1, 2 } }, { 4, { 192, 0, 2, 3 } } };
@@ -508,6 +534,7 @@ int main(void)
 		T(test_trailer_ipv6),
 		T(test_a_counted_frame_twice_at_once),
 		T(test_an_answer_before_the_flush),
+		T(test_a_clock_that_comes_back),
 		T(test_unicast_payloads),
 		T(test_an_unchanged_frame_is_the_same),
 		T(test_carp),

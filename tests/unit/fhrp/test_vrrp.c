@@ -128,7 +128,7 @@ static void row_backup_active_left(void **state)
 	hear(&t, 20, 200);
 	hear(&t, 20, 0);
 	rig_expire(&t);
-	expect(&t, "lease send(100) embody announce backup>active:peer_left");
+	expect(&t, "lease embody send(100) announce backup>active:peer_left");
 }
 
 static void row_backup_active_lesser(void **state)
@@ -362,7 +362,7 @@ static void row_active_owner_free(void **state)
 	hear(&t, 20, 255);
 	hear(&t, 20, 0);
 	rig_expire(&t);
-	expect(&t, "lease send(254) embody announce backup>active:peer_left");
+	expect(&t, "lease embody send(254) announce backup>active:peer_left");
 	t.m.advertise = t.m.announce_at = t.m.yield_until;
 	t.m.lease = t.watched.lease = mono_after(t.m.yield_until, SPAN_MS(1));
 	rig_expire(&t);
@@ -618,9 +618,33 @@ static void a_tie_is_decided_the_same_way_on_all_sets(void **state)
 	expect_state(&t, FHRP_BACKUP);
 }
 
+/* What one set has decided about one router is not held against another one. */
+static void a_tie_with_one_router_says_nothing_of_another(void **state)
+{
+	const struct fhrp_own own = rig_address(OWN_HOST);
+	struct rig t;
+
+	t.config = rig_config(ROUTER_VRRP3);
+	t.config.set_count = 2;
+	rig_init(&t);
+	fhrp_own_set(&t.m, 1, &own);
+	rig_start(&t);
+	rig_until(&t, FHRP_ACTIVE);
+	hear_on(&t, 0, 5, 100, 1000);
+	expect_state(&t, FHRP_ACTIVE);
+	hear_on(&t, 0, 20, 100, 1000);
+	expect_state(&t, FHRP_BACKUP);
+	rig_until(&t, FHRP_ACTIVE);
+	hear_on(&t, 0, 5, 100, 1000);
+	expect_state(&t, FHRP_ACTIVE);
+	hear_on(&t, 1, 20, 100, 1000);
+	expect_state(&t, FHRP_BACKUP);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_tie_with_one_router_says_nothing_of_another),
 		cmocka_unit_test(row_initialize_started),
 		cmocka_unit_test(row_initialize_started_owner),
 		cmocka_unit_test(row_backup_stopped),
