@@ -203,6 +203,21 @@ static void router_carry_out(struct elect_core *c, struct elect_router *r,
 	}
 }
 
+/* Where the machine has the addresses before its first frame, somebody serves them until he hears
+ * it: then they must be here first, and before the lease, too: the kernel's own report of the
+ * multicast groups that it joins for them would move the vMAC to our port. */
+static bool embodies_first(const struct fhrp_effects *out)
+{
+	bool embodied = false;
+
+	for (unsigned int i = 0; i < out->count; i++) {
+		if (out->list[i].kind == FHRP_EFFECT_SEND)
+			return embodied;
+		embodied |= out->list[i].kind == FHRP_EFFECT_EMBODY;
+	}
+	return false;
+}
+
 static void machine_step(struct elect_core *c, struct elect_router *r,
 			 const struct fhrp_event *event, const struct ip *peer)
 {
@@ -210,6 +225,10 @@ static void machine_step(struct elect_core *c, struct elect_router *r,
 
 	fhrp_step(&r->machine, event, c->now, &out);
 	assert(out.count <= FHRP_EFFECTS_MAX);
+	if (embodies_first(&out)) {
+		c->ordered = true;
+		c->ops->embody(c->ctx, r, true);
+	}
 	for (unsigned int i = 0; i < out.count; i++)
 		router_carry_out(c, r, &out.list[i], peer);
 }

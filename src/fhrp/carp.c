@@ -22,7 +22,7 @@
 	X(BACKUP, FAILED, INITIALIZE, BY_EVENT, "carp(4)", stop_timers) \
 	X(BACKUP, CUT, INITIALIZE, BY_EVENT, "carp(4)", stop_timers) \
 	X(BACKUP, ACTIVE_SILENT, ACTIVE, SILENCE, "carp(4)", send, embody, announce) \
-	X(BACKUP, ACTIVE_LEFT, ACTIVE, PEER_LEFT, "ours", send, embody, announce) \
+	X(BACKUP, ACTIVE_LEFT, ACTIVE, PEER_LEFT, "ours", lease, embody, send, announce) \
 	X(BACKUP, HEARD_ZERO, BACKUP, UNTOLD, "ours", remember, skew_timer) \
 	X(BACKUP, HEARD_BETTER, BACKUP, UNTOLD, "carp(4)", remember, down_timer) \
 	X(BACKUP, HEARD_KEPT, BACKUP, UNTOLD, "carp(4)", remember, down_timer) \

@@ -105,6 +105,36 @@ unsigned int host_addresses_delete(struct host *h, const struct host_address *li
 	return request(h, &c, count);
 }
 
+/* --- served ---------------------------------------------------------------------------------- */
+
+/* IPv4's addresses serve when the kernel has answered.  IPv6's have been noted then; a worker of
+ * the kernel joins their multicast groups and makes their routes, and until it did, what comes for
+ * them is forwarded as if they were another host's.  The route is the last thing it does. */
+static void on_route(void *ctx, const struct nlmsghdr *answer)
+{
+	const struct rtmsg *route = nlmsg_data((struct nlmsghdr *)answer);
+	bool *local = ctx;
+
+	if (answer->nlmsg_type == RTM_NEWROUTE && route->rtm_type == RTN_LOCAL)
+		*local = true;
+}
+
+bool host_address_serves(struct host *h, const struct host_address *a)
+{
+	struct rtmsg header = { .rtm_family = AF_INET6, .rtm_dst_len = 128 };
+	struct nl_msg *m CLEANUP(nlmsg_free_p) =
+		netlink_message(RTM_GETROUTE, 0, &header, sizeof(header));
+	bool local = false;
+
+	if (a->ip.family == 4)
+		return true;
+	if (!m)
+		return false;
+	netlink_put(m, RTA_DST, a->ip.octet, 16);
+	netlink_put_u32(m, RTA_OIF, (uint32_t)a->ifindex);
+	return netlink_request(&h->command, m, on_route, &local) == 0 && local;
+}
+
 /* --- list ------------------------------------------------------------------------------------ */
 
 /* A dump may have to be begun again, so the addresses are told only when all are there. */

@@ -67,6 +67,10 @@ unsigned int host_addresses_add(struct host *h, const struct host_address *list,
 unsigned int host_addresses_delete(struct host *h, const struct host_address *list,
 				   unsigned int count, struct error *ret_error);
 
+/* Whether what was added is served by now: IPv6's addresses are a moment after the kernel has taken
+ * them (a worker of its own makes their routes). */
+bool host_address_serves(struct host *h, const struct host_address *a);
+
 /* What a link has: calls fn for each (ifindex 0: of all links), primary ones first; for none if the
  * link is gone.  `permanent` is false for temporary, tentative, deprecated and duplicate ones; it
  * is true for one from DHCP. */
