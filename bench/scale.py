@@ -4,11 +4,13 @@ import resource
 import time
 
 from harness import Failure, Samples, in_turn, machine, must, say, scratch, spread, tidy
-from redundancy import GROUPS_A_LINK, SYSTEMS, Capture, Wire, cpu_seconds, descriptors, groups, on_the_wire, resident
+from redundancy import GROUPS_A_LINK, SYSTEMS, Capture, Wire, cpu_seconds, descriptors, down_interval, groups, \
+    on_the_wire, resident
 
 CASES = [(count, interval) for count in (250, 1000, 4000) for interval in (1.0, 0.1)]
 WATCHED_S = 10
 CPU, MEMORY, FDS, STOP, LEFT = "CPU of a core", "resident", "descriptors a link", "stop", "devices left behind"
+READY = "start until all are active, less the protocol's own wait"
 
 
 def label(what, count, interval):
@@ -33,9 +35,15 @@ def one(stack, tools, directory, system, count, interval):
     daemon = system(tools, directory, wire.routers["a"], members)
     stack.callback(daemon.clean)
     stack.callback(daemon.stop)
-    capture = Capture(wire.switch, wire.port("a", 0))
+    captures = [Capture(wire.switch, wire.port("a", link)) for link in range(links)]
+    begun = time.monotonic()
     daemon.start()
-    on_the_wire(capture, members[:GROUPS_A_LINK], 60)
+    for link, capture in enumerate(captures):
+        on_the_wire(capture, members[link * GROUPS_A_LINK:(link + 1) * GROUPS_A_LINK], 120)
+    ready = time.monotonic() - begun
+    for capture in captures[1:]:
+        capture.close()
+    capture = captures[0]
     time.sleep(3 * interval + 2)
     rate = advertised(capture, max(2 * interval, 1)) * links
     expected = count / interval
@@ -45,7 +53,7 @@ def one(stack, tools, directory, system, count, interval):
     pids = daemon.pids()
     begun, before = time.monotonic(), cpu_seconds(pids)
     time.sleep(WATCHED_S)
-    found = {CPU: ((cpu_seconds(pids) - before) / (time.monotonic() - begun) * 100, "%"),
+    found = {READY: (ready - down_interval(200, interval), "s"), CPU: ((cpu_seconds(pids) - before) / (time.monotonic() - begun) * 100, "%"),
              MEMORY: (resident(pids) / (1 << 20), "MiB"), FDS: (descriptors(pids) / links, "")}
     begun = time.monotonic()
     daemon.stop()

@@ -3,16 +3,11 @@ import os
 import time
 
 from harness import Samples, in_turn, machine, must, say, scratch, spread, tidy
-from redundancy import SYSTEMS, Capture, Wire, groups, is_advertisement, is_announcement, on_the_wire
+from redundancy import SYSTEMS, Capture, Wire, down_interval, groups, is_advertisement, is_announcement, on_the_wire
 
 COUNT = 250
 BEYOND = "beyond the timer, last of 250"
 INTERVALS = {"1 s": 1.0, "0.1 s": 0.1, "0.01 s": 0.01}
-
-
-def down_interval(priority, interval):
-    """RFC 9568 section 6.1, for the router that waits."""
-    return 3 * interval + (256 - priority) / 256 * interval
 
 
 def takeover(stack, tools, directory, system, interval):

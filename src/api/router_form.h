@@ -12,7 +12,7 @@
 void router_form_fill(const struct body_router *given, const struct router *before,
 		      struct router *ret);
 
-#define ROUTER_FORM_IN_FORCE 1u /* with what follows by itself: the MAC and the device of each set */
+#define ROUTER_FORM_IN_FORCE 1u /* with what follows by itself: MAC and device of each set */
 #define ROUTER_FORM_SECRETS  2u /* with the secrets of its keys: for whoever wrote them */
 
 /* Writes the members of the object that would make this record. */

@@ -432,6 +432,8 @@ int keepalived_map(const struct keepalived *k, struct keepalived_import *ret)
 			globals_read(&map, n);
 	notes_of_all(ret, 0);
 	for (n = map.globals.first; n; n = n->next) {
+		unsigned int routers = ret->origin_count;
+
 		first = ret->note_count;
 		if (keepalived_is(n, "vrrp_sync_group")) {
 			group_map(&map, n);
@@ -440,9 +442,9 @@ int keepalived_map(const struct keepalived *k, struct keepalived_import *ret)
 
 			if (router)
 				router_append(&map, n, router);
-			else
-				notes_of_all(ret, first);
 		}
+		if (ret->origin_count == routers)
+			notes_of_all(ret, first);
 	}
 	first = ret->note_count;
 	others_say(&map);

@@ -225,7 +225,7 @@ static int show(struct command *c)
 
 /* --- change ---------------------------------------------------------------------------------- */
 
-static int patch(struct command *c, const char *gate, const char *said)
+static int patch(struct command *c, const char *gate, bool no_routers, const char *said)
 {
 	TEXT_AUTO path = call_path(c, (const char *[]){ "ports", c->args[0], NULL }, false);
 	JSON_AUTO body = NULL;
@@ -236,7 +236,7 @@ static int patch(struct command *c, const char *gate, const char *said)
 		return r;
 	if (gate)
 		json_object_set_new(body, "gate", json_string(gate));
-	if (command_option(c, "no-routers"))
+	if (no_routers)
 		json_object_set_new(body, "routers", json_array());
 	r = call(c, "PATCH", path, body, &answer);
 	if (r == 0 && call_talks(c))
@@ -246,19 +246,21 @@ static int patch(struct command *c, const char *gate, const char *said)
 
 static int set(struct command *c)
 {
-	if (command_option(c, "no-routers") && command_option(c, "router"))
+	bool no_routers = command_option(c, "no-routers") != NULL;
+
+	if (no_routers && command_option(c, "router"))
 		return command_misuse(c, "--router and --no-routers do not go together");
-	return patch(c, NULL, "changed");
+	return patch(c, NULL, no_routers, "changed");
 }
 
 static int open_gate(struct command *c)
 {
-	return patch(c, "open", "opened");
+	return patch(c, "open", false, "opened");
 }
 
 static int close_gate(struct command *c)
 {
-	return patch(c, "closed", "closed");
+	return patch(c, "closed", false, "closed");
 }
 
 static int erase(struct command *c)

@@ -267,8 +267,11 @@ static int interface_parse(const struct command *c, json_t *sets)
 		return command_misuse(c, "--group is missing");
 	if (number(group, strlen(group), &g.group) < 0)
 		return command_misuse(c, "--group: \"%s\" is no number", group);
-	if (addresses->count == 0)
+	if (addresses->count == 0 && !given(c, "learn"))
 		return command_misuse(c, "--address is missing");
+	/* What is to be learned from HSRP's active router is IPv4; IPv6 is said by the API. */
+	if (addresses->count == 0)
+		g.v4 = json_array();
 	for (unsigned int i = 0; i < addresses->count && r == 0; i++)
 		r = addresses_add(c, &g, addresses->text[i]);
 	if (r == 0) {

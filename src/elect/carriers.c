@@ -381,6 +381,7 @@ void carriers_delete(struct elect *e)
 
 void carriers_end(struct elect *e)
 {
+	struct closing *closing = closing_begin(e);
 	struct error error;
 
 	for (unsigned int i = 0; i < ELECT_SETS_MAX; i++)
@@ -390,6 +391,7 @@ void carriers_end(struct elect *e)
 		c->ifindex = 0;
 	if (host_virtual_delete_group(e->host, e->group, &error) < 0)
 		log_debug("devices: %s", error.message);
+	closing_end(closing);
 	carriers_delete(e);
 }
 

@@ -3,6 +3,7 @@
  * elect.c    open, close, the loop, commands in, events out
  * entries.c  a router from its first record to its last device
  * links.c    a link: its sockets, its data plane programs, its own addresses
+ * closing.c  the end of all links' sockets at once
  * carriers.c what carries one set: a device and a slot of the data plane
  * orders.c   what the core orders, in batches
  * track.c    tracks, from results to weights
@@ -196,6 +197,12 @@ void link_need(struct elect *e, struct link *l);
 void links_on_event(void *ctx, const struct host_event *event);
 void links_retry(struct elect *e);
 void link_drop(struct elect *e, struct link *l); /* with its last carrier */
+
+/* --- closing.c ------------------------------------------------------------------------------- */
+
+struct closing;
+struct closing *closing_begin(struct elect *e);
+void closing_end(struct closing *c); /* NULL is fine */
 
 /* --- carriers.c ------------------------------------------------------------------------------ */
 

@@ -283,12 +283,52 @@ static bool listed(const struct router *const *list, size_t count, const char *n
 	return false;
 }
 
-/* Clashes are looked for when all is in place: two routers may swap their groups. */
+/* The file's router that *r takes the place of: the one of its name, or one that the file does not
+ * name any more but whose group it has, and which therefore was given another name. */
+static const struct router *predecessor(struct engine *e, const struct router *const *list,
+					size_t count, const struct router *r)
+{
+	const struct router *before = world_router_named(&e->world, r->name);
+	const struct router_set *a = &r->sets[0];
+
+	for (uint32_t id = 1; !before && id <= ROUTERS_MAX; id++) {
+		const struct router *other = e->world.routers[id];
+		const struct router_set *b = other ? &other->sets[0] : NULL;
+
+		if (other && other->from_file && other->protocol == r->protocol &&
+		    a->group == b->group && a->family == b->family &&
+		    strcmp(a->ifname, b->ifname) == 0 && !listed(list, count, other->name))
+			before = other;
+	}
+	return before;
+}
+
+/* Those that have a predecessor, or those that have none. */
+static int put_listed(struct txn *t, const struct caller *c, const struct router *const *list,
+		      size_t count, bool changes, struct error *ret_error)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct router *before = predecessor(t->e, list, count, list[i]);
+
+		if ((before != NULL) != changes)
+			continue;
+		if (router_put(t, c, before, list[i], true, ret_error) < 0) {
+			error_prefix(ret_error, "router '%s'", list[i]->name);
+			return -error_errno(ret_error->code);
+		}
+	}
+	return 0;
+}
+
+/* First what changes, then what goes, then what comes, so that there is room for it.  Clashes are
+ * looked for when all is in place: two routers may swap their groups. */
 static int apply_list(struct txn *t, const struct caller *c, const struct router *const *list,
 		      size_t count, struct error *ret_error)
 {
 	struct engine *e = t->e;
 
+	if (put_listed(t, c, list, count, true, ret_error) < 0)
+		return -error_errno(ret_error->code);
 	for (uint32_t id = 1; id <= ROUTERS_MAX; id++) {
 		const struct router *r = e->world.routers[id];
 
@@ -296,15 +336,8 @@ static int apply_list(struct txn *t, const struct caller *c, const struct router
 		    txn_change(t, CHANGE_ROUTER, r, NULL, "delete") < 0)
 			return engine_no_memory(ret_error);
 	}
-	for (size_t i = 0; i < count; i++) {
-		const struct router *before = world_router_named(&e->world, list[i]->name);
-		int rc = router_put(t, c, before, list[i], true, ret_error);
-
-		if (rc < 0) {
-			error_prefix(ret_error, "router '%s'", list[i]->name);
-			return rc;
-		}
-	}
+	if (put_listed(t, c, list, count, false, ret_error) < 0)
+		return -error_errno(ret_error->code);
 	for (size_t i = 0; i < t->base.count; i++) {
 		const struct router *after = t->changes[i].after;
 		int rc = after ? clash(e, after, ret_error) : 0;

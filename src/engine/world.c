@@ -484,11 +484,16 @@ uint32_t world_free_port_id(const struct world *w)
 	return 0;
 }
 
-uint32_t world_free_router_id(const struct world *w)
+uint32_t world_free_router_id(struct world *w)
 {
-	for (uint32_t id = 1; id <= ROUTERS_MAX; id++)
-		if (!w->routers[id])
+	for (uint32_t i = 0; i < ROUTERS_MAX; i++) {
+		uint32_t id = (w->router_id_last + i) % ROUTERS_MAX + 1;
+
+		if (!w->routers[id]) {
+			w->router_id_last = id;
 			return id;
+		}
+	}
 	return 0;
 }
 

@@ -33,6 +33,7 @@ struct world {
 	unsigned int port_count;
 	const struct router *routers[ROUTERS_MAX + 1]; /* by id */
 	struct table routers_by_name;		       /* of const struct router */
+	uint32_t router_id_last;		       /* given to a new one */
 	uint64_t quarantined;
 	/* When to look at a vMAC again: lifetimes, and quarantines outside all pools.  An entry
 	 * whose time is not the record's `until` is stale and means nothing. */
@@ -70,7 +71,9 @@ void *world_copy(const struct world *w, enum change_kind kind, const void *recor
 uint32_t world_free_segment_id(const struct world *w);
 uint32_t world_free_pool_id(const struct world *w);
 uint32_t world_free_port_id(const struct world *w);
-uint32_t world_free_router_id(const struct world *w);
+
+/* Not the smallest, but the next: a deleted router's is still in use while it hands over. */
+uint32_t world_free_router_id(struct world *w);
 
 /* A cursor is made durable this far ahead, once in so many allocations.  After a restart the pool
  * goes on at the mark; the numbers in between stay free and come in the next round. */

@@ -40,6 +40,7 @@ struct packet_link {
 	unsigned int wanted;
 	int frames;	/* the packet socket */
 	int raw4, raw6; /* -1 = nothing of that family is wanted */
+	int trouble;	/* what the next packet_receive() returns first; 0 = nothing */
 	struct packet_counters counters;
 	/* Room for a tag in front of each frame. */
 	uint8_t data[PACKET_BATCH][TAG_LEN + PACKET_LEN_MAX];
@@ -368,16 +369,24 @@ int packet_receive(struct packet_link *p, unsigned int max,
 {
 	struct mmsghdr messages[PACKET_BATCH];
 	unsigned int total = 0;
+	int r = p->trouble;
 
+	p->trouble = 0;
+	if (r < 0)
+		return r;
 	while (total < max) {
 		const unsigned int most = max - total < PACKET_BATCH ? max - total : PACKET_BATCH;
 		int n = receive_batch(p, most, messages);
 
 		if (n == -EAGAIN)
 			break;
-		/* Those that came before are told first; the kernel keeps the word for later. */
+		/* Those that came before are told first; the kernel says it only once. */
+		if (n < 0 && total > 0) {
+			p->trouble = trouble(p, n);
+			break;
+		}
 		if (n < 0)
-			return total ? (int)total : trouble(p, n);
+			return trouble(p, n);
 		p->counters.received += (unsigned int)n;
 		for (int i = 0; i < n; i++) {
 			struct packet_frame f = frame_of(p->data[i], &messages[i]);

@@ -271,8 +271,8 @@ static int journal_line(struct tunables *t, char *line)
 	i = remember(t, name);
 	if (!i)
 		return -ENOMEM;
-	strcpy(i->before, before);
-	strcpy(i->now, now);
+	snprintf(i->before, sizeof(i->before), "%s", before);
+	snprintf(i->now, sizeof(i->now), "%s", now);
 	return 0;
 }
 
@@ -358,8 +358,8 @@ static int note(struct tunables *t, const struct setting *s, struct tunable *ret
 	/* Somebody else's value is what is owed back from now on: that of the first time, or the
 	 * one that took the place of ours since an earlier run. */
 	if (i->count == 0 && strcmp(value, i->now) != 0)
-		strcpy(i->before, value);
-	strcpy(i->now, s->value);
+		snprintf(i->before, sizeof(i->before), "%s", value);
+	snprintf(i->now, sizeof(i->now), "%s", s->value);
 	i->count++;
 	*ret_was = was;
 	return strcmp(was.before, i->before) != 0 || strcmp(was.now, i->now) != 0 ? owed(i) : 0;

@@ -288,7 +288,10 @@ bool attach_clear(const struct attach *a, const char *name, int ifindex, enum at
 	char path[PATH_MAX];
 
 	link_path(a, name, path);
-	had_link = link_clear(path);
+	/* The elections' thread must not wait for the grace period of each detachment: without its
+	 * pin the kernel takes the link off by itself, in a moment.  Nobody needs it gone at once:
+	 * without an address the lease programs let everything pass. */
+	had_link = is_router(side) ? unlink(path) == 0 : link_clear(path);
 	had_filter = ifindex > 0 && filter_clear(a, ifindex, side, pref_of(side));
 	return had_link || had_filter;
 }

@@ -55,7 +55,7 @@ bool plane_claim_is_used(const struct plane *p, unsigned int slot)
 
 static void give_up(struct claim *c, unsigned int slot)
 {
-	uint64_t word = __atomic_load_n(&c->word, __ATOMIC_ACQUIRE);
+	__u64 word = __atomic_load_n(&c->word, __ATOMIC_ACQUIRE);
 
 	if (CLAIM_SLOT(word) == slot)
 		__atomic_compare_exchange_n(&c->word, &word, 0, false, __ATOMIC_ACQ_REL,

@@ -25,7 +25,8 @@
 #define PLANE_ROUTERS_MAX    8192 /* slots: 0 … */
 #define PLANE_ROUTER_IPS_MAX 255
 
-/* Attaches (or swaps) the two programs on a link; taking them off is the last thing done to it.
+/* Attaches (or swaps) the two programs on a link; taking them off is the last thing done to it, and
+ * takes effect a moment later, so that nobody waits for the kernel's grace periods.
  * Errors: NO_INTERFACE, KERNEL_FAILED. */
 int plane_router_link_set(struct plane *p, int ifindex, struct error *ret_error);
 int plane_router_link_remove(struct plane *p, int ifindex, struct error *ret_error);

@@ -97,6 +97,11 @@ struct plane *lab_plane(const char *attach)
 	return p;
 }
 
+bool lab_try(const char *line)
+{
+	return system(line) == 0;
+}
+
 void lab_command(const char *fmt, ...)
 {
 	char line[512];
@@ -105,7 +110,7 @@ void lab_command(const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(line, sizeof(line), fmt, args);
 	va_end(args);
-	if (system(line) != 0) {
+	if (!lab_try(line)) {
 		fprintf(stderr, "lab: failed: %s\n", line);
 		abort();
 	}

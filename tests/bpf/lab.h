@@ -18,6 +18,7 @@ void lab_open(void);
 struct plane *lab_plane(
 	const char *attach); /* NULL: the best; fails the test when it cannot open */
 
+bool lab_try(const char *line); /* whether the shell's command succeeded */
 void lab_command(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* Namespaces beside the lab's own. */

@@ -1,13 +1,31 @@
 /* The API's bodies: the first octet chooses the schema, the rest is JSON, or not. */
 #include "api/body.h"
+#include "api/router_form.h"
 #include "base/cleanup.h"
 
 #include "fuzz.h"
 
 static const struct schema *const schemas[] = {
-	&body_segment_add, &body_pool_add,   &body_pool_set, &body_vmac_add, &body_vmac_batch,
-	&body_vmac_set,	   &body_vmac_renew, &body_port_add, &body_port_set,
+	&body_segment_add, &body_pool_add,   &body_pool_set,   &body_vmac_add,
+	&body_vmac_batch,  &body_vmac_set,   &body_vmac_renew, &body_port_add,
+	&body_port_set,	   &body_router_add, &body_router_set,
 };
+
+/* What makes a record of it is as safe with the worst of them: the rules pass or refuse it. */
+static void check_router(const struct body_router *b, bool whole)
+{
+	struct router before, r;
+	struct error e = { 0 };
+
+	router_defaults(&before, ROUTER_HSRP2);
+	router_form_fill(b, whole ? NULL : &before, &r);
+	MUST(r.set_count <= ROUTER_SETS_MAX && r.key_count <= ROUTER_KEYS_MAX);
+	MUST(r.track_count <= ROUTER_TRACKS_MAX && r.notify && r.note);
+	if (router_check(&r, &e) < 0)
+		MUST(e.code != ERROR_NONE && e.message[0]);
+	else
+		MUST(router_equal(&r, &r) && r.set_count > 0);
+}
 
 /* Texts are given (or absent where that means something), and counts are in their bounds. */
 static void check(const struct schema *s, const struct body *b)
@@ -34,6 +52,8 @@ static void check(const struct schema *s, const struct body *b)
 		MUST(!b->port_add.add.peer_netns[0] || b->port_add.add.peer_netns[0] == '/');
 	} else if (s == &body_port_set) {
 		MUST(!b->port_set.has_gate || b->port_set.gate < GATE_COUNT);
+	} else if (s == &body_router_add || s == &body_router_set) {
+		check_router(&b->router, s == &body_router_add);
 	}
 }
 

@@ -16,7 +16,7 @@ static char *printed(const struct config *c)
 	size_t len;
 	FILE *f = open_memstream(&text, &len);
 
-	if (!f || config_print(c, f, &error) < 0)
+	if (!f || config_print(c, true, f, &error) < 0)
 		abort();
 	fclose(f);
 	return text;

@@ -30,7 +30,7 @@ CONTRACT = {
     "store": ("store/store.h",),
     "elect": ("elect/elect.h",),
     "engine": ("engine/engine.h",),
-    "api": ("api/api.h",),
+    "api": ("api/api.h", "api/router_form.h"),
 }
 
 # Seen but not linked: its caller brings it (a test brings a false one).

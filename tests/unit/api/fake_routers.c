@@ -1,5 +1,6 @@
 /* Routers of the fake engine: kept as blocks, one of them ("active") with a live state. */
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -122,7 +123,7 @@ static const struct elect_view *live(const struct router *r)
 	v.verdicts[VERDICT_ACCEPTED] = 3;
 	v.verdicts[VERDICT_AUTH_FAILED] = 1;
 	v.sets[0].ifindex = 7;
-	strcpy(v.sets[0].device, "vr1.0");
+	snprintf(v.sets[0].device, sizeof(v.sets[0].device), "vr1.0");
 	v.sets[0].mac = router_set_mac(r, &r->sets[0]);
 	v.tracks[0].up = v.tracks[0].known = true;
 	return &v;

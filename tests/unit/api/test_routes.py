@@ -4,7 +4,23 @@ import os
 import jsonschema
 import yaml
 
-DOC = yaml.safe_load(open(os.environ['OPENAPI'], encoding='utf-8'))
+with open(os.environ['OPENAPI'], encoding='utf-8') as f:
+    TEXT = f.read()
+DOC = yaml.safe_load(TEXT)
+
+
+def nullable(node):
+    """OpenAPI 3.0's word for it, in JSON Schema's."""
+    if isinstance(node, dict):
+        if node.get('nullable') is True:
+            node['type'] = [node['type'], 'null']
+        node = list(node.values())
+    if isinstance(node, list):
+        for n in node:
+            nullable(n)
+
+
+nullable(DOC)
 
 
 def check(answer, schema, status=200):
@@ -136,10 +152,130 @@ def test_status_and_description(daemon):
     assert s['segments'] == 1 and s['registry']['healthy']
     a = daemon.call('GET', '/v1/openapi.yaml')
     assert a.headers['content-type'] == 'application/yaml'
-    assert yaml.safe_load(a.body) == DOC
+    assert yaml.safe_load(a.body) == yaml.safe_load(TEXT)
 
 
 def test_registry_failure_is_told(daemon):
     a = check(daemon.call('POST', '/v1/vmacs', {'reason': 'disk full'}), 'Refusal', 507)
     assert a['error'] == {'code': 'registry_full', 'message': 'the disk is full',
                           'hint': 'make room'}
+
+
+GROUP = {'interface': 'eth0', 'group': 7, 'addresses': ['10.0.0.1/24']}
+
+
+def test_routers(bare):
+    r = check(bare.call('POST', '/v1/routers', {
+        'name': 'gw', 'protocol': 'vrrp3', 'sets': [GROUP], 'note': 'n',
+        'auth': {'type': 'hmac', 'keys': [{'id': 4, 'secret': 'hunter2'}]},
+        'tracks': [{'kind': 'ping', 'target': '10.0.0.9', 'weight': -50}]}), 'Router', 201)
+    assert (r['priority'], r['interval'], r['hold'], r['preempt']) == (100, '1s', None, True)
+    assert r['sets'][0]['mac'] == '00:00:5e:00:01:07' and r['sets'][0]['family'] == 4
+    assert r['sets'][0]['device'] == 'vr1.0' and r['sets'][0]['peers'] == []
+    assert r['auth'] == {'type': 'hmac', 'mode': 'enforce', 'keys': [{'id': 4}]}
+    assert r['tracks'][0] == {'kind': 'ping', 'target': '10.0.0.9', 'weight': -50,
+                              'interval': '1s', 'timeout': '500ms', 'rise': 1, 'fall': 3}
+    assert r['linger'] == 'auto' and r['from_file'] is False and 'live' not in r
+    assert [i['name'] for i in check(bare.call('GET', '/v1/routers'), 'RouterList')['items']] \
+        == ['gw']
+    for path in ('/v1/routers', '/v1/routers/gw', '/metrics', '/v1/history'):
+        assert b'hunter2' not in bare.call('GET', path).body
+    assert bare.call('DELETE', '/v1/routers/gw?reason=done').status == 204
+    check(bare.call('GET', '/v1/routers/gw'), 'Refusal', 404)
+    check(bare.call('DELETE', '/v1/routers/gw'), 'Refusal', 404)
+
+
+def test_routers_change_by_field(bare):
+    bare.call('POST', '/v1/routers', {
+        'name': 'gw', 'protocol': 'hsrp2', 'interval': '250ms', 'sets': [GROUP],
+        'auth': {'type': 'md5', 'keys': [{'id': 1, 'secret': 'old'}]}})
+    before = check(bare.call('GET', '/v1/routers/gw'), 'Router')
+    assert before['hold'] is None  # it follows the interval
+    r = check(bare.call('PATCH', '/v1/routers/gw', {'priority': 150, 'hold': '1s'}), 'Router')
+    assert {k for k in r if r[k] != before[k]} == {'priority', 'hold'}
+    # A second key; the first keeps its secret, which is nowhere to be read.
+    r = check(bare.call('PATCH', '/v1/routers/gw', {
+        'auth': {'keys': [{'id': 2, 'secret': 'new'}, {'id': 1}]}}), 'Router')
+    assert r['auth']['keys'] == [{'id': 2}, {'id': 1}] and r['auth']['type'] == 'md5'
+    e = check(bare.call('PATCH', '/v1/routers/gw', {'auth': {'keys': [{'id': 9}]}}), 'Refusal', 400)
+    assert e['error']['message'].startswith('auth.keys[0].secret')
+    # What is shown can be given back.
+    own = {k: v for k, v in r.items() if k not in ('from_file', 'created', 'changed')}
+    same = check(bare.call('PATCH', '/v1/routers/gw', own), 'Router')
+    assert {k: v for k, v in same.items() if k != 'changed'} == \
+        {k: v for k, v in r.items() if k != 'changed'}
+    r = check(bare.call('PATCH', '/v1/routers/gw', {'hold': None}), 'Router')
+    assert r['hold'] is None
+    check(bare.call('PATCH', '/v1/routers/none', {'priority': 1}), 'Refusal', 404)
+
+
+def test_routers_live(bare):
+    bare.call('POST', '/v1/routers', {
+        'name': 'active', 'protocol': 'vrrp3', 'sets': [GROUP],
+        'tracks': [{'kind': 'interface', 'target': 'eth1'}]})
+    live = check(bare.call('GET', '/v1/routers/active'), 'Router')['live']
+    assert live['state'] == 'active' and live['lease_ms'] == 2500
+    assert live['counters']['verdicts']['auth_failed'] == 1
+    assert live['sets'][0]['device'] == 'vr1.0' and live['tracks'][0]['up'] is True
+    items = check(bare.call('GET', '/v1/routers/active/history'), 'TransitionList')['items']
+    assert items[0]['to'] == 'active' and items[0]['detail'] == 'peer 10.0.0.2'
+    check(bare.call('GET', '/v1/routers/none/history'), 'Refusal', 404)
+    metrics = bare.call('GET', '/metrics').body.decode()
+    for line in ('vmac_router_state{router="active",state="active"} 1',
+                 'vmac_router_state{router="active",state="backup"} 0',
+                 'vmac_router_priority{router="active"} 110',
+                 'vmac_router_transitions_total{router="active"} 2',
+                 'vmac_router_advertisements_sent_total{router="active"} 12',
+                 'vmac_router_refused_total{router="active",verdict="auth_failed"} 1',
+                 'vmac_election_frames_refused_total{interface="eth9",verdict="checksum"} 4',
+                 'vmac_routers_active 1'):
+        assert line + '\n' in metrics, line
+
+
+def test_routers_refused(bare):
+    def refusal(part, code, status=400, **change):
+        body = {'name': 'gw', 'protocol': 'vrrp3', 'sets': [GROUP], **change}
+        e = check(bare.call('POST', '/v1/routers', {k: v for k, v in body.items() if v != ()}),
+                  'Refusal', status)['error']
+        assert e['code'] == code and part in e['message'], e
+
+    refusal('sets: missing', 'missing_field', sets=())
+    refusal('sets[0].interface: missing', 'missing_field', sets=[{'group': 7}])
+    refusal('sets[0]: expected an object', 'wrong_type', sets=[7])
+    refusal('sets: expected an array of objects', 'wrong_type', sets={})
+    refusal('sets: at most 16', 'bad_value', sets=[GROUP] * 17)
+    refusal('sets[0].addresses: at most 255', 'bad_value',
+            sets=[{**GROUP, 'addresses': ['10.0.0.1'] * 256}])
+    refusal('sets[0].addresses[0]', 'bad_address', sets=[{**GROUP, 'addresses': ['x']}])
+    refusal('sets[0].colour: no such field', 'unknown_field', sets=[{**GROUP, 'colour': 1}])
+    refusal('sets[0].group', 'bad_value', sets=[{**GROUP, 'group': 256}])
+    refusal('protocol', 'bad_value', protocol='vrrp4')
+    refusal('priority: 256', 'bad_value', priority=256)
+    refusal('interval', 'bad_value', interval='15ms')
+    refusal('interval', 'wrong_type', interval=1)
+    refusal('preempt: expected', 'wrong_type', preempt=None)
+    refusal('tracks[0].weight', 'bad_value', tracks=[{'kind': 'file', 'weight': -255}])
+    refusal('tracks[0].weight: expected an integer', 'wrong_type',
+            tracks=[{'kind': 'file', 'weight': '1'}])
+    refusal('tracks[0].target', 'missing_field', tracks=[{'kind': 'file'}])
+    refusal('tracks[0].interval', 'bad_value', tracks=[{'kind': 'file', 'interval': '0'}])
+    refusal('auth.keys', 'missing_field', auth={'type': 'hmac'})
+    refusal('auth.keys[0].secret', 'bad_value', auth={'type': 'hmac', 'keys': [{'id': 1}]})
+    refusal('auth.type: expected', 'wrong_type', auth={'type': None})
+
+
+def test_a_secret_is_never_quoted(bare):
+    for secret in ('hunter2' * 20, 'hunter2\n', 'hunter2-too-long-for-text'):
+        for protocol, kind in (('vrrp2', 'text'), ('vrrp3', 'hmac'), ('carp', 'hmac')):
+            answer = bare.call('POST', '/v1/routers', {
+                'name': 'gw', 'protocol': protocol, 'sets': [GROUP],
+                'auth': {'type': kind, 'keys': [{'secret': secret}]}})
+            if answer.status == 201:
+                bare.call('DELETE', '/v1/routers/gw')
+            assert b'hunter2' not in answer.body
+
+
+def test_a_router_s_programs_are_for_root(bare):
+    answer = bare.call('POST', '/v1/routers', {
+        'name': 'gw', 'protocol': 'vrrp3', 'sets': [GROUP], 'notify': '/etc/vmac/notify'})
+    assert answer.status == (201 if os.getuid() == 0 else 403)

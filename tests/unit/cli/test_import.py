@@ -7,7 +7,7 @@ import subprocess
 import pytest
 import yaml
 
-VMAC = os.environ['VMAC']
+VMAC, VMACD = os.environ['VMAC'], os.environ['VMACD']
 SAMPLES = sorted(glob.glob('/usr/share/doc/keepalived/samples/keepalived.conf.*'))
 
 
@@ -278,6 +278,15 @@ def test_names(convert):
     assert len(notes) == 3
 
 
+def test_notes_of_what_is_left_out_are_nobody_s(convert):
+    """They must not stand as comments at the router that happens to come next."""
+    path = convert.path / 'k.conf'
+    path.write_text('vrrp_sync_group G {\ngroup {\na\n}\n}\n' + instance('a', vrid=300) +
+                    instance('b'))
+    out = run(path)[1]
+    assert out.index('# lost: left out') < out.index('routers:')
+
+
 def test_what_is_not_ours_is_said_once(convert):
     status, routers, notes = convert('virtual_server 1.1.1.1 80 {\n}\n' * 3 + instance())
     assert (status, routers, len(notes)) == (9, [router()], 1)
@@ -352,3 +361,48 @@ def test_samples(path):
     for r in yaml.safe_load(out)['routers']:
         for s in r['sets']:
             assert all(a.split('/')[0] in text for a in s['addresses'])
+
+
+def takes(tmp_path, text):
+    """Whether vmacd takes it as its configuration."""
+    path = tmp_path / 'vmacd.yaml'
+    path.write_text(text)
+    p = subprocess.run([VMACD, '--check', '--config', str(path)], capture_output=True, text=True,
+                       timeout=30)
+    assert p.returncode in (0, 2), p.stderr
+    return p.returncode == 0
+
+
+@pytest.mark.parametrize('path', SAMPLES or [None], ids=os.path.basename if SAMPLES else None)
+def test_vmacd_agrees(tmp_path, path):
+    """What is printed without a complaint is a configuration, and what is complained of is none."""
+    if path is None:
+        pytest.skip('keepalived is not installed')
+    _, out, err = run(path)
+    assert takes(tmp_path, out) == ('will refuse' not in err)
+
+
+def test_vmacd_takes_all_members(tmp_path):
+    text = ('global_defs {\nvrrp_startup_delay 2.5\nvrrp_garp_master_refresh 60\n}\n'
+            'vrrp_script s {\nscript "/bin/true a"\ninterval 2\n}\n'
+            'vrrp_sync_group G {\ngroup {\na\nb\n}\nnotify /bin/n\n}\n')
+    text += instance('a', more="""nopreempt
+        preempt_delay 3
+        garp_master_repeat 2
+        use_vmac v.7 02:00:00:00:00:07
+        unicast_src_ip 10.0.0.2
+        unicast_peer {
+            10.0.0.3
+        }
+        authentication {
+            auth_type PASS
+            auth_pass "a: #b"
+        }
+        track_script {
+            s weight -5
+        }
+        track_interface {
+            eth2
+        }""") + instance('b', vrid=8, addresses='fe80::1/64')
+    status, out, err = run('-', stdin=text)
+    assert 'will refuse' not in err and takes(tmp_path, out), err

@@ -54,7 +54,7 @@ static char *printed(const struct config *c)
 	size_t len;
 	FILE *f = open_memstream(&text, &len);
 
-	assert_int_equal(config_print(c, f, &error), 0);
+	assert_int_equal(config_print(c, true, f, &error), 0);
 	fclose(f);
 	return text;
 }
@@ -138,6 +138,140 @@ static void test_files_that_cannot_be_read(void **state)
 	assert_non_null(strstr(error.message, "1 MiB"));
 }
 
+/* --- routers --------------------------------------------------------------------------------- */
+
+#define SET "  sets: [{interface: eth0, group: 7, addresses: [10.0.0.1/24]}]\n"
+
+static void test_routers(void **state)
+{
+	static const char text[] =
+		"segments: [{name: lan}]\n"
+		"routers:\n"
+		"- name: gw\n"
+		"  protocol: vrrp2\n"
+		"  priority: 150\n"
+		"  preempt: no\n"
+		"  preempt_delay: 0\n"
+		"  auth: {type: text, keys: [{secret: 12345}]}\n"
+		"  note: \"yes: \\\"quoted\\\" n\xc3\xb6te\"\n"
+		"  tracks:\n"
+		"  - {kind: ping, target: 10.0.0.9, weight: -50}\n"
+		"  - {kind: script, target: /usr/local/bin/ok -v, interval: 200ms}\n"
+		"  notify: /etc/vmac/notify\n"
+		"  sets: &sets\n"
+		"  - {interface: eth0, group: 7, addresses: [10.0.0.1/24, 10.0.0.2], peers: "
+		"[10.0.0.8]}\n"
+		"- name: edge\n"
+		"  protocol: hsrp2\n"
+		"  interval: 250ms\n"
+		"  hold: ~\n"
+		"  sets: [{interface: eth1, group: 4095, addresses: [10.1.0.1]}]\n";
+	char *first, *second;
+	struct error error;
+	struct config *c;
+
+	if (parse(text, &c, &error) < 0)
+		fail_msg("%s", error.message);
+	assert_int_equal(c->routers_count, 2);
+	assert_true(c->routers[0]->from_file);
+	assert_int_equal(c->routers[0]->priority, 150);
+	assert_false(c->routers[0]->preempt);
+	assert_string_equal(c->routers[0]->keys[0].secret, "12345");
+	assert_string_equal(c->routers[0]->note, "yes: \"quoted\" n\xc3\xb6te");
+	assert_int_equal(c->routers[0]->tracks[0].weight, -50);
+	assert_int_equal(c->routers[0]->tracks[0].fall, 3);
+	assert_int_equal(c->routers[0]->tracks[1].timeout_ms, 200);
+	assert_int_equal(c->routers[0]->sets[0].address_count, 2);
+	assert_int_equal(c->routers[1]->hold_ms, 0);
+	first = printed(c);
+	config_free(c);
+	if (parse(first, &c, &error) < 0)
+		fail_msg("%s in %s", error.message, first);
+	second = printed(c);
+	assert_string_equal(first, second);
+	config_free(c);
+	free(first);
+	free(second);
+}
+
+static void test_secrets_are_not_shown_unasked(void **state)
+{
+	static const char text[] = "routers:\n- name: gw\n  protocol: vrrp3\n" SET
+				   "  auth: {type: hmac, keys: [{id: 1, secret: hunter2}]}\n";
+	struct error error;
+	struct config *c;
+	char *shown = NULL;
+	size_t len;
+	FILE *f;
+
+	assert_int_equal(parse(text, &c, &error), 0);
+	f = open_memstream(&shown, &len);
+	assert_int_equal(config_print(c, false, f, &error), 0);
+	fclose(f);
+	assert_null(strstr(shown, "hunter2"));
+	config_free(c);
+	/* And what is left of them is refused, not taken for a router with another key. */
+	assert_true(parse(shown, &c, &error) < 0);
+	assert_non_null(strstr(error.message, "auth.keys[0].secret"));
+	free(shown);
+}
+
+static void test_routers_refused(void **state)
+{
+	static const struct {
+		const char *text, *part;
+	} bad[] = {
+		{ "routers: 7\n", "line 1: routers is no list" },
+		{ "routers: [7]\n", "routers[0] (line 1)" },
+		{ "routers:\n- name: gw\n" SET, "protocol: missing" },
+		{ "routers:\n- name: gw\n  protocol: vrrp4\n" SET, "\"vrrp4\"" },
+		{ "routers:\n- name: gw\n  protocol: vrrp3\n", "sets: missing" },
+		{ "routers:\n- name: gw\n  protocol: vrrp3\n  sets: [{group: 7}]\n",
+		  "sets[0].interface: missing" },
+		{ "routers:\n- name: gw\n  protocol: vrrp3\n  priority: high\n" SET, "priority" },
+		{ "routers:\n- name: gw\n  protocol: vrrp3\n  priority: 256\n" SET, "priority" },
+		{ "routers:\n- name: gw\n  protocol: vrrp3\n  priority: -1\n" SET, "priority" },
+		{ "routers:\n- name: gw\n  protocol: vrrp3\n  enabled: perhaps\n" SET, "enabled" },
+		{ "routers:\n- name: gw\n  protocol: vrrp3\n  colour: red\n" SET, "colour" },
+		{ "routers:\n- name: gw\n  protocol: vrrp3\n  name: gx\n" SET, "line 4" },
+		{ "routers:\n- name: gw\n  protocol: vrrp3\n" SET
+		  "- name: gw\n  protocol: vrrp3\n" SET,
+		  "routers[1] (line 5): there is a router 'gw' already" },
+		{ "routers:\n- sets: [[[[[[[[[[x]]]]]]]]]]\n", "nested too deeply" },
+		{ "routers:\n- name: gw\n  protocol: vrrp3\n  interval: 15ms\n" SET, "interval" },
+		{ "routers:\n- name: gw\n  protocol: vrrp3\n  {a: b}: c\n" SET, "line" },
+	};
+	struct error error;
+	struct config *c;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		error = (struct error){ 0 };
+		if (parse(bad[i].text, &c, &error) == 0)
+			fail_msg("%s was read", bad[i].text);
+		if (error.code != ERROR_BAD_CONFIG || !strstr(error.message, "test.yaml") ||
+		    !strstr(error.message, bad[i].part))
+			fail_msg("%s: %s", bad[i].text, error.message);
+	}
+}
+
+static void test_differences_are_named(void **state)
+{
+	struct config *a, *b;
+	struct error error;
+	char text[128];
+
+	assert_int_equal(parse("", &a, &error), 0);
+	assert_int_equal(parse("log_level: debug\nsegments: [{name: x}]\n", &b, &error), 0);
+	config_differences(a, b, text, sizeof(text));
+	assert_string_equal(text, "");
+	config_free(b);
+	assert_int_equal(parse("state_dir: /x\nregistry: {backend: mem}\n", &b, &error), 0);
+	config_differences(a, b, text, sizeof(text));
+	assert_string_equal(text, "state_dir, registry: backend");
+	config_free(a);
+	config_free(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -146,6 +280,10 @@ int main(void)
 		cmocka_unit_test(test_canonical_form_reads_back_to_itself),
 		cmocka_unit_test(test_refusals_say_where_and_what),
 		cmocka_unit_test(test_files_that_cannot_be_read),
+		cmocka_unit_test(test_routers),
+		cmocka_unit_test(test_secrets_are_not_shown_unasked),
+		cmocka_unit_test(test_routers_refused),
+		cmocka_unit_test(test_differences_are_named),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

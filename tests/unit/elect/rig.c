@@ -4,7 +4,7 @@
 #include "wire/ip.h"
 
 mono_t rig_now = { RIG_START_NS };
-bool hear_unicast;
+bool hear_unicast, hear_unflushed;
 uint8_t hear_ttl;
 int hear_link;
 
@@ -475,7 +475,8 @@ enum verdict hear_raw(struct host *h, const void *frame, size_t len)
 	enum verdict v;
 
 	v = elect_core_frame(h->core, hear_link ? hear_link : 1, frame, len, 0, rig_now);
-	elect_core_flush(h->core);
+	if (!hear_unflushed)
+		elect_core_flush(h->core);
 	return v;
 }
 

@@ -102,6 +102,7 @@ enum verdict hear_vrrp(struct host *h, unsigned int from, struct vrrp *v, const 
 enum verdict hear_hsrp(struct host *h, unsigned int from, struct hsrp *v, const char *key);
 enum verdict hear_carp(struct host *h, unsigned int from, struct carp *v, const char *key);
 enum verdict hear_raw(struct host *h, const void *frame, size_t len);
-extern bool hear_unicast; /* the next ones, until cleared */
-extern uint8_t hear_ttl;  /* 0 = the protocol's */
-extern int hear_link;	  /* 0 = 1 */
+extern bool hear_unicast;   /* the next ones, until cleared */
+extern bool hear_unflushed; /* the core is not flushed behind them */
+extern uint8_t hear_ttl;    /* 0 = the protocol's */
+extern int hear_link;	    /* 0 = 1 */

@@ -518,6 +518,24 @@ static void test_the_peers_checksum_is_learned(void **state)
 	assert_int_equal(advert.vrrp.dialect, VRRP_DIALECT_PLAIN);
 }
 
+/* Nothing but the form changes in what an active router says. */
+static void test_an_active_router_learns_it_too(void **state)
+{
+	struct vrrp v = vrrp_frame(3, 7, 50);
+	struct advert advert;
+	struct reader r;
+
+	host_set(a, record_of(1, ROUTER_VRRP3, 7, 255));
+	lan_run(both, 1, SPAN_S(3));
+	v.dialect = VRRP_DIALECT_PLAIN;
+	assert_int_equal(hear(&v), VERDICT_ACCEPTED);
+	r = reader_of(host_last_advert(a), 14 + 20 + 12);
+	assert_int_equal(advert_decode(&r, 0, &advert, NULL, NULL), VERDICT_ACCEPTED);
+	assert_int_equal(advert.vrrp.dialect, VRRP_DIALECT_PLAIN);
+	assert_int_equal(hear(&v), VERDICT_ACCEPTED);
+	assert_int_equal(host_reports(a, FHRP_REASON_CHECKSUM_LEARNED), 1);
+}
+
 static void test_a_pinned_checksum_stays(void **state)
 {
 	checksums(ROUTER_CHECKSUM_PLAIN, ROUTER_CHECKSUM_PSEUDO);
@@ -553,6 +571,7 @@ int main(void)
 		T(test_roll_over_of_carp),
 		T(test_a_wrong_key_elects_nobody),
 		T(test_the_peers_checksum_is_learned),
+		T(test_an_active_router_learns_it_too),
 		T(test_a_pinned_checksum_stays),
 	};
 

@@ -193,7 +193,8 @@ static void a_killed_host_is_followed_and_falls_silent(void **state)
 	node_kill(&a);
 	killed = clock_now();
 	node_wait(&b, 12, "active", 1000);
-	assert_true(mono_since(clock_now(), killed).ns < SPAN_MS(450).ns);
+	/* Three intervals and the skew are 361 ms; the rest is for a busy machine. */
+	assert_true(mono_since(clock_now(), killed).ns < SPAN_MS(700).ns);
 	/* Its address is still there, but the data plane lets it say nothing. */
 	assert_true(has_address(&a, "10.9.0.100"));
 	on_a = lab_packet_socket("pa");
@@ -540,6 +541,7 @@ static void a_thousand_stop_in_no_time(void **state)
 		snprintf(port, sizeof(port), "pm%d", l);
 		snprintf(address, sizeof(address), "10.20.%d.1/24", l);
 		plug(&a, ifname, port, address);
+		lab_run("ip link set %s nomaster", port); /* a LAN of its own */
 	}
 	node_start(&a);
 	r.interval_ms = 1000;

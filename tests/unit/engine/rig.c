@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 int64_t rig_wall_ms = INT64_C(1790000000000), rig_mono_ns = 1000;
+struct elect *rig_elect;
 const struct caller rig_caller = { "tester", "because" };
 
 static void *heap_alloc(void *ctx, size_t size)
@@ -52,6 +53,7 @@ static void start(struct rig *r, const char *backend)
 	if (store_open(&store, &r->store, &error) < 0)
 		fail_msg("%s", error.message);
 	config.store = r->store;
+	config.elect = rig_elect;
 	assert_int_equal(engine_new(&config, &r->engine, &error), 0);
 	if (engine_start(r->engine, &error) < 0)
 		fail_msg("%s", error.message);

@@ -11,6 +11,7 @@ struct rig {
 };
 
 extern int64_t rig_wall_ms, rig_mono_ns; /* the clock */
+extern struct elect *rig_elect;		 /* for engines opened from now on; NULL = none */
 
 void rig_open(struct rig *r, const char *backend);
 void rig_reopen(struct rig *r); /* as a restart of the daemon would */

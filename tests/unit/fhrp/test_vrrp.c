@@ -128,7 +128,7 @@ static void row_backup_active_left(void **state)
 	hear(&t, 20, 200);
 	hear(&t, 20, 0);
 	rig_expire(&t);
-	expect(&t, "lease send(100) embody announce backup>active:peer_left");
+	expect(&t, "lease embody send(100) announce backup>active:peer_left");
 }
 
 static void row_backup_active_lesser(void **state)
@@ -362,7 +362,7 @@ static void row_active_owner_free(void **state)
 	hear(&t, 20, 255);
 	hear(&t, 20, 0);
 	rig_expire(&t);
-	expect(&t, "lease send(254) embody announce backup>active:peer_left");
+	expect(&t, "lease embody send(254) announce backup>active:peer_left");
 	t.m.advertise = t.m.announce_at = t.m.yield_until;
 	t.m.lease = t.watched.lease = mono_after(t.m.yield_until, SPAN_MS(1));
 	rig_expire(&t);

@@ -471,6 +471,18 @@ static void says_what_happened_to_the_link(void **state)
 	lab_run("ip link set v0 up");
 	put(fd, data, frame4(data, group4, to_vrrp4, 112, 0, 1));
 	assert_int_equal(hear(p).count, 1);
+	/* What came before is told before, and the trouble is not lost behind it. */
+	for (int i = 0; i < 64; i++)
+		put(fd, data, frame4(data, group4, to_vrrp4, 112, 0, 1));
+	lab_run("ip link set v0 down");
+	r = packet_receive(p, 1000, on_frame, &heard);
+	if (r == -ENETDOWN) {
+		assert_int_equal(packet_receive(p, 1000, on_frame, &heard), 64);
+	} else {
+		assert_int_equal(r, 64);
+		assert_int_equal(packet_receive(p, 1000, on_frame, &heard), -ENETDOWN);
+	}
+	lab_run("ip link set v0 up");
 	close(fd);
 	lab_run("ip link delete v0");
 	assert_int_equal(packet_receive(p, 1, on_frame, &heard), -ENXIO);

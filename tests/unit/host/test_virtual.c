@@ -101,7 +101,7 @@ static int value_of(const char *family, const char *ifname, const char *name)
 	assert_non_null(f);
 	assert_non_null(fgets(text, sizeof(text), f));
 	fclose(f);
-	return atoi(text);
+	return (int)strtol(text, NULL, 10);
 }
 
 /* --- what the code under test writes: these take the place of libc's ----------------------------

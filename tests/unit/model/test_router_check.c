@@ -63,7 +63,7 @@ static void many(unsigned int set, unsigned int count, bool six)
 static void the_whole(void **state)
 {
 	BAD(V3, ERROR_BAD_NAME, "name", c.r.name[0] = '\0');
-	BAD(V3, ERROR_BAD_NAME, "name", strcpy(c.r.name, "a b"));
+	BAD(V3, ERROR_BAD_NAME, "name", snprintf(c.r.name, sizeof(c.r.name), "a b"));
 	BAD(V3, VALUE, "protocol", c.r.protocol = ROUTER_PROTOCOL_COUNT);
 	BAD(V3, VALUE, "checksum", c.r.checksum = ROUTER_CHECKSUM_COUNT);
 	BAD(V3, VALUE, "garp", c.r.garp = ROUTER_GARP_COUNT);
@@ -163,8 +163,10 @@ static void secrets_stay_secret(void **state)
 static void sets(void **state)
 {
 	BAD(V3, ERROR_BAD_NAME, "sets[0].interface", c.sets[0].ifname[0] = '\0');
-	BAD(V3, ERROR_BAD_NAME, "sets[0].device", strcpy(c.sets[0].device, "a/b"));
-	BAD(V3, VALUE, "sets[0].device", strcpy(c.sets[0].device, "eth0"));
+	BAD(V3, ERROR_BAD_NAME, "sets[0].device",
+	    snprintf(c.sets[0].device, sizeof(c.sets[0].device), "a/b"));
+	BAD(V3, VALUE, "sets[0].device",
+	    snprintf(c.sets[0].device, sizeof(c.sets[0].device), "eth0"));
 	BAD(V3, VALUE, "sets[0].family", c.sets[0].family = 5);
 	BAD(V2, VALUE, "sets[0]", in_place("fe80::1"));
 	BAD(H1, VALUE, "sets[0]", in_place("fe80::1"));
@@ -183,7 +185,8 @@ static void sets(void **state)
 	BAD(V3, VALUE, "sets[1]", case_set(&c, "eth0", 8, "10.0.0.2"), c.sets[1].has_mac = true,
 	    c.sets[1].mac = router_set_mac(&c.r, &c.sets[0]));
 	BAD(V3, VALUE, "sets[1].device", case_set(&c, "eth1", 8, "10.0.0.2"),
-	    strcpy(c.sets[0].device, "v0"), strcpy(c.sets[1].device, "v0"));
+	    snprintf(c.sets[0].device, sizeof(c.sets[0].device), "v0"),
+	    snprintf(c.sets[1].device, sizeof(c.sets[1].device), "v0"));
 	BAD(V3, ADDRESS, "10.0.0.1", case_address(&c, 0, "10.0.0.1"));
 	BAD(V3, ADDRESS, "10.0.0.1", case_set(&c, "eth1", 8, "10.0.0.1"));
 	GOOD(V3, in_place("fe80::1"), case_set(&c, "eth1", 8, "fe80::1"));
