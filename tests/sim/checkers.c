@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "wire/hsrp.h"
+#include "wire/ip.h"
 #include "wire/vrrp.h"
 
 #define OVERLAP_SLACK_NS (4 * (SIM_DELAY_NS + SIM_LATE_NS))
@@ -70,7 +72,25 @@ void check_sent(struct host *h, unsigned int set, bool from_vmac)
 			   "host %u sent with the vMAC, its lease over", h->number);
 }
 
-void check_passed(struct host *h, unsigned int set, bool announcement, bool leased)
+/* Whether it is an active router's advertisement; not an HSRP Coup or Resign, which give no time
+ * and contest nothing.  Unicast: a backup of VRRP or CARP says nothing. */
+bool check_says_active(const uint8_t *frame)
+{
+	bool ipv4 = frame[12] == 0x08 && frame[13] == 0x00;
+	const uint8_t *payload = frame + (ipv4 ? 42 : 62);
+
+	if (frame[0] == 0x0e)
+		return true;
+	if (frame[6] != 0x00)
+		return false;
+	if ((ipv4 ? frame[23] : frame[20]) != IP_PROTOCOL_UDP)
+		return true;
+	/* Version 1 begins with its 0, version 2 with the type and length of its first part. */
+	return (payload[0] == 0 ? payload[1] : payload[3]) == HSRP_HELLO;
+}
+
+void check_passed(struct host *h, unsigned int set, const uint8_t *frame, bool announcement,
+		  bool leased)
 {
 	struct world *w = h->world;
 
@@ -81,13 +101,23 @@ void check_passed(struct host *h, unsigned int set, bool announcement, bool leas
 	h->passed[set] = w->now;
 	if (announcement)
 		h->announced[set] = w->now;
-	else if (h->leased_at[set] == w->now)
+	else if (h->leased_at[set] == w->now && check_says_active(frame))
 		h->lease_frame[set] = w->frames + 1;
 	if (w->scenario->mutation != MUTATE_BLIND_SWITCH || !w->heal_at)
 		w->switch_port[set] = h->number;
 }
 
 /* --- authentication, and what was heard ------------------------------------------------------ */
+
+/* Whether a backup that hears it is to wait: one that preempts need not. */
+static bool must_wait(const struct host *h, const struct host *active)
+{
+	const struct fhrp *m = host_machine(h), *other = host_machine(active);
+
+	if (!m || !other || m->priority <= other->priority)
+		return true;
+	return !h->config.record.preempt && h->config.record.priority != VRRP_PRIORITY_OWNER;
+}
 
 void check_verdict(struct host *h, const struct event *e, enum verdict v)
 {
@@ -101,7 +131,7 @@ void check_verdict(struct host *h, const struct event *e, enum verdict v)
 	if (!check_share_key(h, from))
 		check_fail(w, RULE_WRONG_KEY, "host %u admitted a frame of host %u", h->number,
 			   e->from);
-	if (h->heard[e->from][e->set] < e->frame)
+	if (e->as_active && must_wait(h, from) && h->heard[e->from][e->set] < e->frame)
 		h->heard[e->from][e->set] = e->frame;
 	if (e->as_active && h->active_since && from->active_since &&
 	    from->passed[e->set] >= h->active_since) {
@@ -112,11 +142,6 @@ void check_verdict(struct host *h, const struct event *e, enum verdict v)
 
 /* --- who is active --------------------------------------------------------------------------- */
 
-static bool has_reconfigured_priority(const struct host *h)
-{
-	return h->config.record.preempt || h->config.record.priority == VRRP_PRIORITY_OWNER;
-}
-
 /* Whoever takes over because the active router is silent has not heard of a lease that lasts. */
 static void check_silence(struct host *h)
 {
@@ -124,13 +149,10 @@ static void check_silence(struct host *h)
 
 	for (unsigned int i = 0; i < w->host_count; i++) {
 		const struct host *o = &w->hosts[i];
-		const struct fhrp *m = host_machine(o), *own = host_machine(h);
+		const struct fhrp *m = host_machine(o);
 		bool heard = false;
 
 		if (o == h || !lease_open(o) || (m && m->state != FHRP_ACTIVE))
-			continue;
-		/* One that preempts need not wait. */
-		if (!own || (has_reconfigured_priority(h) && (!m || own->priority >= m->priority)))
 			continue;
 		for (unsigned int k = 0; k < w->scenario->set_count; k++)
 			heard |= o->lease_frame[k] && h->heard[i][k] == o->lease_frame[k];

@@ -168,7 +168,7 @@ static void carry_out_send(struct host *h, const struct order *o)
 			return;
 		if (!h->plugged)
 			return;
-		check_passed(h, o->set, announcement, leased);
+		check_passed(h, o->set, o->frame, announcement, leased);
 	}
 	if (h->plugged)
 		world_send(h->world, h, o->set, o->frame, o->len);
@@ -314,6 +314,8 @@ void host_boot(struct host *h, bool boot)
 	h->order_count = 0;
 	h->embodied = false;
 	memset(h->heard, 0, sizeof(h->heard));
+	/* The first that the daemon does with a set: see elect/carriers.c. */
+	memset(h->lease, 0, sizeof(h->lease));
 	if (elect_core_new(&config, &h->core, &error) < 0)
 		abort();
 	if (boot)

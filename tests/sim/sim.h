@@ -233,7 +233,8 @@ struct host {
 	int64_t contended[SIM_SETS_MAX];    /* when it last heard another active one while active */
 	uint64_t lease_frame[SIM_SETS_MAX]; /* the frame that told of the lease */
 	int64_t leased_at[SIM_SETS_MAX];    /* when it was extended last */
-	uint64_t heard[SIM_HOSTS_MAX][SIM_SETS_MAX]; /* the latest frame of each other */
+	uint64_t heard[SIM_HOSTS_MAX][SIM_SETS_MAX]; /* of each other's leases: those
+							 that made it wait */
 };
 
 struct world {
@@ -305,7 +306,9 @@ void world_disturb_host(struct world *w, unsigned int a, int64_t at);
 void check_fail(struct world *w, enum rule r, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 void check_sent(struct host *h, unsigned int set, bool from_vmac);
-void check_passed(struct host *h, unsigned int set, bool announcement, bool leased);
+void check_passed(struct host *h, unsigned int set, const uint8_t *frame, bool announcement,
+		  bool leased);
+bool check_says_active(const uint8_t *frame);
 void check_report(struct host *h, const struct elect_report *r);
 void check_verdict(struct host *h, const struct event *e, enum verdict v);
 void check_time(struct world *w);

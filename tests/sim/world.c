@@ -140,8 +140,7 @@ static void deliver(struct world *w, const struct host *from, struct host *to, u
 	e->host = to->number;
 	e->from = from->number;
 	e->set = (uint8_t)set;
-	/* Unicast: a backup of VRRP or CARP says nothing. */
-	e->as_active = frame[6] == 0x00 || frame[0] == 0x0e;
+	e->as_active = check_says_active(frame);
 	e->len = (uint16_t)len;
 	memcpy(e->data, frame, len);
 	heap_push(w, e);
