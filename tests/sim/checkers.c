@@ -107,14 +107,28 @@ void check_passed(struct host *h, unsigned int set, const uint8_t *frame, bool a
 		w->switch_port[set] = h->number;
 }
 
+/* --- ranks ------------------------------------------------------------------------------ */
+
+static int rank(const struct host *h)
+{
+	const struct candidate *c = &h->config;
+	bool vrrp = router_is_vrrp(c->record.protocol);
+	int most = vrrp ? 254 : 255, p = c->stated_priority;
+
+	if (vrrp && p == VRRP_PRIORITY_OWNER)
+		return p;
+	p += h->adjust;
+	return p < 1 ? 1 : p > most ? most : p;
+}
+
 /* --- authentication, and what was heard ------------------------------------------------------ */
 
 /* Whether a backup that hears it is to wait: one that preempts need not. */
 static bool must_wait(const struct host *h, const struct host *active)
 {
-	const struct fhrp *m = host_machine(h), *other = host_machine(active);
+	const struct fhrp *m = host_machine(h);
 
-	if (!m || !other || m->priority <= other->priority)
+	if (!m || m->priority <= rank(active))
 		return true;
 	return !h->config.record.preempt && h->config.record.priority != VRRP_PRIORITY_OWNER;
 }
@@ -232,18 +246,6 @@ void check_time(struct world *w)
 static bool eligible(const struct host *h)
 {
 	return h->core && !h->stopping && !h->config.wrong_key;
-}
-
-static int rank(const struct host *h)
-{
-	const struct candidate *c = &h->config;
-	bool vrrp = router_is_vrrp(c->record.protocol);
-	int most = vrrp ? 254 : 255, p = c->stated_priority;
-
-	if (vrrp && p == VRRP_PRIORITY_OWNER)
-		return p;
-	p += h->adjust;
-	return p < 1 ? 1 : p > most ? most : p;
 }
 
 static bool preempts(const struct host *h)
