@@ -163,10 +163,10 @@ static void check_silence(struct host *h)
 
 	for (unsigned int i = 0; i < w->host_count; i++) {
 		const struct host *o = &w->hosts[i];
-		const struct fhrp *m = host_machine(o);
 		bool heard = false;
 
-		if (o == h || !lease_open(o) || (m && m->state != FHRP_ACTIVE))
+		/* Who leaves lends itself the time in which it waits for a successor. */
+		if (o == h || !lease_open(o) || o->last_state != FHRP_ACTIVE)
 			continue;
 		for (unsigned int k = 0; k < w->scenario->set_count; k++)
 			heard |= o->lease_frame[k] && h->heard[i][k] == o->lease_frame[k];
@@ -190,6 +190,7 @@ void check_report(struct host *h, const struct elect_report *r)
 		return;
 	w->transitions++;
 	h->last_change = w->now;
+	h->last_state = r->to;
 	if (r->to == FHRP_ACTIVE && r->reason == FHRP_REASON_SILENCE)
 		check_silence(h);
 	h->active_since = r->to == FHRP_ACTIVE ? w->now : 0;

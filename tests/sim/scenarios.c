@@ -277,8 +277,10 @@ static void add_fault(struct scenario *s, struct chance *c, int64_t at, int64_t 
 		value = 1;
 	else if (kind == STEP_WALL)
 		value = (int64_t)chance_below(c, 8000) - 4000;
+	/* Far off, each host by a time of its own: what all of them believed together would be
+	 * replays to them when their clocks are right again, until then. */
 	if (kind == STEP_WALL && chance_percent(c, 30))
-		value *= 1000;
+		value = value * 1000 + (int64_t)(host + 1) * 10000000;
 	step = add(s, at, kind, host, value);
 	if (kind == STEP_CUT) {
 		step->other = (uint8_t)chance_below(c, s->host_count);

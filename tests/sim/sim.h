@@ -225,6 +225,7 @@ struct host {
 	bool embodied;
 
 	/* What the checkers keep of it. */
+	uint8_t last_state;		    /* as it reported */
 	bool could_speak;		    /* it embodied the vMAC when the core was entered */
 	int64_t active_since;		    /* 0: is not */
 	int64_t last_change;		    /* of its state */
