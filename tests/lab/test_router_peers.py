@@ -182,6 +182,7 @@ def test_two_actives_heal_and_the_survivor_announces_again(pair):
     pair.wait_theirs("MASTER")
     # Whoever is heard first after the wire is whole again decides whether there was a contention for us.
     for _ in range(10):
+        time.sleep(0.9 * pair.interval)  # it has just advertised, and would always be the second
         with pair.lan.captured("r1") as seen:
             pair.lan.join("r2")
             pair.wait_theirs("BACKUP")
