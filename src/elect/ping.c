@@ -83,7 +83,7 @@ int ping_target(struct probe *p)
 
 	if (strlen(p->target) >= sizeof(text))
 		return -EINVAL;
-	strcpy(text, p->target);
+	memcpy(text, p->target, strlen(p->target) + 1);
 	link = strchr(text, '%');
 	if (link)
 		*link++ = '\0';

@@ -142,7 +142,7 @@ int program_check(const char *path, char ret[static PROGRAM_PATH_MAX], struct er
 	if (path[0] != '/' || strlen(path) >= sizeof(rest))
 		return error_set(ret_error, ERROR_BAD_VALUE, "begin it with /",
 				 "a program needs an absolute path");
-	strcpy(rest, path);
+	memcpy(rest, path, strlen(path) + 1);
 	if (lstat("/", &st) < 0 || check_step("/", &st, ret_error) < 0)
 		return -EPERM;
 	while (next_name(rest, name, sizeof(name))) {
@@ -179,7 +179,7 @@ int program_check(const char *path, char ret[static PROGRAM_PATH_MAX], struct er
 		return error_set(ret_error, ERROR_NOT_FOUND, NULL, "%s: %s", at, strerror(errno));
 	r = check_file(path, &st, ret_error);
 	if (r == 0)
-		strcpy(ret, at);
+		memcpy(ret, at, strlen(at) + 1);
 	return r;
 }
 
