@@ -101,7 +101,7 @@ static void row_backup_active_left(void **state)
 	backup(&t);
 	hear(&t, 20, 255, 255);
 	rig_expire(&t);
-	expect(&t, "lease send(155) embody announce backup>active:peer_left");
+	expect(&t, "lease embody send(155) announce backup>active:peer_left");
 }
 
 static void row_backup_heard_zero(void **state)

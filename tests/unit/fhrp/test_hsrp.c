@@ -381,7 +381,7 @@ static void rfc2281_i_standby(void **state)
 	hear_as(&t, FHRP_RESIGN, SPEAKER, 150, 30);
 	expect(&t, "");
 	hear_as(&t, FHRP_RESIGN, SPEAKER, 150, 20);
-	expect(&t, "lease send(100) embody announce standby>active:peer_left");
+	expect(&t, "lease embody send(100) announce standby>active:peer_left");
 }
 
 static void rfc2281_j_active(void **state)
