@@ -118,7 +118,7 @@ static void teller_begin(struct notifier *all, struct teller *t)
 		struct error error;
 
 		if (news_run(n, &t->run, &error) < 0) {
-			log_debug("router %s: not told: %s", n->name, error.message);
+			log_warning("router %s: not told: %s", n->name, error.message);
 			all->lost++;
 		} else {
 			all->running++;

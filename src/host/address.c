@@ -30,6 +30,8 @@ static int address_build(void *ctx, unsigned int i, struct nl_msg **ret)
 	const struct request *c = ctx;
 	const struct host_address *a = &c->list[i];
 	const int len = a->ip.family == 4 ? 4 : 16;
+	/* Link-local answers leave by the device they came to, or not at all. */
+	const bool scoped = a->ip.family == 6 && ip_is_link_local(&a->ip);
 	struct ifaddrmsg header = {
 		.ifa_family = a->ip.family == 4 ? AF_INET : AF_INET6,
 		.ifa_prefixlen = a->prefix,
@@ -47,7 +49,8 @@ static int address_build(void *ctx, unsigned int i, struct nl_msg **ret)
 	netlink_put(m, IFA_ADDRESS, a->ip.octet, (size_t)len);
 	if (c->type == RTM_NEWADDR)
 		netlink_put_u32(m, IFA_FLAGS,
-				IFA_F_NOPREFIXROUTE | (a->ip.family == 6 ? IFA_F_NODAD : 0));
+				(scoped ? 0 : IFA_F_NOPREFIXROUTE) |
+					(a->ip.family == 6 ? IFA_F_NODAD : 0));
 	*ret = m;
 	return 0;
 }
