@@ -228,9 +228,9 @@ static void a_stop_hands_over(void **state)
 	int64_t took;
 
 	both(200, 100);
-	node_run(&a, "test $(cat /proc/sys/net/ipv4/conf/eth0/arp_announce) = 2");
 	node_wait(&a, 12, "active", 3000);
 	node_wait(&b, 12, "backup", 1000);
+	node_run(&a, "test $(cat /proc/sys/net/ipv4/conf/eth0/arp_announce) = 2");
 	took = node_stop(&a);
 	node_wait(&b, 12, "active", 100);
 	assert_true(took < SPAN_S(2).ns);

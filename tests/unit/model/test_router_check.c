@@ -109,7 +109,7 @@ static void timers(void **state)
 	GOOD(H2, c.r.hold_ms = 0);
 	BAD(V3, VALUE, "preempt_delay", c.r.preempt_delay_ms = ROUTER_DELAY_MAX_MS + 1);
 	BAD(V3, VALUE, "boot_hold", c.r.boot_hold_ms = ROUTER_DELAY_MAX_MS + 1);
-	BAD(V3, VALUE, "linger", c.r.linger_ms = ROUTER_DELAY_MAX_MS + 1);
+	BAD(V3, VALUE, "linger", c.r.linger_ms = ROUTER_LINGER_MAX_MS + 1);
 	BAD(V3, VALUE, "announce_refresh", c.r.announce_refresh_ms = 999);
 	BAD(V3, VALUE, "announce_refresh", c.r.announce_refresh_ms = ROUTER_REFRESH_MAX_MS + 1);
 }
