@@ -25,6 +25,7 @@
 #define PRIORITY_MAKE	  (SD_EVENT_PRIORITY_IDLE)
 #define TIMER_ACCURACY_US 1
 #define REALTIME_PRIORITY 1
+#define LATE_FROM	  SPAN_MS(2) /* a timer that comes so late comes after the frames */
 
 static void *memory_alloc(void *ctx, size_t size)
 {
@@ -210,6 +211,13 @@ static int on_timer(sd_event_source *s, uint64_t usec, void *ctx)
 	struct elect *e = ctx;
 	mono_t now = clock_now(), due = elect_core_next_expiry(e->core);
 
+	/* Whoever slept too long listens before he speaks: the advertisements that would have
+	 * kept a backup quiet may be waiting. */
+	if (mono_due(mono_after(due, LATE_FROM), now)) {
+		links_listen(e);
+		now = clock_now();
+		due = elect_core_next_expiry(e->core);
+	}
 	if (due.ns < now.ns)
 		e->begun = due;
 	elect_core_time(e->core, now);

@@ -12,7 +12,7 @@
 
 #include "elect/notify.h"
 
-#define WAIT_MAX     (2 * PROGRAMS_MAX + 2) /* programs' ends and two ping sockets */
+#define WAIT_MAX     (3 * PROGRAMS_MAX + 3) /* programs' ends, two ping sockets, and who wakes us */
 #define WAIT_MS_MOST 60000
 
 struct command {
@@ -33,7 +33,7 @@ struct result {
 
 struct errands {
 	pthread_t thread;
-	int ready; /* eventfd: results */
+	int ready, wake; /* eventfds: results, commands */
 
 	pthread_mutex_t lock; /* of what follows */
 	struct command *commands, **commands_last;
@@ -121,16 +121,19 @@ static void counters_show(struct errands *e)
 
 static void errands_wait(struct errands *e, mono_t until, mono_t now)
 {
-	struct curl_waitfd fds[WAIT_MAX];
-	unsigned int n = prober_wait(&e->prober, fds, WAIT_MAX);
+	struct pollfd fds[WAIT_MAX];
+	unsigned int n = 1 + prober_wait(&e->prober, fds + 1, WAIT_MAX - 1);
 	int64_t ms = WAIT_MS_MOST;
+	eventfd_t ignored;
 
+	fds[0] = (struct pollfd){ .fd = e->wake, .events = POLLIN };
 	n += notifier_wait(&e->notifier, fds + n, WAIT_MAX - n);
 	if (until.ns < MONO_NEVER.ns)
 		ms = (until.ns - now.ns + 999999) / 1000000;
 	if (ms > WAIT_MS_MOST)
 		ms = WAIT_MS_MOST;
-	curl_multi_poll(e->prober.multi, fds, n, ms < 0 ? 0 : (int)ms, NULL);
+	poll(fds, n, ms < 0 ? 0 : (int)ms);
+	eventfd_read(e->wake, &ignored);
 }
 
 static void *errands_main(void *ctx)
@@ -171,12 +174,13 @@ int errands_open(struct errands **ret, struct error *ret_error)
 	if (!e)
 		return error_set(ret_error, ERROR_NO_MEMORY, NULL, "not enough memory");
 	e->ready = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	e->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	e->commands_last = &e->commands;
 	e->results_last = &e->results;
 	e->prober.result = on_result;
 	e->prober.ctx = e;
 	pthread_mutex_init(&e->lock, NULL);
-	r = e->ready < 0 ? -errno : prober_init(&e->prober);
+	r = e->ready < 0 || e->wake < 0 ? -errno : prober_init(&e->prober);
 	sigfillset(&all); /* signals are the main thread's */
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	if (r == 0)
@@ -189,6 +193,8 @@ int errands_open(struct errands **ret, struct error *ret_error)
 	prober_done(&e->prober);
 	if (e->ready >= 0)
 		close(e->ready);
+	if (e->wake >= 0)
+		close(e->wake);
 	free(e);
 	return error_set(ret_error, ERROR_KERNEL_FAILED, NULL, "cannot start the errands: %s",
 			 strerror(-r));
@@ -201,7 +207,7 @@ void errands_close(struct errands *e)
 	pthread_mutex_lock(&e->lock);
 	e->stop = true;
 	pthread_mutex_unlock(&e->lock);
-	curl_multi_wakeup(e->prober.multi);
+	eventfd_write(e->wake, 1);
 	pthread_join(e->thread, NULL);
 	notifier_done(&e->notifier);
 	prober_done(&e->prober);
@@ -212,6 +218,7 @@ void errands_close(struct errands *e)
 		free(r);
 	}
 	close(e->ready);
+	close(e->wake);
 	pthread_mutex_destroy(&e->lock);
 	free(e);
 }
@@ -222,7 +229,7 @@ static void command_add(struct errands *e, struct command *c)
 	*e->commands_last = c;
 	e->commands_last = &c->next;
 	pthread_mutex_unlock(&e->lock);
-	curl_multi_wakeup(e->prober.multi);
+	eventfd_write(e->wake, 1);
 }
 
 int errands_probe(struct errands *e, const struct errand_probe *p)

@@ -5,10 +5,10 @@
  * Nothing in the elections' loop may wait: not for a program, a name server, a web server, a hung
  * file system or a dump of a million routes.  So all of that happens in one more thread, which the
  * elections hand errands to and fetch results from, both through queues; it is no part of any
- * decision.  It polls everything at once (programs as processes of their own, HTTP by libcurl's
- * multi interface, pings by one socket a family), so that a hung server delays no other probe; only
- * a hung *file system* can stall it (file tracks, programs on one), which stalls tracking and
- * telling, never an election.
+ * decision.  It polls everything at once (programs as processes of their own, HTTP by a small one
+ *of ours, pings by one socket a family), so that a hung server delays no other probe; only a hung
+ **file system* can stall it (file tracks, programs on one), which stalls tracking and telling,
+ *never an election.
  *
  * A probe repeats every `interval` and gives one result each time, at the latest after `timeout`.
  *
@@ -26,7 +26,7 @@
 #include "model/router.h"
 
 #define PROBES_MAX	  8192
-#define PROGRAMS_MAX	  64 /* running at once, scripts and told ones each */
+#define PROGRAMS_MAX	  64 /* running at once, scripts, HTTP probes and told ones each */
 #define NOTIFY_QUEUE_MAX  16
 #define NOTIFY_TIMEOUT_MS 30000
 #define NOTIFY_LAST_MS	  1000 /* at the end: how long what is queued may still take */

@@ -1,73 +1,78 @@
-/* HTTP probes: one request each time on a new connection, since it is the way to the server that is
- * asked for too.  A redirection is an answer; nothing is followed. */
+/* HTTP probes: a program each time (http_probe.c says why), whose words are the detail. */
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "elect/probe.h"
 
-/* The body is of no concern: its first octet ends the transfer. */
-static size_t on_body(char *data, size_t size, size_t count, void *ctx)
+static char *const http_environment[] = { NULL };
+
+/* It belongs to us as the daemon itself does, so who may write it is not looked at. */
+static const char *http_program(void)
 {
-	return 0;
+	const char *given = secure_getenv("VMAC_HTTP_PROBE"); /* of a build that is not installed */
+
+	return given ? given : VMAC_LIBEXECDIR "/http-probe";
 }
 
-int http_begin(struct probe *p)
+static int http_start(struct probe *p, int out, struct error *ret_error)
 {
-	CURL *c = curl_easy_init();
+	char ms[16];
+	char *argv[] = { (char[]){ "http-probe" }, p->target, ms, NULL };
 
-	if (!c)
-		return -ENOMEM;
-	curl_easy_setopt(c, CURLOPT_URL, p->target);
-	curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(c, CURLOPT_PROXY, "");
-	curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)p->timeout_ms);
-	curl_easy_setopt(c, CURLOPT_FRESH_CONNECT, 1L);
-	curl_easy_setopt(c, CURLOPT_FORBID_REUSE, 1L);
-	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
-	curl_easy_setopt(c, CURLOPT_USERAGENT, "vmac/" VMAC_VERSION);
-	curl_easy_setopt(c, CURLOPT_PRIVATE, p);
-	if (curl_multi_add_handle(p->prober->multi, c) != CURLM_OK) {
-		curl_easy_cleanup(c);
-		return -ENOMEM;
+	snprintf(ms, sizeof(ms), "%u", p->timeout_ms);
+	return run_begin_own(&p->run, http_program(), argv, http_environment, out,
+			     SPAN_MS(p->timeout_ms), ret_error);
+}
+
+void http_begin(struct probe *p)
+{
+	struct error error;
+	int both[2], r;
+
+	if (p->prober->requests == PROGRAMS_MAX) {
+		p->busy = false; /* no result: it is not the server's fault */
+		return;
 	}
-	p->easy = c;
-	return 0;
+	if (pipe2(both, O_CLOEXEC | O_NONBLOCK) < 0) {
+		probe_answer(p, false, "%s", strerror(errno));
+		return;
+	}
+	r = http_start(p, both[1], &error);
+	close(both[1]);
+	if (r < 0) {
+		close(both[0]);
+		probe_answer(p, false, "%.90s", error.message);
+		return;
+	}
+	p->said = both[0];
+	p->prober->requests++;
 }
 
 void http_end(struct probe *p)
 {
-	if (!p->easy)
+	close(p->said);
+	p->prober->requests--;
+}
+
+/* What it says is less than a pipe holds, so nobody has to read it before the end. */
+void http_look(struct probe *p)
+{
+	char said[DETAIL_MAX] = "";
+	ssize_t n;
+	int status;
+
+	if (!run_look(&p->run, &status))
 		return;
-	curl_multi_remove_handle(p->prober->multi, p->easy);
-	curl_easy_cleanup(p->easy);
-	p->easy = NULL;
-}
-
-static void http_answer(struct probe *p, CURLcode result)
-{
-	long status = 0;
-
-	curl_easy_getinfo(p->easy, CURLINFO_RESPONSE_CODE, &status);
+	n = read(p->said, said, sizeof(said) - 1);
 	http_end(p);
-	if (result != CURLE_OK && !(result == CURLE_WRITE_ERROR && status > 0))
-		probe_answer(p, false, "%s", curl_easy_strerror(result));
+	if (p->run.overdue)
+		probe_answer(p, false, "no answer in %u ms", p->timeout_ms);
+	else if (status < 0 || n <= 0)
+		probe_answer(p, false, "the probe ended by itself: %d", status);
 	else
-		probe_answer(p, status >= 200 && status <= 399, "HTTP %ld", status);
-}
-
-void http_look(struct prober *prober)
-{
-	int running, left;
-	CURLMsg *m;
-
-	curl_multi_perform(prober->multi, &running);
-	while ((m = curl_multi_info_read(prober->multi, &left))) {
-		CURLcode result = m->data.result;
-		struct probe *p = NULL;
-
-		if (m->msg != CURLMSG_DONE)
-			continue;
-		curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &p);
-		http_answer(p, result);
-	}
+		probe_answer(p, status == 0, "%s", said);
 }

@@ -95,9 +95,9 @@ static void on_frame(void *ctx, const struct packet_frame *f)
 			 f->checksum_pending ? ADVERT_CHECKSUM_PENDING : 0, r->now);
 }
 
-static int on_packet(sd_event_source *source, int fd, uint32_t events, void *ctx)
+/* 0 or more: frames; less: the link went down or away. */
+static int link_receive(struct link *l)
 {
-	struct link *l = ctx;
 	struct elect *e = l->e;
 	struct receiving r = { e->core, l->state.ifindex, clock_now() };
 	int n;
@@ -105,9 +105,23 @@ static int on_packet(sd_event_source *source, int fd, uint32_t events, void *ctx
 	e->begun = r.now;
 	n = packet_receive(l->packet, RECEIVE_MAX, on_frame, &r);
 	elect_core_flush(e->core);
-	if (n < 0) /* it went down or away: netlink says so too, and when it is back */
-		link_bring(e, l);
+	return n;
+}
+
+static int on_packet(sd_event_source *source, int fd, uint32_t events, void *ctx)
+{
+	struct link *l = ctx;
+
+	if (link_receive(l) < 0) /* netlink says so too, and when it is back */
+		link_bring(l->e, l);
 	return 0;
+}
+
+void links_listen(struct elect *e)
+{
+	for (struct link *l = e->links; l; l = l->next)
+		if (l->packet)
+			link_receive(l);
 }
 
 static unsigned int link_wants(const struct link *l)

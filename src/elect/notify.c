@@ -170,14 +170,13 @@ mono_t notifier_turn(struct notifier *all, mono_t now)
 	return next;
 }
 
-unsigned int notifier_wait(struct notifier *all, struct curl_waitfd *fds, unsigned int max)
+unsigned int notifier_wait(struct notifier *all, struct pollfd *fds, unsigned int max)
 {
 	unsigned int n = 0;
 
 	for (struct teller *t = all->tellers; t && n < max; t = t->next)
 		if (t->run.pid)
-			fds[n++] =
-				(struct curl_waitfd){ .fd = t->run.fd, .events = CURL_WAIT_POLLIN };
+			fds[n++] = (struct pollfd){ .fd = t->run.fd, .events = POLLIN };
 	return n;
 }
 

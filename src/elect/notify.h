@@ -18,6 +18,6 @@ void news_free(struct news *n);
 void notifier_add(struct notifier *t, struct news *n);
 /* Begins, ends what is overdue, reaps; returns when to come back. */
 mono_t notifier_turn(struct notifier *t, mono_t now);
-unsigned int notifier_wait(struct notifier *t, struct curl_waitfd *fds, unsigned int max);
+unsigned int notifier_wait(struct notifier *t, struct pollfd *fds, unsigned int max);
 bool notifier_idle(const struct notifier *t);
 void notifier_done(struct notifier *t); /* kills */

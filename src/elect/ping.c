@@ -83,7 +83,7 @@ int ping_target(struct probe *p)
 
 	if (strlen(p->target) >= sizeof(text))
 		return -EINVAL;
-	strcpy(text, p->target);
+	memcpy(text, p->target, strlen(p->target) + 1);
 	link = strchr(text, '%');
 	if (link)
 		*link++ = '\0';
@@ -148,14 +148,14 @@ int ping_send(struct ping *g, const struct probe *p)
 	return 0;
 }
 
-unsigned int ping_wait(struct ping *g, struct curl_waitfd *fds, unsigned int max)
+unsigned int ping_wait(struct ping *g, struct pollfd *fds, unsigned int max)
 {
 	unsigned int n = 0;
 
 	if (g->fd4 >= 0 && n < max)
-		fds[n++] = (struct curl_waitfd){ .fd = g->fd4, .events = CURL_WAIT_POLLIN };
+		fds[n++] = (struct pollfd){ .fd = g->fd4, .events = POLLIN };
 	if (g->fd6 >= 0 && n < max)
-		fds[n++] = (struct curl_waitfd){ .fd = g->fd6, .events = CURL_WAIT_POLLIN };
+		fds[n++] = (struct pollfd){ .fd = g->fd6, .events = POLLIN };
 	return n;
 }
 

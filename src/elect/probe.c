@@ -158,8 +158,7 @@ static void probe_begin(struct probe *p, mono_t now)
 		route_look(p);
 		return;
 	case ROUTER_TRACK_HTTP:
-		if (http_begin(p) < 0)
-			probe_answer(p, false, "not enough memory");
+		http_begin(p);
 		return;
 	case ROUTER_TRACK_PING:
 		ping_begin(p);
@@ -175,7 +174,7 @@ static void probe_begin(struct probe *p, mono_t now)
 /* What takes too long is no answer. */
 static void probe_overdue(struct probe *p, mono_t now)
 {
-	if (p->kind == ROUTER_TRACK_SCRIPT)
+	if (p->run.pid)
 		run_overdue(&p->run, now);
 	else if (p->kind == ROUTER_TRACK_PING && mono_due(p->deadline, now))
 		probe_answer(p, false, "no answer in %u ms", p->timeout_ms);
@@ -184,10 +183,12 @@ static void probe_overdue(struct probe *p, mono_t now)
 static void probe_end(struct probe *p)
 {
 	if (p->run.pid) {
-		p->prober->scripts--;
 		run_end(&p->run);
+		if (p->kind == ROUTER_TRACK_HTTP)
+			http_end(p);
+		else
+			p->prober->scripts--;
 	}
-	http_end(p);
 	free(p->target);
 	free(p);
 }
@@ -195,8 +196,7 @@ static void probe_end(struct probe *p)
 int prober_init(struct prober *p)
 {
 	p->ping = ping_new();
-	p->multi = curl_multi_init();
-	return p->ping && p->multi ? 0 : -ENOMEM;
+	return p->ping ? 0 : -ENOMEM;
 }
 
 void prober_done(struct prober *p)
@@ -206,8 +206,6 @@ void prober_done(struct prober *p)
 	host_close(p->host);
 	if (p->ping)
 		ping_free(p->ping);
-	if (p->multi)
-		curl_multi_cleanup(p->multi);
 }
 
 int prober_add(struct prober *prober, const struct errand_probe *what)
@@ -259,8 +257,7 @@ mono_t prober_turn(struct prober *prober, mono_t now)
 		/* One that is under way is not begun a second time. */
 		if (!p->busy && mono_due(p->next, now))
 			probe_begin(p, now);
-		if (p->busy && p->deadline.ns < next.ns && p->kind != ROUTER_TRACK_HTTP &&
-		    !p->run.overdue)
+		if (p->busy && p->deadline.ns < next.ns && !p->run.overdue)
 			next = p->deadline;
 		if (!p->busy && p->next.ns < next.ns)
 			next = p->next;
@@ -268,22 +265,22 @@ mono_t prober_turn(struct prober *prober, mono_t now)
 	return next;
 }
 
-unsigned int prober_wait(struct prober *prober, struct curl_waitfd *fds, unsigned int max)
+unsigned int prober_wait(struct prober *prober, struct pollfd *fds, unsigned int max)
 {
 	unsigned int n = ping_wait(prober->ping, fds, max);
 
 	for (struct probe *p = prober->probes; p && n < max; p = p->next_probe)
 		if (p->run.pid)
-			fds[n++] =
-				(struct curl_waitfd){ .fd = p->run.fd, .events = CURL_WAIT_POLLIN };
+			fds[n++] = (struct pollfd){ .fd = p->run.fd, .events = POLLIN };
 	return n;
 }
 
 void prober_look(struct prober *prober)
 {
-	http_look(prober);
 	ping_look(prober->ping, on_reply, prober);
 	for (struct probe *p = prober->probes; p; p = p->next_probe)
-		if (p->run.pid)
+		if (p->run.pid && p->kind == ROUTER_TRACK_HTTP)
+			http_look(p);
+		else if (p->run.pid)
 			script_look(p);
 }

@@ -1,7 +1,7 @@
 /* Inside of the errands: one probe, by its kind.  All of it belongs to the errands' thread. */
 #pragma once
 
-#include <curl/curl.h>
+#include <poll.h>
 #include <time.h>
 
 #include "elect/errands.h"
@@ -44,10 +44,10 @@ struct probe {
 	char *target;
 	uint32_t interval_ms, timeout_ms;
 	mono_t next;	 /* when it begins again */
-	mono_t deadline; /* while busy: ping and script */
+	mono_t deadline; /* while busy: ping */
 	bool busy;
-	struct run run; /* script */
-	CURL *easy;	/* http */
+	struct run run; /* script, http */
+	int said;	/* http: what it says, while it runs */
 	struct ip ip;	/* ping */
 	unsigned int scope;
 	uint16_t sequence;
@@ -57,11 +57,10 @@ struct probe {
 struct prober {
 	void (*result)(void *ctx, uint64_t id, bool up, const char *detail);
 	void *ctx;
-	CURLM *multi;
 	struct ping *ping;
 	struct host *host; /* opened with the first route track */
 	struct probe *probes;
-	unsigned int count, scripts; /* scripts: that run now */
+	unsigned int count, scripts, requests; /* scripts, requests: that run now */
 };
 
 int prober_init(struct prober *p);
@@ -71,7 +70,7 @@ void prober_drop(struct prober *p, uint64_t id);
 /* Begins what is due, ends what is overdue; returns when to come back. */
 mono_t prober_turn(struct prober *p, mono_t now);
 /* Adds what to wait for; then, after waiting, looks what came of it. */
-unsigned int prober_wait(struct prober *p, struct curl_waitfd *fds, unsigned int max);
+unsigned int prober_wait(struct prober *p, struct pollfd *fds, unsigned int max);
 void prober_look(struct prober *p);
 
 /* Ends a probe's round with its result. */
@@ -80,16 +79,16 @@ void probe_answer(struct probe *p, bool up, const char *fmt, ...)
 
 /* --- kinds ----------------------------------------------------------------------------------- */
 
-int http_begin(struct probe *p);
-void http_end(struct probe *p); /* also when none is under way */
-void http_look(struct prober *p);
+void http_begin(struct probe *p);
+void http_look(struct probe *p);
+void http_end(struct probe *p); /* of one under way, whose program has ended */
 
 struct ping *ping_new(void);
 void ping_free(struct ping *g);
 /* Reads "IP" or "IP%LINK". -EINVAL, -ENODEV: no such link. */
 int ping_target(struct probe *p);
 int ping_send(struct ping *g, const struct probe *p);
-unsigned int ping_wait(struct ping *g, struct curl_waitfd *fds, unsigned int max);
+unsigned int ping_wait(struct ping *g, struct pollfd *fds, unsigned int max);
 /* Calls fn for each echo reply that came. */
 void ping_look(struct ping *g,
 	       void (*fn)(void *ctx, const struct ip *from, uint16_t sequence, uint64_t id),
@@ -99,6 +98,9 @@ void ping_look(struct ping *g,
 
 int run_begin(struct run *r, const char *path, char *const argv[], char *const environment[],
 	      span_t timeout, struct error *ret_error);
+/* A program of ours; what it says goes to `out`. */
+int run_begin_own(struct run *r, const char *path, char *const argv[], char *const environment[],
+		  int out, span_t timeout, struct error *ret_error);
 /* True: it has ended, *ret_status as program_reap() says. */
 bool run_look(struct run *r, int *ret_status);
 void run_overdue(struct run *r, mono_t now);

@@ -142,7 +142,7 @@ int program_check(const char *path, char ret[static PROGRAM_PATH_MAX], struct er
 	if (path[0] != '/' || strlen(path) >= sizeof(rest))
 		return error_set(ret_error, ERROR_BAD_VALUE, "begin it with /",
 				 "a program needs an absolute path");
-	strcpy(rest, path);
+	memcpy(rest, path, strlen(path) + 1);
 	if (lstat("/", &st) < 0 || check_step("/", &st, ret_error) < 0)
 		return -EPERM;
 	while (next_name(rest, name, sizeof(name))) {
@@ -179,13 +179,15 @@ int program_check(const char *path, char ret[static PROGRAM_PATH_MAX], struct er
 		return error_set(ret_error, ERROR_NOT_FOUND, NULL, "%s: %s", at, strerror(errno));
 	r = check_file(path, &st, ret_error);
 	if (r == 0)
-		strcpy(ret, at);
+		memcpy(ret, at, strlen(at) + 1);
 	return r;
 }
 
 /* --- run ------------------------------------------------------------------------------------- */
 
-static int spawn(const char *path, char *const argv[], char *const environment[], pid_t *ret)
+/* out: -1 = to nowhere. */
+static int spawn(const char *path, char *const argv[], char *const environment[], int out,
+		 pid_t *ret)
 {
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attributes;
@@ -206,6 +208,8 @@ static int spawn(const char *path, char *const argv[], char *const environment[]
 						     0);
 	if (r == 0)
 		r = posix_spawn_file_actions_adddup2(&files, STDOUT_FILENO, STDERR_FILENO);
+	if (r == 0 && out >= 0)
+		r = posix_spawn_file_actions_adddup2(&files, out, STDOUT_FILENO);
 	if (r == 0)
 		r = posix_spawn_file_actions_addclosefrom_np(&files, STDERR_FILENO + 1);
 	if (r == 0)
@@ -215,17 +219,13 @@ static int spawn(const char *path, char *const argv[], char *const environment[]
 	return -r;
 }
 
-int program_start(const char *path, char *const argv[], char *const environment[], pid_t *ret_pid,
-		  int *ret_pidfd, struct error *ret_error)
+int program_start_own(const char *path, char *const argv[], char *const environment[], int out,
+		      pid_t *ret_pid, int *ret_pidfd, struct error *ret_error)
 {
-	char file[PROGRAM_PATH_MAX];
 	int fd, status, r;
 	pid_t pid;
 
-	r = program_check(path, file, ret_error);
-	if (r < 0)
-		return r;
-	r = spawn(file, argv, environment, &pid);
+	r = spawn(path, argv, environment, out, &pid);
 	if (r < 0)
 		return error_set(ret_error, ERROR_KERNEL_FAILED, NULL, "cannot start %s: %s", path,
 				 strerror(-r));
@@ -240,6 +240,17 @@ int program_start(const char *path, char *const argv[], char *const environment[
 	*ret_pid = pid;
 	*ret_pidfd = fd;
 	return 0;
+}
+
+int program_start(const char *path, char *const argv[], char *const environment[], pid_t *ret_pid,
+		  int *ret_pidfd, struct error *ret_error)
+{
+	char file[PROGRAM_PATH_MAX];
+	int r = program_check(path, file, ret_error);
+
+	if (r < 0)
+		return r;
+	return program_start_own(file, argv, environment, -1, ret_pid, ret_pidfd, ret_error);
 }
 
 void program_kill(pid_t pid)

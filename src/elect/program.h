@@ -37,5 +37,9 @@ int program_start(const char *path, char *const argv[], char *const environment[
 /* The end of all of the group. */
 void program_kill(pid_t pid);
 
+/* The same for a program of ours, which is not checked; `out`: what it says goes there. */
+int program_start_own(const char *path, char *const argv[], char *const environment[], int out,
+		      pid_t *ret_pid, int *ret_pidfd, struct error *ret_error);
+
 /* False: it still runs.  *ret_status: its exit status, or minus the signal that ended it. */
 bool program_reap(int pidfd, int *ret_status);

@@ -4,11 +4,8 @@
 
 #include "elect/probe.h"
 
-int run_begin(struct run *r, const char *path, char *const argv[], char *const environment[],
-	      span_t timeout, struct error *ret_error)
+static int begun(struct run *r, int e, span_t timeout)
 {
-	int e = program_start(path, argv, environment, &r->pid, &r->fd, ret_error);
-
 	if (e < 0) {
 		r->pid = 0;
 		return e;
@@ -16,6 +13,20 @@ int run_begin(struct run *r, const char *path, char *const argv[], char *const e
 	r->deadline = mono_after(clock_now(), timeout);
 	r->overdue = false;
 	return 0;
+}
+
+int run_begin(struct run *r, const char *path, char *const argv[], char *const environment[],
+	      span_t timeout, struct error *ret_error)
+{
+	return begun(r, program_start(path, argv, environment, &r->pid, &r->fd, ret_error),
+		     timeout);
+}
+
+int run_begin_own(struct run *r, const char *path, char *const argv[], char *const environment[],
+		  int out, span_t timeout, struct error *ret_error)
+{
+	return begun(r, program_start_own(path, argv, environment, out, &r->pid, &r->fd, ret_error),
+		     timeout);
 }
 
 bool run_look(struct run *r, int *ret_status)

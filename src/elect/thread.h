@@ -196,6 +196,8 @@ void link_bring(struct elect *e, struct link *l);
 void link_need(struct elect *e, struct link *l);
 void links_on_event(void *ctx, const struct host_event *event);
 void links_retry(struct elect *e);
+/* Takes in what waits in the sockets of all links, at most one turn of each. */
+void links_listen(struct elect *e);
 void link_drop(struct elect *e, struct link *l); /* with its last carrier */
 
 /* --- closing.c ------------------------------------------------------------------------------- */

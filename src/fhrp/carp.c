@@ -98,13 +98,22 @@ static enum occurrence heard_backup(struct fhrp *m, const struct fhrp_heard *h, 
 	return !m->held && machine_may_preempt(m, now) ? HEARD_LESSER : HEARD_KEPT;
 }
 
+/* An equal that speaks on in its own time, although we have answered it.  Another equal is another
+ * matter, and so is what the same one sent before it heard us: or of several that begin at once
+ * all would yield, and again after every silence. */
+static bool insists(const struct fhrp *m, const struct fhrp_heard *h, mono_t now)
+{
+	return m->contended && machine_same(&m->active.address, &h->from) &&
+	       mono_since(now, m->active.heard).ns > own_period(m).ns / 2;
+}
+
 static enum occurrence heard_active(struct fhrp *m, const struct fhrp_heard *h, mono_t now)
 {
 	if (h->interval.ns < own_period(m).ns)
 		return HEARD_BETTER;
 	if (h->interval.ns > own_period(m).ns)
 		return HEARD_LESSER;
-	return m->contended || !machine_higher_address(m, h, now) ? HEARD_TIE : HEARD_LESSER;
+	return insists(m, h, now) || !machine_higher_address(m, h, now) ? HEARD_TIE : HEARD_LESSER;
 }
 
 static enum occurrence heard(struct fhrp *m, const struct fhrp_heard *h, mono_t now)

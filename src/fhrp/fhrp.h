@@ -211,8 +211,9 @@ struct fhrp {
 	mono_t quiet_at;   /* contended: when the other has been quiet for long enough */
 	uint8_t announced; /* of config.announce_count */
 
-	/* Equal priorities: which set decides ties, and until when it counts for the others that one
-	 * was won or lost on it, so that two routers never answer it differently on two links. */
+	/* Equal priorities: which set decides ties, and until when it counts for the others that
+	 * one was won or lost on it, so that two routers never answer it differently on two links.
+	 */
 	uint8_t tie_set;
 	mono_t tie_won_until, tie_lost_until;
 

@@ -21,8 +21,9 @@
 #define ROUTER_KEYS_MAX		 8
 #define ROUTER_KEY_LEN_MAX	 64
 #define ROUTER_TARGET_MAX	 1023
-#define ROUTER_DELAY_MAX_MS	 3600000    /* preempt delay, boot hold, linger */
+#define ROUTER_DELAY_MAX_MS	 3600000    /* preempt delay, boot hold */
 #define ROUTER_REFRESH_MAX_MS	 86400000   /* of announcements */
+#define ROUTER_LINGER_MAX_MS	 10000	    /* no lease is lent for longer without being extended */
 #define ROUTER_LINGER_AUTO	 UINT32_MAX /* what the timers say */
 #define ROUTER_MESSAGE_MAX	 1280	    /* octets of an IP packet that every link carries */
 

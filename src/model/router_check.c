@@ -100,7 +100,7 @@ static int check_timers(const struct router *r, struct error *ret_error)
 	if (rc == 0)
 		rc = check_delay("boot_hold", r->boot_hold_ms, ROUTER_DELAY_MAX_MS, ret_error);
 	if (rc == 0 && r->linger_ms != ROUTER_LINGER_AUTO)
-		rc = check_delay("linger", r->linger_ms, ROUTER_DELAY_MAX_MS, ret_error);
+		rc = check_delay("linger", r->linger_ms, ROUTER_LINGER_MAX_MS, ret_error);
 	if (rc == 0)
 		rc = check_delay("announce_refresh", r->announce_refresh_ms, ROUTER_REFRESH_MAX_MS,
 				 ret_error);

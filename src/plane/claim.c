@@ -12,7 +12,7 @@
 static struct claim *claim_at(const struct plane *p, unsigned int slot)
 {
 	return slot >= CLAIM_SLOT_0 && slot < CLAIM_SLOT_0 + CLAIMS_MAX
-		       ? &p->tables.claims[slot - CLAIM_SLOT_0]
+		       ? tables_claim(&p->tables, slot - CLAIM_SLOT_0)
 		       : NULL;
 }
 
@@ -81,13 +81,13 @@ static int take(struct plane *p, unsigned int net, uint64_t mac, uint16_t *ret,
 	int r = 0;
 
 	for (i = 0; !c && i < CLAIMS_MAX; i++)
-		if (!p->tables.claims[i].key)
-			c = &p->tables.claims[i];
+		if (!tables_claim(&p->tables, i)->key)
+			c = tables_claim(&p->tables, i);
 	if (!c)
 		return error_set(ret_error, ERROR_LIMIT_REACHED, NULL,
 				 "the ports of this host have more than %d routers' vMACs",
 				 CLAIMS_MAX);
-	i = (unsigned int)(c - p->tables.claims);
+	i = (unsigned int)(c - tables_claim(&p->tables, 0));
 	if (!c->key) {
 		__atomic_store_n(&c->word, 0, __ATOMIC_RELEASE);
 		__atomic_store_n(&c->key, FDB_KEY(net, mac), __ATOMIC_RELEASE);
@@ -143,8 +143,8 @@ unsigned int plane_claims_sweep(struct plane *p)
 				used[row->claims[i]] = true;
 	}
 	for (unsigned int i = 0; i < CLAIMS_MAX; i++)
-		if (!used[i] && p->tables.claims[i].key) {
-			end(p, &p->tables.claims[i]);
+		if (!used[i] && tables_claim(&p->tables, i)->key) {
+			end(p, tables_claim(&p->tables, i));
 			removed++;
 		}
 	free(used);
@@ -172,8 +172,8 @@ void plane_claims(const struct plane *p, void (*fn)(void *ctx, const struct plan
 		  void *ctx)
 {
 	for (unsigned int i = 0; i < CLAIMS_MAX; i++)
-		if (p->tables.claims[i].key) {
-			struct plane_claim view = view_of(&p->tables.claims[i]);
+		if (tables_claim(&p->tables, i)->key) {
+			struct plane_claim view = view_of(tables_claim(&p->tables, i));
 
 			fn(ctx, &view);
 		}

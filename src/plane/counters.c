@@ -33,6 +33,7 @@ const char *plane_drop_reason_meaning(unsigned int reason)
 static int read_slot(struct plane *p, unsigned int slot, struct plane_counters *ret,
 		     struct error *ret_error)
 {
+	const struct slot_drops *drops = tables_drops(&p->tables, slot);
 	struct plane_counters c = { 0 };
 	struct slot_counters sum;
 	int r = tables_counters(&p->tables, slot, &sum);
@@ -46,8 +47,7 @@ static int read_slot(struct plane *p, unsigned int slot, struct plane_counters *
 	c.tx_octets = sum.tx_octets;
 	c.last_seen.ns = (int64_t)sum.seen_ns;
 	for (unsigned int i = 0; i < DROP_REASON_COUNT; i++)
-		c.drops[i] = __atomic_load_n((const uint64_t *)&p->tables.drops[slot].frames[i],
-					     __ATOMIC_RELAXED);
+		c.drops[i] = __atomic_load_n((const uint64_t *)&drops->frames[i], __ATOMIC_RELAXED);
 	*ret = c;
 	return 0;
 }

@@ -442,7 +442,7 @@ void plane_close(struct plane *p)
 	if (!p)
 		return;
 	routers_close(p->routers);
-	if (p->tables.rows)
+	if (p->tables.counter_buffer)
 		tables_close(&p->tables);
 	vmac_bpf__destroy(p->bpf);
 	if (p->lock_fd >= 0)

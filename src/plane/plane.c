@@ -81,7 +81,7 @@ static int host_entries_move(struct plane *p, unsigned int slot, uint64_t from, 
 	for (unsigned int vlan = 0; vlan < 4096; vlan++) {
 		unsigned int net = NET_OF(slot, vlan);
 
-		if (!p->tables.heads[net])
+		if (!*tables_word(&p->tables.heads, net))
 			continue;
 		if (from != to)
 			host_entry_clear(p, net, from);
@@ -96,7 +96,7 @@ static int host_entries_move(struct plane *p, unsigned int slot, uint64_t from, 
 
 static int list_add(struct plane *p, unsigned int net, unsigned int slot)
 {
-	int r = host_entry_set(p, net, p->tables.uplink_macs[NET_UPLINK(net)]);
+	int r = host_entry_set(p, net, *tables_word(&p->tables.uplink_macs, NET_UPLINK(net)));
 
 	return r < 0 ? r : tables_list_add(&p->tables, net, slot);
 }
@@ -104,8 +104,8 @@ static int list_add(struct plane *p, unsigned int net, unsigned int slot)
 static void list_remove(struct plane *p, unsigned int net, unsigned int slot)
 {
 	tables_list_remove(&p->tables, net, slot);
-	if (!p->tables.heads[net])
-		host_entry_clear(p, net, p->tables.uplink_macs[NET_UPLINK(net)]);
+	if (!*tables_word(&p->tables.heads, net))
+		host_entry_clear(p, net, *tables_word(&p->tables.uplink_macs, NET_UPLINK(net)));
 }
 
 static void unreach(struct plane *p, unsigned int slot, unsigned int net, uint64_t mac)
@@ -117,10 +117,11 @@ static void unreach(struct plane *p, unsigned int slot, unsigned int net, uint64
 
 bool plane_forget_port(struct plane *p, unsigned int slot)
 {
-	bool known = tables_row(&p->tables, slot) || MEMBER_IFINDEX(p->tables.members[slot]);
+	bool known = tables_row(&p->tables, slot) ||
+		     MEMBER_IFINDEX(*tables_word(&p->tables.members, slot));
 
 	for (unsigned int which = 0; which < 2; which++) {
-		struct port_row *row = &p->tables.rows[ROW_OF(slot, which)];
+		struct port_row *row = tables_any_row(&p->tables, slot, which);
 
 		if (row->ifindex)
 			unreach(p, slot, row->net, row->mac);
@@ -128,7 +129,7 @@ bool plane_forget_port(struct plane *p, unsigned int slot)
 	tables_member_set(&p->tables, slot, 0, 0);
 	tables_row_clear(&p->tables, slot);
 	for (unsigned int which = 0; which < 2; which++)
-		plane_claims_release(p, slot, &p->tables.rows[ROW_OF(slot, which)]);
+		plane_claims_release(p, slot, tables_any_row(&p->tables, slot, which));
 	return known;
 }
 
@@ -183,8 +184,9 @@ static int check_uplink(struct plane *p, const struct plane_uplink *u, struct er
 int plane_uplink_set(struct plane *p, const struct plane_uplink *u, struct error *ret_error)
 {
 	unsigned int slot = SLOT_UPLINK_0 + u->slot;
-	uint64_t mac = plane_mac_word(u->address), *word = &p->tables.uplink_macs[u->slot];
-	int old = (int)MEMBER_IFINDEX(p->tables.members[slot]), r;
+	uint64_t mac = plane_mac_word(u->address),
+		 *word = tables_word(&p->tables.uplink_macs, u->slot);
+	int old = (int)MEMBER_IFINDEX(*tables_word(&p->tables.members, slot)), r;
 
 	r = check_uplink(p, u, ret_error);
 	if (r < 0)
@@ -213,14 +215,14 @@ int plane_uplink_set(struct plane *p, const struct plane_uplink *u, struct error
 bool plane_forget_uplink(struct plane *p, unsigned int number)
 {
 	unsigned int slot = SLOT_UPLINK_0 + number;
-	int ifindex = (int)MEMBER_IFINDEX(p->tables.members[slot]);
-	uint64_t mac = p->tables.uplink_macs[number];
+	int ifindex = (int)MEMBER_IFINDEX(*tables_word(&p->tables.members, slot));
+	uint64_t mac = *tables_word(&p->tables.uplink_macs, number);
 
 	if (!ifindex && !mac)
 		return false;
 	tables_member_set(&p->tables, slot, 0, 0);
 	host_entries_move(p, number, mac, 0);
-	__atomic_store_n(&p->tables.uplink_macs[number], 0, __ATOMIC_RELEASE);
+	__atomic_store_n(tables_word(&p->tables.uplink_macs, number), 0, __ATOMIC_RELEASE);
 	if (tables_index(&p->tables, ifindex) == (INDEX_UPLINK | slot))
 		tables_index_set(&p->tables, ifindex, 0);
 	detach_uplink(p, number, ifindex);
@@ -286,7 +288,7 @@ static int check_port(struct plane *p, const struct plane_port *port, struct err
 		if (id != port->id && p->ports[id].ifindex == port->ifindex)
 			return error_set(ret_error, ERROR_INTERFACE_IN_USE, NULL,
 					 "interface %d is port %u already", port->ifindex, id);
-	if (port->net.slot && mac == p->tables.uplink_macs[port->net.slot])
+	if (port->net.slot && mac == *tables_word(&p->tables.uplink_macs, port->net.slot))
 		return error_set(ret_error, ERROR_ADDRESS_IN_USE, "give the port another vMAC",
 				 "the address is the uplink's own");
 	holder = tables_fdb(&p->tables, net, mac);
@@ -427,7 +429,7 @@ int plane_port_set(struct plane *p, const struct plane_port *port, struct error 
 	if (r < 0)
 		return tables_failed(r, ret_error);
 	for (unsigned int which = 0; which < 2; which++)
-		plane_claims_release(p, port->id, &p->tables.rows[ROW_OF(port->id, which)]);
+		plane_claims_release(p, port->id, tables_any_row(&p->tables, port->id, which));
 	if (old_ifindex && old_ifindex != port->ifindex) {
 		port_name(port->id, name);
 		attach_clear(&p->attach, name, old_ifindex, ATTACH_PORT);

@@ -33,8 +33,7 @@ struct known {
 };
 
 struct routers {
-	struct router_slot *slots;
-	uint64_t *maybe;
+	struct array slots, maybe;
 	int routers_fd, ips_fd, counts_fd;
 	int cpus;
 	struct router_counters *count_buffer; /* one a CPU */
@@ -51,12 +50,17 @@ static int failed(int r, struct error *ret_error)
 			 "cannot write the BPF maps of the routers: %s", strerror(-r));
 }
 
+static struct router_slot *row_at(const struct routers *rs, unsigned int slot)
+{
+	return array_at(&rs->slots, slot);
+}
+
 /* --- bits ------------------------------------------------------------------------------------ */
 
 static void maybe_add(struct routers *rs, uint64_t mac, bool add)
 {
 	uint32_t bit = ROUTER_MAYBE_BIT(mac);
-	uint64_t *word = &rs->maybe[bit >> 6], mask = 1ULL << (bit & 63);
+	uint64_t *word = array_at(&rs->maybe, bit >> 6), mask = 1ULL << (bit & 63);
 
 	rs->maybe_count[bit] = (uint16_t)(rs->maybe_count[bit] + (add ? 1 : -1));
 	if (rs->maybe_count[bit])
@@ -82,7 +86,7 @@ static void maybe_count_all(struct routers *rs)
 
 		for (unsigned int bit = 0; bit < 64; bit++)
 			word |= (uint64_t)(rs->maybe_count[i * 64 + bit] != 0) << bit;
-		__atomic_store_n(&rs->maybe[i], word, __ATOMIC_RELEASE);
+		__atomic_store_n((uint64_t *)array_at(&rs->maybe, i), word, __ATOMIC_RELEASE);
 	}
 }
 
@@ -124,7 +128,7 @@ static struct router_key lower_key_of(const struct router_slot *row)
 
 static int keys_set(struct routers *rs, unsigned int slot)
 {
-	struct router_key key = key_of(&rs->slots[slot]), lower = lower_key_of(&rs->slots[slot]);
+	struct router_key key = key_of(row_at(rs, slot)), lower = lower_key_of(row_at(rs, slot));
 	int r = key_set(rs, &key, slot);
 
 	return r < 0 || !lower.vlan ? r : key_set(rs, &lower, slot);
@@ -133,7 +137,7 @@ static int keys_set(struct routers *rs, unsigned int slot)
 /* The slot has no address any more.  A key that leads elsewhere by now is another's. */
 static void slot_clear(struct routers *rs, unsigned int slot)
 {
-	struct router_slot *row = &rs->slots[slot];
+	struct router_slot *row = row_at(rs, slot);
 	struct router_key key = key_of(row), lower = lower_key_of(row);
 
 	if (key_slot(rs, &key) == (int)slot)
@@ -261,7 +265,7 @@ static bool same_place(const struct router_slot *a, const struct router_slot *b)
 
 static int place_set(struct routers *rs, unsigned int slot, const struct router_slot *row)
 {
-	struct router_slot *old = &rs->slots[slot];
+	struct router_slot *old = row_at(rs, slot);
 	int r;
 
 	slot_clear(rs, slot);
@@ -302,13 +306,13 @@ int plane_router_set(struct plane *p, const struct plane_router *router, struct 
 	r = ips_add(rs, router, &now, ret_error);
 	if (r == 0) {
 		lower_of(router->ifindex, &row);
-		if (!same_place(&rs->slots[router->slot], &row))
+		if (!same_place(row_at(rs, router->slot), &row))
 			r = place_set(rs, router->slot, &row);
 		if (r < 0)
 			failed(r, ret_error);
 	}
 	if (r == 0)
-		__atomic_store_n(&rs->slots[router->slot].flags, row.flags, __ATOMIC_RELEASE);
+		__atomic_store_n(&row_at(rs, router->slot)->flags, row.flags, __ATOMIC_RELEASE);
 	ips_swap(rs, router->slot, &now, r == 0);
 	return r;
 }
@@ -328,7 +332,7 @@ int plane_router_remove(struct plane *p, unsigned int slot, struct error *ret_er
 void plane_router_lease(struct plane *p, unsigned int slot, mono_t until)
 {
 	assert(slot < PLANE_ROUTERS_MAX);
-	__atomic_store_n(&p->routers->slots[slot].until, (uint64_t)(until.ns > 0 ? until.ns : 0),
+	__atomic_store_n(&row_at(p->routers, slot)->until, (uint64_t)(until.ns > 0 ? until.ns : 0),
 			 __ATOMIC_RELEASE);
 }
 
@@ -465,7 +469,7 @@ static unsigned int sweep_slots(struct routers *rs)
 	unsigned int removed = 0;
 
 	for (unsigned int slot = 0; slot < ROUTER_SLOTS; slot++)
-		if (!rs->known[slot].set && rs->slots[slot].mac) {
+		if (!rs->known[slot].set && row_at(rs, slot)->mac) {
 			slot_clear(rs, slot);
 			removed++;
 		}
@@ -488,7 +492,7 @@ static unsigned int sweep_keys(struct routers *rs)
 		slot = key_slot(rs, &key);
 		if (slot < 0)
 			continue;
-		row = &rs->slots[slot];
+		row = row_at(rs, slot);
 		if (row->mac == key.mac &&
 		    (key.vlan ? row->lower_ifindex == key.ifindex && row->lower_vlan == key.vlan
 			      : row->ifindex == key.ifindex))
@@ -558,6 +562,7 @@ int plane_router_sweep(struct plane *p, unsigned int *ret_removed, struct error 
 	removed = sweep_slots(rs) + sweep_keys(rs) + sweep_ips(rs);
 	removed += attach_sweep_links(&p->attach, is_kept, p);
 	removed += sweep_filters(p);
+	array_release(&rs->slots);
 	*ret_removed = removed;
 	return 0;
 }
@@ -580,6 +585,7 @@ void routers_purge(struct plane *p)
 int routers_open(struct plane *p, const struct routers_fds *fds, bool deferred)
 {
 	struct routers *rs = calloc(1, sizeof(*rs));
+	int r;
 
 	if (!rs)
 		return -ENOMEM;
@@ -592,12 +598,14 @@ int routers_open(struct plane *p, const struct routers_fds *fds, bool deferred)
 	if (rs->cpus < 0)
 		return rs->cpus;
 	rs->count_buffer = calloc((size_t)rs->cpus, sizeof(*rs->count_buffer));
-	rs->slots = tables_map_array(fds->slots, ROUTER_SLOTS, sizeof(struct router_slot));
-	rs->maybe = tables_map_array(fds->maybe, ROUTER_MAYBE_BITS / 64, sizeof(uint64_t));
-	if (!rs->count_buffer || !rs->slots || !rs->maybe)
+	if (!rs->count_buffer)
 		return -ENOMEM;
-	maybe_count_all(rs);
-	return 0;
+	r = array_open(&rs->slots, fds->slots, ROUTER_SLOTS, sizeof(struct router_slot));
+	if (r == 0)
+		r = array_open(&rs->maybe, fds->maybe, ROUTER_MAYBE_BITS / 64, sizeof(uint64_t));
+	if (r == 0)
+		maybe_count_all(rs);
+	return r;
 }
 
 void routers_close(struct routers *rs)
@@ -606,8 +614,8 @@ void routers_close(struct routers *rs)
 		return;
 	for (unsigned int slot = 0; slot < ROUTER_SLOTS; slot++)
 		free(rs->known[slot].ips);
-	tables_unmap_array(rs->slots, ROUTER_SLOTS, sizeof(struct router_slot));
-	tables_unmap_array(rs->maybe, ROUTER_MAYBE_BITS / 64, sizeof(uint64_t));
+	array_close(&rs->slots);
+	array_close(&rs->maybe);
 	free(rs->count_buffer);
 	free(rs->links);
 	free(rs);

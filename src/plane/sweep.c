@@ -59,8 +59,9 @@ static unsigned int sweep_fdb(struct plane *p)
 
 			stray = !row || FDB_KEY(row->net, row->mac) != key;
 		} else {
-			stray = FDB_KEY(net, p->tables.uplink_macs[NET_UPLINK(net)]) != key ||
-				!p->tables.heads[net];
+			stray = FDB_KEY(net, *tables_word(&p->tables.uplink_macs,
+							  NET_UPLINK(net))) != key ||
+				!*tables_word(&p->tables.heads, net);
 		}
 		if (stray && tables_fdb_clear(&p->tables, net, key >> 16) == 0)
 			removed++;
@@ -139,6 +140,7 @@ int plane_sweep(struct plane *p, unsigned int *ret_removed, struct error *ret_er
 	removed = sweep_tables(p);
 	removed += attach_sweep_links(&p->attach, is_kept, p);
 	removed += sweep_filters(p, false);
+	tables_release(&p->tables);
 	*ret_removed = removed;
 	return 0;
 }

@@ -4,11 +4,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+
+#include "base/cleanup.h"
 
 static inline uint64_t load(const uint64_t *word)
 {
@@ -22,26 +23,6 @@ static inline void store(uint64_t *word, uint64_t value)
 
 /* --- life ------------------------------------------------------------------------------------ */
 
-static size_t mapped_size(size_t count, size_t value)
-{
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-
-	return (count * ((value + 7) & ~(size_t)7) + page - 1) / page * page;
-}
-
-void *tables_map_array(int fd, size_t count, size_t value)
-{
-	void *p = mmap(NULL, mapped_size(count, value), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-
-	return p == MAP_FAILED ? NULL : p;
-}
-
-void tables_unmap_array(void *p, size_t count, size_t value)
-{
-	if (p)
-		munmap(p, mapped_size(count, value));
-}
-
 /* The map in a map whose update is our grace period. */
 static int open_grace(struct tables *t)
 {
@@ -53,6 +34,48 @@ static int open_grace(struct tables *t)
 	opts.inner_map_fd = (__u32)t->grace_inner_fd;
 	t->grace_fd = bpf_map_create(BPF_MAP_TYPE_ARRAY_OF_MAPS, "vmac_grace", 4, 4, 1, &opts);
 	return t->grace_fd < 0 ? t->grace_fd : 0;
+}
+
+static const struct {
+	size_t at, fd; /* in struct tables, in struct tables_fds */
+	size_t count, value;
+} arrays[] = {
+#define ARRAY_(name, count, value)                                                                 \
+	{                                                                                          \
+		offsetof(struct tables, name), offsetof(struct tables_fds, name), count, value     \
+	}
+	ARRAY_(index_near, INDEX_NEAR, sizeof(uint64_t)),
+	ARRAY_(members, SLOT_COUNT, sizeof(uint64_t)),
+	ARRAY_(heads, NET_COUNT, sizeof(uint64_t)),
+	ARRAY_(uplink_macs, 16, sizeof(uint64_t)),
+	ARRAY_(fdb_near, FDB_NEAR_ENTRIES, sizeof(uint64_t)),
+	ARRAY_(rows, ROW_COUNT, sizeof(struct port_row)),
+	ARRAY_(drops, SLOT_COUNT, sizeof(struct slot_drops)),
+	ARRAY_(claims, CLAIMS_MAX, sizeof(struct claim)),
+#undef ARRAY_
+};
+
+static struct array *array_of(struct tables *t, size_t i)
+{
+	return (struct array *)((char *)t + arrays[i].at);
+}
+
+static int arrays_open(struct tables *t, const struct tables_fds *fds)
+{
+	for (size_t i = 0; i < ARRAY_LEN(arrays); i++) {
+		int fd = *(const int *)((const char *)fds + arrays[i].fd);
+		int r = array_open(array_of(t, i), fd, arrays[i].count, arrays[i].value);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+void tables_release(struct tables *t)
+{
+	for (size_t i = 0; i < ARRAY_LEN(arrays); i++)
+		array_release(array_of(t, i));
 }
 
 int tables_open(struct tables *t, const struct tables_fds *fds)
@@ -68,18 +91,9 @@ int tables_open(struct tables *t, const struct tables_fds *fds)
 	if (t->cpus < 0)
 		return t->cpus;
 	t->counter_buffer = calloc((size_t)t->cpus, sizeof(struct slot_counters));
-	t->index_near = tables_map_array(fds->index_near, INDEX_NEAR, sizeof(uint64_t));
-	t->members = tables_map_array(fds->members, SLOT_COUNT, sizeof(uint64_t));
-	t->heads = tables_map_array(fds->heads, NET_COUNT, sizeof(uint64_t));
-	t->uplink_macs = tables_map_array(fds->uplink_macs, 16, sizeof(uint64_t));
-	t->fdb_near = tables_map_array(fds->fdb_near, FDB_NEAR_ENTRIES, sizeof(uint64_t));
-	t->rows = tables_map_array(fds->rows, ROW_COUNT, sizeof(struct port_row));
-	t->drops = tables_map_array(fds->drops, SLOT_COUNT, sizeof(struct slot_drops));
-	t->claims = tables_map_array(fds->claims, CLAIMS_MAX, sizeof(struct claim));
-	r = open_grace(t);
-	if (!t->counter_buffer || !t->index_near || !t->members || !t->heads || !t->uplink_macs ||
-	    !t->fdb_near || !t->rows || !t->drops || !t->claims)
-		r = -ENOMEM;
+	r = t->counter_buffer ? arrays_open(t, fds) : -ENOMEM;
+	if (r == 0)
+		r = open_grace(t);
 	/* A process before us may have died just after giving a row up. */
 	if (r == 0)
 		r = tables_grace(t);
@@ -90,14 +104,8 @@ int tables_open(struct tables *t, const struct tables_fds *fds)
 
 void tables_close(struct tables *t)
 {
-	tables_unmap_array(t->index_near, INDEX_NEAR, sizeof(uint64_t));
-	tables_unmap_array(t->members, SLOT_COUNT, sizeof(uint64_t));
-	tables_unmap_array(t->heads, NET_COUNT, sizeof(uint64_t));
-	tables_unmap_array(t->uplink_macs, 16, sizeof(uint64_t));
-	tables_unmap_array(t->fdb_near, FDB_NEAR_ENTRIES, sizeof(uint64_t));
-	tables_unmap_array(t->rows, ROW_COUNT, sizeof(struct port_row));
-	tables_unmap_array(t->drops, SLOT_COUNT, sizeof(struct slot_drops));
-	tables_unmap_array(t->claims, CLAIMS_MAX, sizeof(struct claim));
+	for (size_t i = 0; i < ARRAY_LEN(arrays); i++)
+		array_close(array_of(t, i));
 	if (t->grace_fd >= 0)
 		close(t->grace_fd);
 	if (t->grace_inner_fd >= 0)
@@ -132,7 +140,7 @@ uint64_t tables_index(const struct tables *t, int ifindex)
 	uint64_t entry;
 
 	if (key < INDEX_NEAR)
-		return load(&t->index_near[key]);
+		return load(tables_word(&t->index_near, key));
 	return bpf_map_lookup_elem(t->index_far_fd, &key, &entry) < 0 ? 0 : entry;
 }
 
@@ -142,7 +150,7 @@ int tables_index_set(struct tables *t, int ifindex, uint64_t entry)
 	int r = 0;
 
 	if (key < INDEX_NEAR) {
-		store(&t->index_near[key], entry);
+		store(tables_word(&t->index_near, key), entry);
 		return 0;
 	}
 	if (entry)
@@ -155,7 +163,7 @@ static int row_active(const struct tables *t, unsigned int slot)
 {
 	for (int which = 0; which < 2; which++) {
 		unsigned int number = ROW_OF(slot, (unsigned int)which);
-		const struct port_row *row = &t->rows[number];
+		const struct port_row *row = array_at(&t->rows, number);
 
 		if (row->ifindex && tables_index(t, (int)row->ifindex) == number)
 			return which;
@@ -167,7 +175,7 @@ struct port_row *tables_row(const struct tables *t, unsigned int slot)
 {
 	int which = row_active(t, slot);
 
-	return which < 0 ? NULL : &t->rows[ROW_OF(slot, (unsigned int)which)];
+	return which < 0 ? NULL : tables_any_row(t, slot, (unsigned int)which);
 }
 
 int tables_row_set(struct tables *t, unsigned int slot, const struct port_row *row)
@@ -177,7 +185,7 @@ int tables_row_set(struct tables *t, unsigned int slot, const struct port_row *r
 	int old_ifindex = 0;
 
 	if (which >= 0) {
-		const struct port_row *old = &t->rows[ROW_OF(slot, (unsigned int)which)];
+		const struct port_row *old = tables_any_row(t, slot, (unsigned int)which);
 
 		if (memcmp(old, row, sizeof(*row)) == 0)
 			return 0;
@@ -186,7 +194,7 @@ int tables_row_set(struct tables *t, unsigned int slot, const struct port_row *r
 	r = wait_for(t, t->row_free[slot]);
 	if (r < 0)
 		return r;
-	t->rows[number] = *row;
+	*(struct port_row *)array_at(&t->rows, number) = *row;
 	r = tables_index_set(t, (int)row->ifindex, number);
 	if (r < 0)
 		return r;
@@ -218,7 +226,7 @@ unsigned int tables_fdb(const struct tables *t, unsigned int net, uint64_t mac)
 int tables_fdb_set(struct tables *t, unsigned int net, uint64_t mac, unsigned int slot)
 {
 	uint64_t key = FDB_KEY(net, mac), value = FDB_VALUE(slot, mac), old;
-	uint64_t *near = &t->fdb_near[FDB_NEAR_PLACE(net, mac)];
+	uint64_t *near = tables_word(&t->fdb_near, FDB_NEAR_PLACE(net, mac));
 	int r;
 
 	/* An update takes a fresh entry and frees the old one: not for nothing. */
@@ -234,7 +242,8 @@ int tables_fdb_set(struct tables *t, unsigned int net, uint64_t mac, unsigned in
 
 int tables_fdb_clear(struct tables *t, unsigned int net, uint64_t mac)
 {
-	uint64_t key = FDB_KEY(net, mac), *near = &t->fdb_near[FDB_NEAR_PLACE(net, mac)];
+	uint64_t key = FDB_KEY(net, mac),
+		 *near = tables_word(&t->fdb_near, FDB_NEAR_PLACE(net, mac));
 	int r;
 
 	if (load(near) >> 16 == mac)
@@ -247,31 +256,31 @@ int tables_fdb_clear(struct tables *t, unsigned int net, uint64_t mac)
 
 void tables_member_set(struct tables *t, unsigned int slot, int ifindex, unsigned int mtu)
 {
-	uint64_t next = MEMBER_NEXT(load(&t->members[slot]));
+	uint64_t next = MEMBER_NEXT(load(tables_word(&t->members, slot)));
 
-	store(&t->members[slot], MEMBER(ifindex, mtu > 0xffff ? 0xffff : mtu, next));
+	store(tables_word(&t->members, slot), MEMBER(ifindex, mtu > 0xffff ? 0xffff : mtu, next));
 }
 
 /* The next slot in the list behind `slot`; a damaged list ends instead of leading out of bounds. */
 static unsigned int next_of(const struct tables *t, unsigned int slot)
 {
-	unsigned int next = MEMBER_NEXT(load(&t->members[slot]));
+	unsigned int next = MEMBER_NEXT(load(tables_word(&t->members, slot)));
 
 	return next <= SLOT_PORTS ? next : 0;
 }
 
 static unsigned int first_of(const struct tables *t, unsigned int net)
 {
-	uint64_t first = load(&t->heads[net]);
+	uint64_t first = load(tables_word(&t->heads, net));
 
 	return first <= SLOT_PORTS ? (unsigned int)first : 0;
 }
 
 static void set_next(struct tables *t, unsigned int slot, unsigned int next)
 {
-	uint64_t m = load(&t->members[slot]);
+	uint64_t m = load(tables_word(&t->members, slot));
 
-	store(&t->members[slot], MEMBER(MEMBER_IFINDEX(m), MEMBER_MTU(m), next));
+	store(tables_word(&t->members, slot), MEMBER(MEMBER_IFINDEX(m), MEMBER_MTU(m), next));
 }
 
 unsigned int tables_list_count(const struct tables *t, unsigned int net)
@@ -305,7 +314,7 @@ int tables_list_add(struct tables *t, unsigned int net, unsigned int slot)
 	if (r < 0)
 		return r;
 	set_next(t, slot, first_of(t, net));
-	store(&t->heads[net], slot);
+	store(tables_word(&t->heads, net), slot);
 	return 0;
 }
 
@@ -314,7 +323,7 @@ void tables_list_remove(struct tables *t, unsigned int net, unsigned int wanted)
 	unsigned int count = 0;
 
 	if (first_of(t, net) == wanted) {
-		store(&t->heads[net], next_of(t, wanted));
+		store(tables_word(&t->heads, net), next_of(t, wanted));
 		t->place_free[wanted] = t->epoch + 1;
 		return;
 	}
@@ -352,6 +361,6 @@ int tables_counters(struct tables *t, unsigned int slot, struct slot_counters *r
 int tables_counters_clear(struct tables *t, unsigned int slot)
 {
 	memset(t->counter_buffer, 0, (size_t)t->cpus * sizeof(struct slot_counters));
-	memset(&t->drops[slot], 0, sizeof(t->drops[slot]));
+	memset(tables_drops(t, slot), 0, sizeof(struct slot_drops));
 	return bpf_map_update_elem(t->counters_fd, &slot, t->counter_buffer, BPF_ANY);
 }

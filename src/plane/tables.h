@@ -3,7 +3,7 @@
  * Theory of operation
  *
  * The programs read while we write, on other CPUs, and must never see half of a change.  Arrays are
- * mapped into our memory (BPF_F_MMAPABLE), so that one aligned word is one atomic store:
+ * mapped into our memory (array.h), so that one aligned word is one atomic store:
  *
  * - index[ifindex]: whose link this is, and by which of its two rows it is guarded.
  * - rows[slot][2]: how a port is guarded; the row that the index does not name is written, then the
@@ -32,12 +32,10 @@
 #include <stdint.h>
 
 #include "bpf/shared.h"
+#include "plane/array.h"
 
 struct tables {
-	uint64_t *index_near, *members, *heads, *uplink_macs, *fdb_near;
-	struct port_row *rows;
-	struct slot_drops *drops;
-	struct claim *claims;
+	struct array index_near, members, heads, uplink_macs, fdb_near, rows, drops, claims;
 	int index_far_fd, fdb_fd, counters_fd, grace_fd, grace_inner_fd;
 	int cpus;
 	void *counter_buffer; /* cpus × struct slot_counters */
@@ -52,13 +50,34 @@ struct tables_fds {
 		drops, claims;
 };
 
-/* An array of the kernel's in our memory, or NULL. */
-void *tables_map_array(int fd, size_t count, size_t value);
-void tables_unmap_array(void *p, size_t count, size_t value); /* NULL is fine */
+static inline uint64_t *tables_word(const struct array *a, size_t i)
+{
+	return array_at(a, i);
+}
+
+static inline struct port_row *tables_any_row(const struct tables *t, unsigned int slot,
+					      unsigned int which)
+{
+	return array_at(&t->rows, ROW_OF(slot, which));
+}
+
+static inline struct claim *tables_claim(const struct tables *t, unsigned int number)
+{
+	return array_at(&t->claims, number);
+}
+
+static inline struct slot_drops *tables_drops(const struct tables *t, unsigned int slot)
+{
+	return array_at(&t->drops, slot);
+}
 
 /* -errno; nothing is left open or mapped on failure. */
 int tables_open(struct tables *t, const struct tables_fds *fds);
 void tables_close(struct tables *t);
+
+/* Lets go of the memory that looking at everything took; no pointer into the tables is good any
+ * more. */
+void tables_release(struct tables *t);
 
 /* Returns when no program that ran before still runs. */
 int tables_grace(struct tables *t);

@@ -313,15 +313,15 @@ static void a_number_used_again_is_another_link(void **state)
 	port = port_of(4, vanished);
 	set(port);
 	assert_int_equal(tables_fdb(&p->tables, NET_OF(1, 0), plane_mac_word(mac_of(3))), 0);
-	assert_int_equal(MEMBER_IFINDEX(p->tables.members[3]), 0);
-	assert_int_equal(MEMBER_IFINDEX(p->tables.members[4]), vanished);
+	assert_int_equal(MEMBER_IFINDEX(*tables_word(&p->tables.members, 3)), 0);
+	assert_int_equal(MEMBER_IFINDEX(*tables_word(&p->tables.members, 4)), vanished);
 	/* A link that came back under another number. */
 	lab_command("ip link del again");
 	lab_command("ip link add again index %d type veth peer name again1", vanished + 1000);
 	port.ifindex = vanished + 1000;
 	set(port);
 	assert_int_equal(tables_index(&p->tables, vanished), 0);
-	assert_int_equal(MEMBER_IFINDEX(p->tables.members[4]), vanished + 1000);
+	assert_int_equal(MEMBER_IFINDEX(*tables_word(&p->tables.members, 4)), vanished + 1000);
 	lab_command("ip link del again");
 	assert_int_equal(plane_port_remove(p, 4, false, &e), 0);
 	/* Numbers beyond the array. */
@@ -348,16 +348,16 @@ static void a_taken_place_hides_nobody(void **state)
 	set(other);
 	set(port_of(1, a));
 	set(port_of(2, b));
-	assert_int_equal(FDB_SLOT(p->tables.fdb_near[place]), 3);
+	assert_int_equal(FDB_SLOT(*tables_word(&p->tables.fdb_near, place)), 3);
 	assert_int_equal(crossing(), 1);
 	assert_int_equal(plane_port_remove(p, 3, false, &e), 0);
-	assert_int_equal(p->tables.fdb_near[place], 0);
+	assert_int_equal(*tables_word(&p->tables.fdb_near, place), 0);
 	assert_int_equal(crossing(), 1);
 	set(port_of(2, b));
-	assert_int_equal(FDB_SLOT(p->tables.fdb_near[place]), 2);
+	assert_int_equal(FDB_SLOT(*tables_word(&p->tables.fdb_near, place)), 2);
 	assert_int_equal(crossing(), 1);
 	assert_int_equal(plane_port_remove(p, 2, false, &e), 0);
-	assert_int_equal(p->tables.fdb_near[place], 0);
+	assert_int_equal(*tables_word(&p->tables.fdb_near, place), 0);
 	assert_int_equal(crossing(), 0);
 }
 

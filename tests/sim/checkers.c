@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "wire/hsrp.h"
+#include "wire/ip.h"
 #include "wire/vrrp.h"
 
 #define OVERLAP_SLACK_NS (4 * (SIM_DELAY_NS + SIM_LATE_NS))
@@ -66,11 +68,29 @@ void check_sent(struct host *h, unsigned int set, bool from_vmac)
 		check_fail(h->world, RULE_BACKUP_SPOKE, "host %u sent with the vMAC in state %s",
 			   h->number, m ? fhrp_state_name(m->state) : "none");
 	if (h->ordered[set] <= host_now(h).ns)
-		check_fail(h->world, RULE_BACKUP_SPOKE, "host %u sent with the vMAC, its lease over",
-			   h->number);
+		check_fail(h->world, RULE_BACKUP_SPOKE,
+			   "host %u sent with the vMAC, its lease over", h->number);
 }
 
-void check_passed(struct host *h, unsigned int set, bool announcement, bool leased)
+/* Whether it is an active router's advertisement; not an HSRP Coup or Resign, which give no time
+ * and contest nothing.  Unicast: a backup of VRRP or CARP says nothing. */
+bool check_says_active(const uint8_t *frame)
+{
+	bool ipv4 = frame[12] == 0x08 && frame[13] == 0x00;
+	const uint8_t *payload = frame + (ipv4 ? 42 : 62);
+
+	if (frame[0] == 0x0e)
+		return true;
+	if (frame[6] != 0x00)
+		return false;
+	if ((ipv4 ? frame[23] : frame[20]) != IP_PROTOCOL_UDP)
+		return true;
+	/* Version 1 begins with its 0, version 2 with the type and length of its first part. */
+	return (payload[0] == 0 ? payload[1] : payload[3]) == HSRP_HELLO;
+}
+
+void check_passed(struct host *h, unsigned int set, const uint8_t *frame, bool announcement,
+		  bool leased)
 {
 	struct world *w = h->world;
 
@@ -81,15 +101,37 @@ void check_passed(struct host *h, unsigned int set, bool announcement, bool leas
 	h->passed[set] = w->now;
 	if (announcement)
 		h->announced[set] = w->now;
-	else if (h->lease_fresh[set]) {
-		h->lease_fresh[set] = false;
+	else if (h->leased_at[set] == w->now && check_says_active(frame))
 		h->lease_frame[set] = w->frames + 1;
-	}
 	if (w->scenario->mutation != MUTATE_BLIND_SWITCH || !w->heal_at)
 		w->switch_port[set] = h->number;
 }
 
+/* --- ranks ------------------------------------------------------------------------------ */
+
+static int rank(const struct host *h)
+{
+	const struct candidate *c = &h->config;
+	bool vrrp = router_is_vrrp(c->record.protocol);
+	int most = vrrp ? 254 : 255, p = c->stated_priority;
+
+	if (vrrp && p == VRRP_PRIORITY_OWNER)
+		return p;
+	p += h->adjust;
+	return p < 1 ? 1 : p > most ? most : p;
+}
+
 /* --- authentication, and what was heard ------------------------------------------------------ */
+
+/* Whether a backup that hears it is to wait: one that preempts need not. */
+static bool must_wait(const struct host *h, const struct host *active)
+{
+	const struct fhrp *m = host_machine(h);
+
+	if (!m || m->priority <= rank(active))
+		return true;
+	return !h->config.record.preempt && h->config.record.priority != VRRP_PRIORITY_OWNER;
+}
 
 void check_verdict(struct host *h, const struct event *e, enum verdict v)
 {
@@ -103,20 +145,16 @@ void check_verdict(struct host *h, const struct event *e, enum verdict v)
 	if (!check_share_key(h, from))
 		check_fail(w, RULE_WRONG_KEY, "host %u admitted a frame of host %u", h->number,
 			   e->from);
-	if (h->heard[e->from][e->set] < e->frame)
+	if (e->as_active && must_wait(h, from) && h->heard[e->from][e->set] < e->frame)
 		h->heard[e->from][e->set] = e->frame;
-	if (h->active_since && from->active_since && from->passed[e->set] >= h->active_since) {
+	if (e->as_active && h->active_since && from->active_since &&
+	    from->passed[e->set] >= h->active_since) {
 		h->contended[e->set] = w->now;
 		w->contentions++;
 	}
 }
 
 /* --- who is active --------------------------------------------------------------------------- */
-
-static bool has_reconfigured_priority(const struct host *h)
-{
-	return h->config.record.preempt || h->config.record.priority == VRRP_PRIORITY_OWNER;
-}
 
 /* Whoever takes over because the active router is silent has not heard of a lease that lasts. */
 static void check_silence(struct host *h)
@@ -125,16 +163,13 @@ static void check_silence(struct host *h)
 
 	for (unsigned int i = 0; i < w->host_count; i++) {
 		const struct host *o = &w->hosts[i];
-		const struct fhrp *m = host_machine(o), *own = host_machine(h);
 		bool heard = false;
 
-		if (o == h || !lease_open(o) || (m && m->state != FHRP_ACTIVE))
-			continue;
-		/* One that preempts need not wait. */
-		if (!own || (has_reconfigured_priority(h) && (!m || own->priority >= m->priority)))
+		/* Who leaves lends itself the time in which it waits for a successor. */
+		if (o == h || !lease_open(o) || o->last_state != FHRP_ACTIVE)
 			continue;
 		for (unsigned int k = 0; k < w->scenario->set_count; k++)
-			heard |= o->lease_frame[k] && h->heard[i][k] >= o->lease_frame[k];
+			heard |= o->lease_frame[k] && h->heard[i][k] == o->lease_frame[k];
 		if (heard)
 			check_fail(w, RULE_LEASE_TOO_LONG,
 				   "host %u took over %" PRId64 " us within host %u's lease",
@@ -148,13 +183,14 @@ void check_report(struct host *h, const struct elect_report *r)
 
 	if (w->trace)
 		printf("              host %u: %s -> %s (%s), priority %u\n", h->number,
-		       fhrp_state_name(r->from), fhrp_state_name(r->to), fhrp_reason_name(r->reason),
-		       r->priority);
+		       fhrp_state_name(r->from), fhrp_state_name(r->to),
+		       fhrp_reason_name(r->reason), r->priority);
 	world_tell(w, h, "reports", r->from * 16 + r->to, r->reason);
 	if (!r->transition)
 		return;
 	w->transitions++;
 	h->last_change = w->now;
+	h->last_state = r->to;
 	if (r->to == FHRP_ACTIVE && r->reason == FHRP_REASON_SILENCE)
 		check_silence(h);
 	h->active_since = r->to == FHRP_ACTIVE ? w->now : 0;
@@ -193,7 +229,7 @@ static void check_pair(struct world *w, const struct host *a, const struct host 
 	if (!in_touch(w, a, b))
 		world_disturb(w, a->number, b->number, w->now);
 	since = *both > w->disturbed[a->number][b->number] ? *both
-							    : w->disturbed[a->number][b->number];
+							   : w->disturbed[a->number][b->number];
 	if (w->now - since > overlap_bound(w))
 		check_fail(w, RULE_TWO_ACTIVE, "hosts %u and %u, for %" PRId64 " ms", a->number,
 			   b->number, (int64_t)((w->now - since) / SIM_MS));
@@ -211,18 +247,6 @@ void check_time(struct world *w)
 static bool eligible(const struct host *h)
 {
 	return h->core && !h->stopping && !h->config.wrong_key;
-}
-
-static int rank(const struct host *h)
-{
-	const struct candidate *c = &h->config;
-	bool vrrp = router_is_vrrp(c->record.protocol);
-	int most = vrrp ? 254 : 255, p = c->stated_priority;
-
-	if (vrrp && p == VRRP_PRIORITY_OWNER)
-		return p;
-	p += h->adjust;
-	return p < 1 ? 1 : p > most ? most : p;
 }
 
 static bool preempts(const struct host *h)
@@ -249,8 +273,8 @@ static const struct host *check_one_active(struct world *w)
 			active = h;
 			actives++;
 		} else if (lease_open(h) || h->embodied) {
-			check_fail(w, RULE_NOBODY, "host %u: the lease is open or the addresses are there",
-				   i);
+			check_fail(w, RULE_NOBODY,
+				   "host %u: the lease is open or the addresses are there", i);
 		}
 	}
 	if (actives != (candidates > 0))
@@ -269,6 +293,17 @@ static void check_rank(struct world *w, const struct host *active)
 	}
 }
 
+static int64_t last_of_others(const struct host *h, unsigned int set)
+{
+	const struct world *w = h->world;
+	int64_t last = 0;
+
+	for (unsigned int i = 0; i < w->host_count; i++)
+		if (i != h->number && w->hosts[i].passed[set] > last)
+			last = w->hosts[i].passed[set];
+	return last;
+}
+
 static void check_announced(struct world *w, const struct host *active, unsigned int set)
 {
 	int64_t from = active->active_since;
@@ -281,6 +316,10 @@ static void check_announced(struct world *w, const struct host *active, unsigned
 			return;
 	if (active->announced[set] < from)
 		check_fail(w, RULE_NOT_ANNOUNCED, "host %u, set %u", active->number, set);
+	/* Unicast advertisements do not bear the vMAC: the switch learns again from announcements
+	 * and traffic only, so a contention that the survivor never heard of stays in its table. */
+	if (active->config.sets[set].peer_count > 0 && last_of_others(active, set) > from)
+		return;
 	if (w->switch_port[set] != active->number)
 		check_fail(w, RULE_SWITCH, "set %u: host %d, but host %u is active", set,
 			   w->switch_port[set], active->number);

@@ -67,9 +67,7 @@ static void on_send_to(void *ctx, const struct elect_set *s, const struct ip *pe
 	struct order *o = order_new(ctx, s, ORDER_SEND);
 	struct writer w = writer_of(o->frame, sizeof(o->frame));
 	struct eth eth = { .to = { { 0x0e } }, .type = ETH_TYPE_IPV4 };
-	struct ipv4 ip = { .payload_len = (uint16_t)len,
-			   .ttl = 255,
-			   .protocol = IP_PROTOCOL_VRRP };
+	struct ipv4 ip = { .payload_len = (uint16_t)len, .ttl = 255, .protocol = IP_PROTOCOL_VRRP };
 	struct host *h = ctx;
 	struct ip from = elect_set_source(s);
 
@@ -170,7 +168,7 @@ static void carry_out_send(struct host *h, const struct order *o)
 			return;
 		if (!h->plugged)
 			return;
-		check_passed(h, o->set, announcement, leased);
+		check_passed(h, o->set, o->frame, announcement, leased);
 	}
 	if (h->plugged)
 		world_send(h->world, h, o->set, o->frame, o->len);
@@ -189,7 +187,7 @@ void host_carry_out(struct host *h)
 		switch ((enum order_kind)o->kind) {
 		case ORDER_LEASE:
 			h->lease[o->set] = o->until.ns == 0 ? 0 : o->until.ns - h->offset + more;
-			h->lease_fresh[o->set] = o->until.ns != 0;
+			h->leased_at[o->set] = h->world->now;
 			world_tell(h->world, h, "lease", o->set,
 				   h->lease[o->set] ? h->lease[o->set] - SIM_START_NS : 0);
 			break;
@@ -198,7 +196,8 @@ void host_carry_out(struct host *h)
 			break;
 		case ORDER_EMBODY:
 			h->embodied = o->there;
-			world_tell(h->world, h, o->there ? "addresses there" : "addresses gone", 0, 0);
+			world_tell(h->world, h, o->there ? "addresses there" : "addresses gone", 0,
+				   0);
 			break;
 		}
 	}
@@ -274,8 +273,7 @@ static void tell_links(struct host *h)
 			.usable = h->plugged,
 			.address = { { 0x0e, 0, 0, 0, (uint8_t)i, last } },
 			.source4 = { 4, { 10, 0, (uint8_t)(i + 1), last } },
-			.source6 = { 6,
-				     { 0xfe, 0x80, [13] = (uint8_t)(i + 1), [15] = last } },
+			.source6 = { 6, { 0xfe, 0x80, [13] = (uint8_t)(i + 1), [15] = last } },
 		};
 
 		host_enter(h);
@@ -316,12 +314,15 @@ void host_boot(struct host *h, bool boot)
 	h->order_count = 0;
 	h->embodied = false;
 	memset(h->heard, 0, sizeof(h->heard));
+	/* The first that the daemon does with a set: see elect/carriers.c. */
+	memset(h->lease, 0, sizeof(h->lease));
 	if (elect_core_new(&config, &h->core, &error) < 0)
 		abort();
 	if (boot)
 		elect_core_boot(h->core, host_now(h));
 	tell_links(h);
 	host_configure(h);
+	host_enter(h);
 	if (h->adjust || h->fault)
 		elect_core_track(h->core, SIM_ROUTER, h->adjust, h->fault, host_now(h));
 	host_leave(h);
@@ -363,8 +364,8 @@ void host_frame(struct host *h, struct event *e)
 	enum verdict v;
 
 	host_enter(h);
-	v = elect_core_frame(h->core, strcmp(s->ifname, link_names[0]) == 0 ? 1 : 2, e->data, e->len,
-			     0, host_now(h));
+	v = elect_core_frame(h->core, strcmp(s->ifname, link_names[0]) == 0 ? 1 : 2, e->data,
+			     e->len, 0, host_now(h));
 	check_verdict(h, e, v);
 	elect_core_flush(h->core);
 	host_leave(h);

@@ -12,9 +12,12 @@ static const char usage[] =
 	"sim --seed N [--scenario FAMILY] [--trace]    runs one, and says what happens\n"
 	"sim --small [PART/PARTS]                      all small cases\n"
 	"sim --small-case N [--trace]                  one of them\n"
-	"sim --prove                                   breaks a rule each, and expects it to be found\n"
-	"sim --replay FIRST..LAST                      runs each twice, and compares all that happened\n"
-	"Exit: 0 all rules were kept; 1 a finding, which is printed with its seed; 2 wrong arguments.\n";
+	"sim --prove                                   breaks a rule each, and expects it to be "
+	"found\n"
+	"sim --replay FIRST..LAST                      runs each twice, and compares all that "
+	"happened\n"
+	"Exit: 0 all rules were kept; 1 a finding, which is printed with its seed; 2 wrong "
+	"arguments.\n";
 
 static void print_finding(const struct scenario *s, const char *how, uint64_t number,
 			  const struct result *r)
@@ -91,7 +94,8 @@ static void print_scenario(const struct scenario *s)
 	for (unsigned int i = 0; i < s->host_count; i++) {
 		const struct router *r = &s->candidates[i].record;
 
-		printf("  host %u: %s priority %u%s%s, auth %s %s%s, preempt delay %u ms, boot hold "
+		printf("  host %u: %s priority %u%s%s, auth %s %s%s, preempt delay %u ms, boot "
+		       "hold "
 		       "%u ms, linger %d ms%s\n",
 		       i, router_protocol_name(r->protocol), r->priority,
 		       r->preempt ? " preempt" : "", r->learn ? " learn" : "",
@@ -141,7 +145,8 @@ static int run_small(unsigned int part, unsigned int parts)
 	struct scenario s;
 	struct result r;
 
-	for (unsigned int i = part; i < small_count() && totals.found < FINDINGS_SHOWN; i += parts) {
+	for (unsigned int i = part; i < small_count() && totals.found < FINDINGS_SHOWN;
+	     i += parts) {
 		if (!small_make(&s, i))
 			continue;
 		world_run(&s, false, &r);

@@ -177,8 +177,7 @@ static void populate(struct scenario *s, struct chance *c, const struct family *
 		if (chance_percent(c, 20))
 			r->boot_hold_ms = (uint32_t)chance_below(c, 5000);
 		if (chance_percent(c, 20))
-			r->linger_ms = chance_percent(c, 50) ? 0
-							     : (uint32_t)chance_below(c, 5000);
+			r->linger_ms = chance_percent(c, 50) ? 0 : (uint32_t)chance_below(c, 5000);
 		r->announce_count = (uint8_t)(1 + chance_below(c, 4));
 		if (chance_percent(c, 20))
 			r->announce_refresh_ms = 1000 + (uint32_t)chance_below(c, 5000);
@@ -252,9 +251,10 @@ static bool can_have(const struct scenario *s, enum step_kind kind, unsigned int
 static void add_fault(struct scenario *s, struct chance *c, int64_t at, int64_t heal_at)
 {
 	static const uint8_t kinds[] = {
-		STEP_LOSS, STEP_DISORDER, STEP_CUT,    STEP_CUT,     STEP_STALL,   STEP_STALL_INSIDE,
-		STEP_CRASH, STEP_STOP,	  STEP_UNPLUG, STEP_ADJUST,  STEP_FAULT,   STEP_SAME,
-		STEP_SAME,  STEP_ADDRESS, STEP_PRIORITY, STEP_DISABLE, STEP_WALL,
+		STEP_LOSS,	   STEP_DISORDER, STEP_CUT,  STEP_CUT,	   STEP_STALL,
+		STEP_STALL_INSIDE, STEP_CRASH,	  STEP_STOP, STEP_UNPLUG,  STEP_ADJUST,
+		STEP_FAULT,	   STEP_SAME,	  STEP_SAME, STEP_ADDRESS, STEP_PRIORITY,
+		STEP_DISABLE,	   STEP_WALL,
 	};
 	enum step_kind kind = kinds[chance_below(c, sizeof(kinds))];
 	unsigned int host = (unsigned int)chance_below(c, s->host_count);
@@ -277,8 +277,10 @@ static void add_fault(struct scenario *s, struct chance *c, int64_t at, int64_t 
 		value = 1;
 	else if (kind == STEP_WALL)
 		value = (int64_t)chance_below(c, 8000) - 4000;
+	/* Far off, each host by a time of its own: what all of them believed together would be
+	 * replays to them when their clocks are right again, until then. */
 	if (kind == STEP_WALL && chance_percent(c, 30))
-		value *= 1000;
+		value = value * 1000 + (int64_t)(host + 1) * 10000000;
 	step = add(s, at, kind, host, value);
 	if (kind == STEP_CUT) {
 		step->other = (uint8_t)chance_below(c, s->host_count);
@@ -312,8 +314,9 @@ static void add_key_roll(struct scenario *s, struct chance *c, int64_t from, int
 	for (int64_t stage = 0; stage < stages; stage++)
 		for (unsigned int i = 0; i < s->host_count; i++)
 			if (!s->candidates[i].wrong_key)
-				add(s, from + stage * length +
-					       (int64_t)chance_below(c, (uint64_t)length),
+				add(s,
+				    from + stage * length +
+					    (int64_t)chance_below(c, (uint64_t)length),
 				    STEP_KEYS, i, 0);
 }
 

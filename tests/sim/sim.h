@@ -9,8 +9,9 @@
  * kernel: a data plane that holds each frame against its lease, and sockets.  So every octet goes
  * from the composer through a switch to the decoder.
  *
- * What must hold is said once (checkers.c), for whatever the scenario does; the world only tells the
- * checkers what happens.  The first thing that does not hold is the *finding*, and ends the run.
+ * What must hold is said once (checkers.c), for whatever the scenario does; the world only tells
+ * the checkers what happens.  The first thing that does not hold is the *finding*, and ends the
+ * run.
  *
  * There is one router a host, with one or two sets; all hosts are candidates of one group.  Time is
  * the world's; a host's own is that plus an offset, and a host that stalls comes late. */
@@ -23,20 +24,20 @@
 #include "elect/core.h"
 #include "model/router.h"
 
-#define SIM_HOSTS_MAX	  5
-#define SIM_SETS_MAX	  2
-#define SIM_LINKS_MAX	  2
-#define SIM_STEPS_MAX	  64
-#define SIM_FRAME_MAX	  512
-#define SIM_QUEUE_MAX	  64 /* frames that a stalled host's socket keeps */
-#define SIM_ORDERS_MAX	  256
-#define SIM_EVENTS_MAX	  4096 /* under way at once */
-#define SIM_START_NS	  1000000000000LL
-#define SIM_MS		  1000000LL
-#define SIM_DELAY_NS	  (2 * SIM_MS) /* no frame takes longer, unless by a fault */
-#define SIM_LATE_NS	  (1 * SIM_MS) /* no host comes later, unless by a fault */
-#define SIM_ROUTER	  1	       /* its id, on each host */
-#define SIM_NEVER	  INT64_MAX
+#define SIM_HOSTS_MAX  5
+#define SIM_SETS_MAX   2
+#define SIM_LINKS_MAX  2
+#define SIM_STEPS_MAX  64
+#define SIM_FRAME_MAX  512
+#define SIM_QUEUE_MAX  64 /* frames that a stalled host's socket keeps */
+#define SIM_ORDERS_MAX 256
+#define SIM_EVENTS_MAX 4096 /* under way at once */
+#define SIM_START_NS   1000000000000LL
+#define SIM_MS	       1000000LL
+#define SIM_DELAY_NS   (2 * SIM_MS) /* no frame takes longer, unless by a fault */
+#define SIM_LATE_NS    (1 * SIM_MS) /* no host comes later, unless by a fault */
+#define SIM_ROUTER     1	    /* its id, on each host */
+#define SIM_NEVER      INT64_MAX
 
 /* --- chance ---------------------------------------------------------------------------------- */
 
@@ -72,7 +73,8 @@ enum step_kind {
 	STEP_CUT,	   /* nothing gets from `host` to `other` */
 	STEP_JOIN,	   /* … again it does */
 	STEP_STALL,	   /* the host does nothing for `value` ns */
-	STEP_STALL_INSIDE, /* … the next time that the core has given orders, before they are done */
+	STEP_STALL_INSIDE, /* … the next time that the core has given orders, before they are done
+			    */
 	STEP_CRASH,
 	STEP_STOP, /* gracefully, and the daemon ends */
 	STEP_BOOT, /* if it is not up */
@@ -121,17 +123,17 @@ struct candidate {
 
 enum mutation {
 	MUTATE_NOTHING,
-	MUTATE_NO_LEASE,    /* the data plane lets everything pass */
-	MUTATE_LONG_LEASE,  /* … believes in leases for two intervals more */
-	MUTATE_BACKUP_SENDS,/* a backup's frames bear the vMAC */
-	MUTATE_DEAF,	    /* host 0 hears nothing, and nobody knows */
-	MUTATE_DEAD,	    /* nobody is given time once faults have ended */
-	MUTATE_LIAR,	    /* the best router says it is the least */
-	MUTATE_KEY_KNOWN,   /* who is held to have the wrong key has the right one */
-	MUTATE_UNEQUAL,	    /* an equal reconfiguration is not */
-	MUTATE_SILENT,	    /* announcements never leave */
-	MUTATE_BLIND_SWITCH,/* the switch does not learn from the survivor */
-	MUTATE_RESTLESS,    /* faults do not end */
+	MUTATE_NO_LEASE,     /* the data plane lets everything pass */
+	MUTATE_LONG_LEASE,   /* … believes in leases for two intervals more */
+	MUTATE_BACKUP_SENDS, /* a backup's frames bear the vMAC */
+	MUTATE_DEAF,	     /* host 0 hears nothing, and nobody knows */
+	MUTATE_DEAD,	     /* nobody is given time once faults have ended */
+	MUTATE_LIAR,	     /* the best router says it is the least */
+	MUTATE_KEY_KNOWN,    /* who is held to have the wrong key has the right one */
+	MUTATE_UNEQUAL,	     /* an equal reconfiguration is not */
+	MUTATE_SILENT,	     /* announcements never leave */
+	MUTATE_BLIND_SWITCH, /* the switch does not learn from the survivor */
+	MUTATE_RESTLESS,     /* faults do not end */
 	MUTATION_COUNT
 };
 
@@ -153,7 +155,7 @@ bool scenario_make(struct scenario *s, uint64_t seed, const char *family);
 void scenario_bounds(struct scenario *s, int64_t heal_at);
 void candidate_init(struct candidate *c, enum router_protocol p, unsigned int number,
 		    unsigned int sets, bool ipv6, bool second_link);
-void candidate_point(struct candidate *c); /* its record to its own parts, after a copy */
+void candidate_point(struct candidate *c);   /* its record to its own parts, after a copy */
 const char *scenario_family(unsigned int i); /* NULL after the last */
 
 /* --- the world ------------------------------------------------------------------------------- */
@@ -223,15 +225,17 @@ struct host {
 	bool embodied;
 
 	/* What the checkers keep of it. */
-	bool could_speak;	     /* it embodied the vMAC when the core was entered */
-	int64_t active_since;	     /* 0: is not */
-	int64_t last_change;	     /* of its state */
-	int64_t passed[SIM_SETS_MAX];	 /* its last frame with the vMAC */
-	int64_t announced[SIM_SETS_MAX]; /* its last announcement */
-	int64_t contended[SIM_SETS_MAX]; /* when it last heard another active one while active */
+	uint8_t last_state;		    /* as it reported */
+	bool could_speak;		    /* it embodied the vMAC when the core was entered */
+	int64_t active_since;		    /* 0: is not */
+	int64_t last_change;		    /* of its state */
+	int64_t passed[SIM_SETS_MAX];	    /* its last frame with the vMAC */
+	int64_t announced[SIM_SETS_MAX];    /* its last announcement */
+	int64_t contended[SIM_SETS_MAX];    /* when it last heard another active one while active */
 	uint64_t lease_frame[SIM_SETS_MAX]; /* the frame that told of the lease */
-	bool lease_fresh[SIM_SETS_MAX];	    /* … is the next one */
-	uint64_t heard[SIM_HOSTS_MAX][SIM_SETS_MAX]; /* the latest frame of each other */
+	int64_t leased_at[SIM_SETS_MAX];    /* when it was extended last */
+	uint64_t heard[SIM_HOSTS_MAX][SIM_SETS_MAX]; /* of each other's leases: those
+							 that made it wait */
 };
 
 struct world {
@@ -286,7 +290,8 @@ const struct fhrp *host_machine(const struct host *h); /* NULL: down */
 struct event {
 	int64_t at;
 	uint64_t sequence, frame; /* frame: its number, 1 … */
-	uint8_t host, from, set, len_hi;
+	uint8_t host, from, set;
+	bool as_active; /* an active router's */
 	uint16_t len;
 	uint8_t data[SIM_FRAME_MAX];
 	struct event *next;
@@ -302,7 +307,9 @@ void world_disturb_host(struct world *w, unsigned int a, int64_t at);
 void check_fail(struct world *w, enum rule r, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 void check_sent(struct host *h, unsigned int set, bool from_vmac);
-void check_passed(struct host *h, unsigned int set, bool announcement, bool leased);
+void check_passed(struct host *h, unsigned int set, const uint8_t *frame, bool announcement,
+		  bool leased);
+bool check_says_active(const uint8_t *frame);
 void check_report(struct host *h, const struct elect_report *r);
 void check_verdict(struct host *h, const struct event *e, enum verdict v);
 void check_time(struct world *w);

@@ -12,9 +12,12 @@ static const struct {
 	uint8_t protocol, sets;
 	bool ipv6;
 } pairs[] = {
-	{ "vrrp2", ROUTER_VRRP2, 1 },	   { "vrrp3", ROUTER_VRRP3, 1 },
-	{ "vrrp3-ipv6", ROUTER_VRRP3, 1, true }, { "vrrp3-both", ROUTER_VRRP3, 2 },
-	{ "hsrp1", ROUTER_HSRP1, 1 },	   { "hsrp2", ROUTER_HSRP2, 1 },
+	{ "vrrp2", ROUTER_VRRP2, 1 },
+	{ "vrrp3", ROUTER_VRRP3, 1 },
+	{ "vrrp3-ipv6", ROUTER_VRRP3, 1, true },
+	{ "vrrp3-both", ROUTER_VRRP3, 2 },
+	{ "hsrp1", ROUTER_HSRP1, 1 },
+	{ "hsrp2", ROUTER_HSRP2, 1 },
 	{ "carp", ROUTER_CARP, 1 },
 };
 
@@ -99,7 +102,8 @@ bool small_make(struct scenario *s, unsigned int number)
 		.kind = fates[fate].nth,
 		.number = place,
 		.step = { 0, fates[fate].kind, fates[fate].host, !fates[fate].host,
-			  fates[fate].kind == STEP_ADJUST ? -90 : fates[fate].halves * s->hold / 2 },
+			  fates[fate].kind == STEP_ADJUST ? -90
+							  : fates[fate].halves * s->hold / 2 },
 	};
 	/* An election, a hand-over, and a return. */
 	step(s, 2 * s->hold + 3 * s->interval, STEP_STOP, 0);

@@ -11,30 +11,20 @@
 
 #define DELAY_LEAST_NS	 50000
 #define LOSS_OF_MUTATION 70
-#define EVENTS_MOST	 2000000 /* of one run: more is a storm */
+#define EVENTS_MOST	 2000000	  /* of one run: more is a storm */
 #define WALL_CALM_NS	 (10000 * SIM_MS) /* after a wall clock jumped, authentication may refuse */
 
 static const char *const step_names[STEP_KIND_COUNT] = {
-	[STEP_LOSS] = "loss",
-	[STEP_DISORDER] = "disorder",
-	[STEP_CUT] = "cut",
-	[STEP_JOIN] = "join",
-	[STEP_STALL] = "stall",
-	[STEP_STALL_INSIDE] = "stall inside",
-	[STEP_CRASH] = "crash",
-	[STEP_STOP] = "stop",
-	[STEP_BOOT] = "boot",
-	[STEP_UNPLUG] = "unplug",
-	[STEP_PLUG] = "plug",
-	[STEP_ADJUST] = "adjust",
-	[STEP_FAULT] = "fault",
-	[STEP_SAME] = "same",
-	[STEP_PRIORITY] = "priority",
-	[STEP_ADDRESS] = "address",
-	[STEP_DISABLE] = "disable",
-	[STEP_ENABLE] = "enable",
-	[STEP_WALL] = "wall",
-	[STEP_KEYS] = "keys",
+	[STEP_LOSS] = "loss",	      [STEP_DISORDER] = "disorder",
+	[STEP_CUT] = "cut",	      [STEP_JOIN] = "join",
+	[STEP_STALL] = "stall",	      [STEP_STALL_INSIDE] = "stall inside",
+	[STEP_CRASH] = "crash",	      [STEP_STOP] = "stop",
+	[STEP_BOOT] = "boot",	      [STEP_UNPLUG] = "unplug",
+	[STEP_PLUG] = "plug",	      [STEP_ADJUST] = "adjust",
+	[STEP_FAULT] = "fault",	      [STEP_SAME] = "same",
+	[STEP_PRIORITY] = "priority", [STEP_ADDRESS] = "address",
+	[STEP_DISABLE] = "disable",   [STEP_ENABLE] = "enable",
+	[STEP_WALL] = "wall",	      [STEP_KEYS] = "keys",
 	[STEP_HEAL] = "heal",
 };
 
@@ -130,7 +120,8 @@ static const struct nth *nth_of_frame(const struct world *w, unsigned int number
 	for (unsigned int i = 0; i < SIM_NTH_MAX; i++) {
 		const struct nth *n = &w->scenario->nth[i];
 
-		if (n->kind != NTH_NOTHING && n->kind != NTH_STEP && n->number == number)
+		if (n->kind != NTH_NOTHING && n->kind != NTH_STEP && n->number == number &&
+		    !w->heal_at)
 			return n;
 	}
 	return NULL;
@@ -149,6 +140,7 @@ static void deliver(struct world *w, const struct host *from, struct host *to, u
 	e->host = to->number;
 	e->from = from->number;
 	e->set = (uint8_t)set;
+	e->as_active = check_says_active(frame);
 	e->len = (uint16_t)len;
 	memcpy(e->data, frame, len);
 	heap_push(w, e);
@@ -161,7 +153,8 @@ void world_send(struct world *w, struct host *from, unsigned int set, const uint
 
 	w->frames++;
 	w->hash = hash_bytes(frame, len, w->hash);
-	world_tell(w, from, "sends", set, frame[12] == 0x08 && frame[13] == 0x06 ? -1 : (int64_t)len);
+	world_tell(w, from, "sends", set,
+		   frame[12] == 0x08 && frame[13] == 0x06 ? -1 : (int64_t)len);
 	for (unsigned int i = 0; i < w->host_count; i++) {
 		struct host *to = &w->hosts[i];
 		int64_t more = 0;
@@ -434,7 +427,7 @@ static void nth_step(struct world *w)
 	for (unsigned int i = 0; i < SIM_NTH_MAX; i++) {
 		const struct nth *n = &w->scenario->nth[i];
 
-		if (n->kind == NTH_STEP && n->number == w->events)
+		if (n->kind == NTH_STEP && n->number == w->events && !w->heal_at)
 			step_do(w, &n->step);
 	}
 	w->events++;

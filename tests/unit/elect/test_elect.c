@@ -11,6 +11,11 @@
 #include "elect/probe.h"
 #include "node.h"
 
+static void put(char *to, size_t size, const char *text)
+{
+	assert_true((size_t)snprintf(to, size, "%s", text) < size);
+}
+
 static struct node a = { .name = "a" }, b = { .name = "b" };
 
 /* Joins the namespace's `ifname` to the bridge by the link `port` here. */
@@ -279,13 +284,13 @@ static void a_record_changes_under_way(void **state)
 	node_look(&a, 12, &v);
 	transitions = v.transitions;
 	r.address_count = 2;
-	strcpy(r.addresses[1], "10.9.0.101");
+	put(r.addresses[1], sizeof(r.addresses[1]), "10.9.0.101");
 	node_set(&a, &r);
 	usleep(200000);
 	assert_true(has_address(&a, "10.9.0.100") && has_address(&a, "10.9.0.101"));
 	assert_true(answers("10.9.0.101"));
 	r.address_count = 1;
-	strcpy(r.addresses[0], "10.9.0.101");
+	put(r.addresses[0], sizeof(r.addresses[0]), "10.9.0.101");
 	node_set(&a, &r);
 	usleep(200000);
 	assert_true(!has_address(&a, "10.9.0.100") && has_address(&a, "10.9.0.101"));
@@ -314,7 +319,7 @@ static void what_nobody_claims_is_swept(void **state)
 
 	other.id = 13;
 	other.group = 13;
-	strcpy(other.addresses[0], "10.9.0.113");
+	put(other.addresses[0], sizeof(other.addresses[0]), "10.9.0.113");
 	node_start(&a);
 	node_set(&a, &r);
 	node_set(&a, &other);
@@ -338,8 +343,8 @@ static void a_link_comes_and_goes(void **state)
 	struct node_router r = router(100);
 	static struct elect_view v;
 
-	strcpy(r.ifname, "later0");
-	strcpy(r.addresses[0], "10.9.0.120");
+	put(r.ifname, sizeof(r.ifname), "later0");
+	put(r.addresses[0], sizeof(r.addresses[0]), "10.9.0.120");
 	node_start(&a);
 	node_set(&a, &r);
 	node_ready(&a);
@@ -379,8 +384,8 @@ static void ipv6_speaks_from_its_link_local_address(void **state)
 
 	r.six = true;
 	r.address_count = 2;
-	strcpy(r.addresses[0], "fe80::100");
-	strcpy(r.addresses[1], "2001:db8:9::100");
+	put(r.addresses[0], sizeof(r.addresses[0]), "fe80::100");
+	put(r.addresses[1], sizeof(r.addresses[1]), "2001:db8:9::100");
 	node_start(&a);
 	node_set(&a, &r);
 	node_wait(&a, 12, "active", 5000);
@@ -458,10 +463,10 @@ static void tracks_of_every_kind_turn(void **state)
 	/* Another router: the path of r13 decides over r12. */
 	other.id = 13;
 	other.group = 13;
-	strcpy(other.addresses[0], "10.9.0.113");
+	put(other.addresses[0], sizeof(other.addresses[0]), "10.9.0.113");
 	other.track_count = 1;
 	other.tracks[0].kind = ROUTER_TRACK_INTERFACE;
-	strcpy(other.tracks[0].target, "t0");
+	put(other.tracks[0].target, sizeof(other.tracks[0].target), "t0");
 	node_set(&a, &other);
 	turns(tracking(ROUTER_TRACK_ROUTER, "r13"), "ip link set t1 down", "ip link set t1 up");
 	node_run(&a, "ip link delete t0");
@@ -501,8 +506,8 @@ static void hung_programs_delay_no_advertisement(void **state)
 	r.track_count = 1;
 	r.tracks[0].kind = ROUTER_TRACK_SCRIPT;
 	r.tracks[0].weight = 10;
-	strcpy(r.tracks[0].target, "/bin/sleep 60");
-	strcpy(r.notify, "/usr/bin/yes"); /* never ends by itself */
+	put(r.tracks[0].target, sizeof(r.tracks[0].target), "/bin/sleep 60");
+	put(r.notify, sizeof(r.notify), "/usr/bin/yes"); /* never ends by itself */
 	node_start(&a);
 	node_start(&b);
 	node_set(&a, &r);

@@ -363,6 +363,22 @@ static void an_equal_master_that_goes_on_wins(void **state)
 	expect(&t, "disembody lease-end active>backup:tie_lost");
 }
 
+/* Of several equals that begin at once, one is left: what another one says, or the same one before
+ * it can have heard our answer, is no insisting. */
+static void several_equals_at_once_leave_one(void **state)
+{
+	struct rig t;
+
+	active(&t);
+	hear(&t, OWN_HOST + 1, 1, 100);
+	hear(&t, OWN_HOST + 2, 1, 100);
+	hear(&t, OWN_HOST + 1, 1, 100);
+	expect_state(&t, FHRP_ACTIVE);
+	rig_time(&t, 10);
+	hear(&t, OWN_HOST + 1, 1, 100);
+	expect_state(&t, FHRP_ACTIVE);
+}
+
 static void without_a_base_the_skew_counts(void **state)
 {
 	struct rig t;
@@ -411,6 +427,7 @@ int main(void)
 		cmocka_unit_test(row_leaving_cut),
 		cmocka_unit_test(row_leaving_started),
 		cmocka_unit_test(an_equal_master_that_goes_on_wins),
+		cmocka_unit_test(several_equals_at_once_leave_one),
 		cmocka_unit_test(without_a_base_the_skew_counts),
 	};
 
