@@ -71,12 +71,31 @@ static void port_row(struct grid *g, const json_t *p)
 	grid_add(g, trouble ? json_text(trouble, "message") : "ok");
 }
 
+static void router_row(struct grid *g, const json_t *r)
+{
+	const json_t *live = json_object_get(r, "live"), *set, *trouble;
+	const char *state = "ok";
+	size_t i;
+
+	json_array_foreach (json_object_get(live, "sets"), i, set) {
+		trouble = json_object_get(set, "trouble");
+		if (json_is_object(trouble))
+			state = json_text(trouble, "message");
+	}
+	grid_add(g, json_text(r, "name"));
+	grid_add(g, json_text(r, "protocol"));
+	grid_add(g, live ? json_text(live, "state") : "-");
+	grid_add(g, live ? json_text(live, "reason") : "-");
+	grid_add(g, state);
+}
+
 static const char *const segment_headings[] = { "SEGMENT", "UPLINK", "RECEPTION",
 						">VMACS",  ">PORTS", "STATE" };
 static const char *const pool_headings[] = { "POOL",	     "SEGMENT",	   ">USED",
 					     ">QUARANTINED", ">AVAILABLE", ">FULL" };
 static const char *const port_headings[] = { "PORT",   "SEGMENT", "VMAC", "KIND",
 					     "IFNAME", "PHASE",	  "GATE", "STATE" };
+static const char *const router_headings[] = { "ROUTER", "PROTOCOL", "ROLE", "REASON", "STATE" };
 
 static const struct {
 	const char *path;
@@ -87,6 +106,7 @@ static const struct {
 	{ "/v1/segments", segment_headings, ARRAY_LEN(segment_headings), segment_row },
 	{ "/v1/pools", pool_headings, ARRAY_LEN(pool_headings), pool_row },
 	{ "/v1/ports", port_headings, ARRAY_LEN(port_headings), port_row },
+	{ "/v1/routers", router_headings, ARRAY_LEN(router_headings), router_row },
 };
 
 static int run(struct command *c)
@@ -108,7 +128,8 @@ static int run(struct command *c)
 /* clang-format off */
 static const struct verb verbs[] = {
 	{ .name = "", .args = "", .run = run,
-	  .summary = "Show what there is and how it is: daemon, registry, segments, pools, ports",
+	  .summary = "Show what there is and how it is: daemon, registry, segments, pools, ports,"
+		     " routers",
 	  .examples = "  vmac status\n"
 		      "  vmac --json status\n" },
 };
