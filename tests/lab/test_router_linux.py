@@ -282,7 +282,7 @@ def test_tracks_of_every_kind(twins, tmp_path):
             options += ["--track", f"{track},weight=-{number + 10}"]
         host.add("--priority", 200, *FAST, "--address", f"{V4}/24", *options)
         host.wait("active")
-        lab.wait_for("all are up", lambda: all(t["up"] and t["known"] for t in host.live()["tracks"]), 5)
+        lab.wait_for("all are up", lambda: all(t["up"] and t["known"] for t in host.live()["tracks"]), 15)
         for number, (_, what, turn) in enumerate(tracks):
             turn(False)
             lab.wait_for(f"{what} counts", lambda n=number: host.live()["priority"] == 200 - n - 10, 5)
