@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <grp.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +32,8 @@
  * huge pages they cost a hundredth of the faults and of the misses.  Advice only; what cannot be is
  * not. */
 #define HUGE_FROM (4 * 1024 * 1024)
+
+#define MALLOC_THRESHOLD (128 * 1024)
 
 static void *heap_alloc(void *ctx, size_t size)
 {
@@ -287,6 +290,7 @@ static int serve(struct daemon *d, bool with_plane, struct error *ret_error)
 		return r;
 	bootstrap(d->engine, d->config);
 	bootstrap_routers(d->engine, d->config, started, d);
+	config_routers_free(d->config); /* the engine has its own */
 	parts = (struct loop_parts){
 		.engine = d->engine,
 		.store = d->store,
@@ -322,6 +326,9 @@ int main(int argc, char **argv)
 	status = options_read(argc, argv, &options);
 	if (status >= 0)
 		return status;
+	/* Left to itself the C library learns from one big block to keep megabytes for the next. */
+	mallopt(M_MMAP_THRESHOLD, MALLOC_THRESHOLD);
+	mallopt(M_TRIM_THRESHOLD, MALLOC_THRESHOLD);
 	d.options = &options;
 	d.config = options.config;
 	log_start(d.config->log_level);

@@ -81,7 +81,7 @@ static void carrier_failed(struct elect *e, struct carrier *c, const struct erro
 {
 	log_debug("%s: %s", c->device, error->message);
 	c->state = CARRIER_FAILED;
-	c->trouble = *error;
+	elect_trouble(&c->trouble, error);
 	elect_retry_soon(e);
 }
 
@@ -149,6 +149,7 @@ int carriers_set(struct elect *e, const struct elect_router *r)
 int carrier_plane(struct elect *e, struct carrier *c)
 {
 	struct ip ips[ROUTER_SET_ADDRESSES_MAX];
+	struct error error;
 	struct plane_router p = {
 		.slot = c->slot,
 		.ifindex = c->link->state.ifindex,
@@ -167,9 +168,11 @@ int carrier_plane(struct elect *e, struct carrier *c)
 	told = hash_bytes(ips, p.ip_count * sizeof(ips[0]), (uint64_t)p.ifindex << 1 | p.accept);
 	if (c->in_plane && told == c->told)
 		return 0;
-	r = plane_router_set(e->plane, &p, &c->trouble);
-	if (r < 0)
+	r = plane_router_set(e->plane, &p, &error);
+	if (r < 0) {
+		elect_trouble(&c->trouble, &error);
 		return r;
+	}
 	if (!c->in_plane) /* it may be an earlier run's: we begin without the role */
 		plane_router_lease(e->plane, c->slot, (mono_t){ 0 });
 	c->in_plane = true;
@@ -195,10 +198,12 @@ struct making {
 static bool carrier_prepare(struct elect *e, struct carrier *c)
 {
 	struct link *l = c->link;
+	struct error error;
 
 	if (!l->state.ifindex) {
-		error_set(&c->trouble, ERROR_NO_INTERFACE, "the router starts when it is there",
+		error_set(&error, ERROR_NO_INTERFACE, "the router starts when it is there",
 			  "there is no interface %s", l->ifname);
+		elect_trouble(&c->trouble, &error);
 		c->state = CARRIER_FAILED; /* the link's coming tries again */
 		return false;
 	}
@@ -207,7 +212,8 @@ static bool carrier_prepare(struct elect *e, struct carrier *c)
 		return false;
 	}
 	if (carrier_plane(e, c) < 0) {
-		carrier_failed(e, c, &c->trouble);
+		c->state = CARRIER_FAILED; /* it says itself why */
+		elect_retry_soon(e);
 		return false;
 	}
 	return true;
@@ -308,7 +314,7 @@ void carriers_make(struct elect *e)
 		c->evicted = false;
 		c->ifindex = m.links[i].ifindex;
 		c->state = CARRIER_READY;
-		c->trouble.code = ERROR_NONE;
+		elect_trouble(&c->trouble, NULL);
 		elect_core_ready(e->core, c->set, true, clock_now());
 	}
 }
@@ -356,6 +362,7 @@ static void carrier_free(struct elect *e, struct carrier *c)
 		link_drop(e, c->link);
 	else if (!e->stopping)
 		link_need(e, c->link);
+	elect_trouble(&c->trouble, NULL);
 	free(c->have);
 	free(c);
 }

@@ -8,6 +8,23 @@
 #include "base/log.h"
 #include "elect/thread.h"
 
+/* --- memory ---------------------------------------------------------------------------------- */
+
+/* The ring grows with the router's life, up to ELECT_HISTORY_MAX.  It has room from the beginning
+ * for the way that every router goes: what is allocated among the events of a thousand that change
+ * at once would keep their memory from going back. */
+static void past_grow(struct entry *entry)
+{
+	unsigned int room = entry->past_room ? 2 * entry->past_room : 2;
+	struct past *p = reallocarray(entry->past, room, sizeof(*p));
+
+	if (!p)
+		return;
+	memset(p + entry->past_room, 0, (room - entry->past_room) * sizeof(*p));
+	entry->past = p;
+	entry->past_room = room;
+}
+
 /* --- begin, change, end ----------------------------------------------------------------------- */
 
 static int entry_take(struct elect *e, struct entry *entry, struct error *ret_error)
@@ -28,13 +45,15 @@ static int entry_take(struct elect *e, struct entry *entry, struct error *ret_er
 /* Nothing can start in here, because no device is ready yet: so the tracks are heard of in time. */
 static void entry_try(struct elect *e, struct entry *entry)
 {
-	entry->out = entry_take(e, entry, &entry->trouble) < 0;
+	struct error error;
+
+	entry->out = entry_take(e, entry, &error) < 0;
+	elect_trouble(&entry->trouble, entry->out ? &error : NULL);
 	if (!entry->out) {
-		entry->trouble.code = ERROR_NONE;
 		tracks_begin(e, entry);
 		return;
 	}
-	log_debug("router %s: %s", entry->record->name, entry->trouble.message);
+	log_debug("router %s: %s", entry->record->name, error.message);
 	elect_retry_soon(e);
 }
 
@@ -51,10 +70,13 @@ void entry_set(struct elect *e, struct router *record)
 		if (!entry)
 			goto no_memory;
 		entry->since = clock_wall();
+		past_grow(entry);
 	}
 	if (tracks_set(e, entry, record) < 0) {
-		if (!entry->record)
+		if (!entry->record) {
+			free(entry->past);
 			free(entry);
+		}
 		goto no_memory;
 	}
 	if (!e->entries[record->id]) {
@@ -80,6 +102,7 @@ static void entry_free(struct elect *e, struct entry *entry)
 	tracks_end(e, entry);
 	for (unsigned int i = 0; i < entry->past_room; i++)
 		free(entry->past[i].detail);
+	elect_trouble(&entry->trouble, NULL);
 	free(entry->past);
 	free(entry->record);
 	free(entry);
@@ -148,22 +171,13 @@ static void describe(const struct entry *entry, const struct elect_report *repor
 	snprintf(to, size, "track %s %s", router_track_kind_name(t->kind), t->target);
 }
 
-/* The ring grows with the router's life, up to ELECT_HISTORY_MAX. */
 static void remember(struct entry *entry, const struct elect_report *report, wall_t at,
 		     const char *detail)
 {
 	struct past *p;
 
-	if (entry->past_count == entry->past_room && entry->past_room < ELECT_HISTORY_MAX) {
-		unsigned int room = entry->past_room ? 2 * entry->past_room : 4;
-
-		p = reallocarray(entry->past, room, sizeof(*p));
-		if (!p)
-			return;
-		memset(p + entry->past_room, 0, (room - entry->past_room) * sizeof(*p));
-		entry->past = p;
-		entry->past_room = room;
-	}
+	if (entry->past_count == entry->past_room && entry->past_room < ELECT_HISTORY_MAX)
+		past_grow(entry);
 	if (entry->past_count < entry->past_room) {
 		p = &entry->past[entry->past_count++];
 	} else {

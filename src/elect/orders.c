@@ -188,9 +188,9 @@ static void addresses_do(struct elect *e, bool heard)
 		c->touched = false;
 		c->unsettled = failed > 0;
 		if (failed)
-			c->trouble = error;
+			elect_trouble(&c->trouble, &error);
 		else
-			c->trouble.code = ERROR_NONE;
+			elect_trouble(&c->trouble, NULL);
 	}
 	e->touched_count = 0;
 	if (failed) {

@@ -57,7 +57,7 @@ struct carrier {
 	uint64_t told;	/* a hash of what the data plane was told */
 	unsigned int have_count;
 	struct router_address *have; /* on the device now */
-	struct error trouble;	     /* code ERROR_NONE: none */
+	struct error *trouble;	     /* NULL: none */
 };
 
 /* --- one link -------------------------------------------------------------------------------- */
@@ -96,10 +96,10 @@ struct past {
 
 struct entry {
 	struct router *record;
-	bool removing, out; /* out: the core did not take it, see trouble */
-	struct error trouble;
-	struct track *tracks; /* of record->track_count */
-	unsigned int blamed;  /* the track that turned last */
+	bool removing, out;    /* out: the core did not take it, see trouble */
+	struct error *trouble; /* NULL: none */
+	struct track *tracks;  /* of record->track_count */
+	unsigned int blamed;   /* the track that turned last */
 	wall_t since;
 	uint64_t seq;
 	unsigned int past_count, past_room, past_first; /* a ring */
@@ -174,6 +174,8 @@ struct elect {
 /* --- elect.c --------------------------------------------------------------------------------- */
 
 void elect_retry_soon(struct elect *e);
+/* Remembers a trouble, or (NULL) that there is none: few have any, and it is long. */
+void elect_trouble(struct error **trouble, const struct error *error);
 void elect_event_add(struct elect *e, const struct elect_event *event);
 extern const struct mem elect_mem;
 

@@ -79,7 +79,7 @@ static void view_set(struct elect *e, const struct elect_set *s, struct elect_se
 	v->ifindex = c->link->state.ifindex;
 	if (c->ifindex)
 		memcpy(v->device, c->device, sizeof(v->device));
-	v->trouble = c->trouble.code ? c->trouble : c->link->trouble;
+	v->trouble = c->trouble ? *c->trouble : c->link->trouble;
 	if (c->in_plane && plane_router_counters(e->plane, c->slot, &counters, &error) == 0) {
 		v->frames_stopped_out = counters.stopped_out;
 		v->frames_stopped_in = counters.stopped_in;
@@ -121,7 +121,8 @@ static void view_out(const struct entry *entry, struct elect_view *v)
 	v->set_count = r->set_count;
 	for (unsigned int i = 0; i < r->set_count; i++) {
 		v->sets[i].mac = router_set_mac(r, &r->sets[i]);
-		v->sets[i].trouble = entry->trouble;
+		if (entry->trouble)
+			v->sets[i].trouble = *entry->trouble;
 	}
 }
 
