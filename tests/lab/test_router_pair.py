@@ -310,7 +310,7 @@ def test_hsrp_learns_coups_and_resigns(twins):
     live = twins.r2.live()
     assert live["learned"] == V4 and live["timers_learned"], live
     assert live["interval"] == "200ms" and live["hold"] == "700ms", live
-    assert twins.r1.live()["standby"] == twins.lan.address("r2")
+    lab.wait_for("r1 knows who is standby", lambda: twins.r1.live().get("standby") == twins.lan.address("r2"), 5)
 
     # Somebody better who may preempt takes it by a coup.
     twins.r2.set("--priority", 200, "--preempt")
