@@ -85,9 +85,32 @@ static void carrier_failed(struct elect *e, struct carrier *c, const struct erro
 	elect_retry_soon(e);
 }
 
+static bool has_index(const void *item, const void *key)
+{
+	return ((const struct carrier *)item)->ifindex == *(const int *)key;
+}
+
+struct carrier *carrier_by_index(struct elect *e, int ifindex)
+{
+	return table_get(&e->carriers_by_index, hash_u64((uint32_t)ifindex), &ifindex, has_index);
+}
+
+static int carrier_has_device(struct elect *e, struct carrier *c, int ifindex)
+{
+	int r;
+
+	if (c->ifindex)
+		table_remove(&e->carriers_by_index, hash_u64((uint32_t)c->ifindex), c);
+	c->ifindex = 0;
+	r = ifindex ? table_add(&e->carriers_by_index, hash_u64((uint32_t)ifindex), c) : 0;
+	if (r == 0)
+		c->ifindex = ifindex;
+	return r;
+}
+
 void carrier_broken(struct elect *e, struct carrier *c)
 {
-	c->ifindex = 0;
+	carrier_has_device(e, c, 0);
 	c->have_count = 0;
 	if (c->state == CARRIER_READY && c->set)
 		elect_core_ready(e->core, c->set, false, clock_now());
@@ -191,6 +214,7 @@ struct making {
 	char alias[MAKE_MAX][128];
 	struct host_link links[MAKE_MAX];
 	struct error errors[MAKE_MAX];
+	bool made[MAKE_MAX];
 	struct addresses stray;
 };
 
@@ -234,6 +258,7 @@ static void making_add(struct elect *e, struct making *m, struct carrier *c)
 		.parent = c->link->state.ifindex,
 		.address = c->mac,
 		.group = e->group,
+		.made = &m->made[i],
 	};
 }
 
@@ -253,8 +278,13 @@ static void on_stray(void *ctx, const struct host_address *a, bool permanent)
  * the role, so without them. */
 static void making_quell(struct elect *e, struct making *m)
 {
+	bool any = false;
 	struct error error;
 
+	for (unsigned int i = 0; i < m->count; i++)
+		any |= m->links[i].ifindex && !m->made[i];
+	if (!any)
+		return;
 	if (host_addresses_list(e->host, 0, on_stray, m, &error) < 0)
 		log_debug("addresses: %s", error.message);
 	if (m->stray.count)
@@ -312,7 +342,11 @@ void carriers_make(struct elect *e)
 			continue;
 		}
 		c->evicted = false;
-		c->ifindex = m.links[i].ifindex;
+		if (carrier_has_device(e, c, m.links[i].ifindex) < 0) {
+			error_set(&m.errors[i], ERROR_NO_MEMORY, NULL, "not enough memory");
+			carrier_failed(e, c, &m.errors[i]);
+			continue;
+		}
 		c->state = CARRIER_READY;
 		elect_trouble(&c->trouble, NULL);
 		elect_core_ready(e->core, c->set, true, clock_now());
@@ -362,6 +396,7 @@ static void carrier_free(struct elect *e, struct carrier *c)
 		link_drop(e, c->link);
 	else if (!e->stopping)
 		link_need(e, c->link);
+	carrier_has_device(e, c, 0);
 	elect_trouble(&c->trouble, NULL);
 	free(c->have);
 	free(c);
@@ -395,7 +430,7 @@ void carriers_end(struct elect *e)
 		if (e->carriers[i])
 			carrier_leave(e, e->carriers[i]);
 	for (struct carrier *c = e->leaving; c; c = c->next_queued)
-		c->ifindex = 0;
+		carrier_has_device(e, c, 0);
 	if (host_virtual_delete_group(e->host, e->group, &error) < 0)
 		log_debug("devices: %s", error.message);
 	closing_end(closing);
@@ -469,6 +504,8 @@ static void on_unclaimed(void *ctx, const struct host_link *link, int parent)
 	struct found *f = ctx;
 	struct error error;
 
+	if (carrier_by_index(f->e, link->ifindex))
+		return;
 	for (unsigned int i = 0; i < ELECT_SETS_MAX; i++)
 		if (f->e->carriers[i] && strcmp(f->e->carriers[i]->device, link->ifname) == 0)
 			return;

@@ -449,6 +449,7 @@ static void elect_free(struct elect *e)
 		tunables_close(e->tunables);
 	host_close(e->host);
 	orders_free(e);
+	table_done(&e->carriers_by_index);
 	elect_dispatch(e, on_nothing, NULL);
 	close(e->wake);
 	close(e->reports);
@@ -486,6 +487,7 @@ int elect_open(const struct elect_config *config, struct elect **ret, struct err
 	e->events_last = &e->events;
 	e->to_make_last = &e->to_make;
 	e->retry_at = MONO_NEVER;
+	table_init(&e->carriers_by_index, &elect_mem);
 	mutexes_init(e);
 	e->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	e->reports = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

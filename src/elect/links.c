@@ -304,14 +304,6 @@ static void bring_all(struct elect *e)
 		link_bring(e, l);
 }
 
-static struct carrier *carrier_by_device(struct elect *e, const struct host_link *device)
-{
-	for (unsigned int i = 0; i < ELECT_SETS_MAX; i++)
-		if (e->carriers[i] && e->carriers[i]->ifindex == device->ifindex)
-			return e->carriers[i];
-	return NULL;
-}
-
 /* Somebody else may have deleted or altered a device of ours: then it is made again.  An event
  * tells what was when it was written, perhaps before we were done, so what is now counts. */
 static void carrier_check(struct elect *e, struct carrier *c)
@@ -330,7 +322,7 @@ static void carrier_check(struct elect *e, struct carrier *c)
 
 static void on_device(struct elect *e, const struct host_event *event)
 {
-	struct carrier *c = carrier_by_device(e, &event->link);
+	struct carrier *c = carrier_by_index(e, event->link.ifindex);
 
 	if (c && (event->kind == HOST_LINK_VANISHED || !event->link.up ||
 		  !vmac_mac_equal(event->link.address, c->mac)))

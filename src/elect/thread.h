@@ -18,6 +18,7 @@
 #include <systemd/sd-event.h>
 
 #include "base/cleanup.h"
+#include "base/table.h"
 #include "elect/core.h"
 #include "elect/elect.h"
 #include "elect/errands.h"
@@ -151,6 +152,7 @@ struct elect {
 	struct entry *entries[ROUTERS_MAX + 1]; /* by id */
 	unsigned int entry_count;
 	struct carrier *carriers[ELECT_SETS_MAX]; /* by slot */
+	struct table carriers_by_index;		  /* those that have a device */
 	struct carrier *to_make, **to_make_last;
 	struct carrier *leaving;
 	struct link *links;
@@ -166,7 +168,8 @@ struct elect {
 	bool embodied; /* since then */
 
 	bool router_tracks_due;
-	uint64_t probe_count; /* ever begun */
+	unsigned int track_count; /* of all entries */
+	uint64_t probe_count;	  /* ever begun */
 
 	struct elect_facts facts;
 };
@@ -215,6 +218,7 @@ unsigned int carrier_wants(const struct router *r, const struct router_set *s); 
 int carriers_set(struct elect *e, const struct elect_router *r);
 void carrier_leave(struct elect *e, struct carrier *c);
 void carrier_queue(struct elect *e, struct carrier *c);
+struct carrier *carrier_by_index(struct elect *e, int ifindex);
 /* It cannot be used any more: made again. */
 void carrier_broken(struct elect *e, struct carrier *c);
 /* Tells the data plane, where that changed. */

@@ -106,10 +106,13 @@ static struct track *track_same(struct entry *entry, const struct router_track *
 int tracks_set(struct elect *e, struct entry *entry, const struct router *record)
 {
 	bool under_way = elect_core_find(e->core, record->id) != NULL;
-	struct track *now = calloc(record->track_count + 1, sizeof(*now));
+	struct track *now = NULL;
 
-	if (!now)
-		return -ENOMEM;
+	if (record->track_count) {
+		now = calloc(record->track_count, sizeof(*now));
+		if (!now)
+			return -ENOMEM;
+	}
 	for (unsigned int i = 0; i < record->track_count; i++) {
 		struct track *old = track_same(entry, &record->tracks[i]);
 
@@ -123,6 +126,7 @@ int tracks_set(struct elect *e, struct entry *entry, const struct router *record
 	}
 	tracks_end(e, entry);
 	entry->tracks = now;
+	e->track_count += record->track_count;
 	entry->blamed = 0;
 	return 0;
 }
@@ -140,6 +144,8 @@ void tracks_end(struct elect *e, struct entry *entry)
 	for (unsigned int i = 0; entry->tracks && i < entry->record->track_count; i++)
 		if (entry->tracks[i].record && entry->tracks[i].probe)
 			errands_drop(e->errands, entry->tracks[i].probe);
+	if (entry->tracks)
+		e->track_count -= entry->record->track_count;
 	free(entry->tracks);
 	entry->tracks = NULL;
 }
@@ -166,6 +172,8 @@ void tracks_results(struct elect *e)
 static void tracks_of_kind(struct elect *e, enum router_track_kind kind, const char *target,
 			   void (*fn)(struct elect *e, struct entry *entry, struct track *t))
 {
+	if (e->track_count == 0)
+		return;
 	for (uint32_t id = 1; id <= ROUTERS_MAX; id++) {
 		struct entry *entry = e->entries[id];
 

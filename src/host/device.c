@@ -10,7 +10,8 @@
 #include <linux/rtnetlink.h>
 #include <netlink/attr.h>
 
-#define LOOK_SINGLY 4 /* up to so many are looked at one by one, more by a list of all links */
+/* What one link costs more when it is asked for by name than in a list of all of them. */
+#define SINGLE_COSTS 3
 
 const int device_ipv4_numbers[IPV4_VALUES] = {
 	[ARP_IGNORE] = IPV4_DEVCONF_ARP_IGNORE,
@@ -133,18 +134,18 @@ static int by_name(const void *a, const void *b)
 }
 
 /* Looks at the devices and their parents. */
-int devices_look(struct netlink *n, const struct host_virtual *v, unsigned int count,
+int devices_look(struct netlink *n, const struct host_virtual *v, unsigned int count, size_t links,
 		 struct devices *ret)
 {
 	int r = 0;
 
 	ret->count = 0;
-	if (count > LOOK_SINGLY) {
+	if ((size_t)count * SINGLE_COSTS > links) {
 		r = devices_look_all(n, ret);
 	} else {
 		for (unsigned int i = 0; i < count && r == 0; i++) {
 			r = look(n, 0, v[i].ifname, ret);
-			if (r == 0 || r == -ENODEV)
+			if ((r == 0 || r == -ENODEV) && (i == 0 || v[i].parent != v[i - 1].parent))
 				r = look(n, v[i].parent, NULL, ret);
 			if (r == -ENODEV)
 				r = 0;

@@ -38,9 +38,9 @@ struct devices {
 void devices_done(struct devices *d);
 
 /* Each begins anew: it reads all links, or the devices of the wishes and their parents (which may
- * come with others).  0 or -errno. */
+ * come with others, or twice); `links`: how many there are, about.  0 or -errno. */
 int devices_look_all(struct netlink *n, struct devices *ret);
-int devices_look(struct netlink *n, const struct host_virtual *v, unsigned int count,
+int devices_look(struct netlink *n, const struct host_virtual *v, unsigned int count, size_t links,
 		 struct devices *ret);
 
 /* NULL = there is none.  By name only after devices_look(). */

@@ -205,7 +205,7 @@ static int renew(struct making *m)
 	if (!m->changed)
 		return 0;
 	m->changed = false;
-	r = devices_look(&m->host->command, m->v, m->count, &m->devices);
+	r = devices_look(&m->host->command, m->v, m->count, m->host->links.count, &m->devices);
 	for (unsigned int i = 0; i < m->count; i++) {
 		struct plan *plan = &m->plans[i];
 
@@ -390,6 +390,8 @@ static unsigned int finish(struct making *m)
 
 		if (plan->failed && plan->made && plan->device)
 			host_link_delete(m->host, plan->device->link.pub.ifindex, &ignored);
+		if (m->v[i].made)
+			*m->v[i].made = plan->made;
 		m->links[i] = plan->failed ? (struct host_link){ 0 } : plan->device->link.pub;
 		failed += plan->failed;
 	}
@@ -409,7 +411,7 @@ unsigned int host_virtual_make_many(struct host *h, const struct host_virtual *v
 	int r;
 
 	m.plans = calloc(count ? count : 1, sizeof(*m.plans));
-	r = m.plans ? devices_look(&h->command, v, count, &m.devices) : -ENOMEM;
+	r = m.plans ? devices_look(&h->command, v, count, h->links.count, &m.devices) : -ENOMEM;
 	if (r < 0) {
 		for (unsigned int i = 0; i < count; i++) {
 			netlink_fail(&h->command, r, &ret_errors[i], "list the interfaces");

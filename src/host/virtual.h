@@ -19,6 +19,7 @@ struct host_virtual {
 	uint32_t group; /* IFLA_GROUP: by which all of one daemon are found and deleted at once; not
 			   0 */
 	bool no_ipv4, no_ipv6; /* it will carry no addresses of that family */
+	bool *made; /* told on success: whether it was made, not taken over; may be NULL */
 };
 
 /* Makes a macvlan (mode private) on the parent that is up but silent: no IPv6 address generation,
