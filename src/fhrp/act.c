@@ -4,6 +4,7 @@
 #include <string.h>
 
 /* Announcements after a take-over are no further apart than this. */
+#define ANNOUNCE_SECOND	      SPAN_MS(50)
 #define ANNOUNCE_SPACING_MOST SPAN_S(1)
 
 /* The interval that tells a BSD backup not to wait for us (CARP's bow-out). */
@@ -118,8 +119,12 @@ static void resign(struct step *s)
 static void announce(struct step *s)
 {
 	struct fhrp *m = s->m;
-	const span_t spacing = span_least(m->interval, ANNOUNCE_SPACING_MOST);
+	span_t spacing = span_least(m->interval, ANNOUNCE_SPACING_MOST);
 
+	/* Whoever was active may have a last word with the vMAC (keepalived: an IGMP report), which
+	 * moves it back to his port of the switch. */
+	if (m->announced == 0)
+		spacing = span_least(spacing, ANNOUNCE_SECOND);
 	machine_effect(s, FHRP_EFFECT_ANNOUNCE);
 	if (m->announced < UINT8_MAX)
 		m->announced++;

@@ -131,7 +131,9 @@ struct router {
 	bool also_v2;		   /* VRRPv3, IPv4: send VRRPv2 too (RFC 9568 section 8.4) */
 	uint8_t checksum;	   /* enum router_checksum */
 	uint8_t garp;		   /* enum router_garp */
-	uint8_t announce_count; /* announcements after becoming active, 1 … 16, 1 s apart at most */
+	/* Announcements after becoming active, 1 … 16: the second 50 ms behind the first, the
+	 * others 1 s apart at most. */
+	uint8_t announce_count;
 	uint32_t announce_refresh_ms; /* again so often; 0 = never */
 	uint32_t linger_ms; /* graceful stop: how long at most we serve on after having resigned,
 			       until the successor is heard; ROUTER_LINGER_AUTO */

@@ -287,7 +287,9 @@ class Daemon:
         if self.ns:
             argv = self.ns.argv(*argv)
         with open(self.log, "ab") as log:
-            self.process = self.lab.start(*argv, stdout=log, stderr=log)
+            # What is installed is found by its place; what is only built must be named.
+            self.process = self.lab.start(*argv, stdout=log, stderr=log,
+                                          env={**os.environ, "VMAC_HTTP_PROBE": binary("http-probe")})
 
         def answers():
             if self.process.poll() is not None:

@@ -282,7 +282,10 @@ def test_tracks_of_every_kind(twins, tmp_path):
             options += ["--track", f"{track},weight=-{number + 10}"]
         host.add("--priority", 200, *FAST, "--address", f"{V4}/24", *options)
         host.wait("active")
-        lab.wait_for("all are up", lambda: all(t["up"] and t["known"] for t in host.live()["tracks"]), 15)
+        try:
+            lab.wait_for("all are up", lambda: all(t["up"] and t["known"] for t in host.live()["tracks"]), 5)
+        except lab.LabError as problem:
+            raise lab.LabError(f"{problem}: {host.live()['tracks']}") from None
         for number, (_, what, turn) in enumerate(tracks):
             turn(False)
             lab.wait_for(f"{what} counts", lambda n=number: host.live()["priority"] == 200 - n - 10, 5)

@@ -141,6 +141,7 @@ static struct router *keyed(enum router_protocol p, enum router_auth auth)
 {
 	struct router *r = record_of(1, p, 7, 255);
 
+	r->announce_count = 1; /* the next that is due is the advertisement */
 	r->auth = auth;
 	r->key_count = 0;
 	record_add_key(r, 5, "secret");
