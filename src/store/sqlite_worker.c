@@ -15,12 +15,13 @@
  *
  * The log is carried over into the database (a passive checkpoint) when it has WAL_FRAMES_MAX
  * pages, after the answer to the commit that filled it, or when the worker has been idle for
- * IDLE_MS.
+ * IDLE_MS, which is when memory goes back, too.
  *
  * Looks into the history wait in `asks` until all that was submitted before them is settled, and
  * then go to the reader's thread, so that a long look delays no commit. */
 #include <assert.h>
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -68,6 +69,14 @@ static void carry_over(struct sqlite_store *s)
 		    SQLITE_OK &&
 	    in_log == carried)
 		s->frames = 0;
+}
+
+/* What a big commit (or a start with thousands of records) took of memory would stay with us for
+ * good.  Pages that are needed again are in the kernel's cache. */
+static void memory_return(struct sqlite_store *s)
+{
+	sqlite3_db_release_memory(s->db);
+	malloc_trim(0);
 }
 
 /* A commit that failed at its flush has whole frames in the log, and who knows how much of them is
@@ -194,6 +203,7 @@ static bool wait_for_work(struct sqlite_store *s)
 		if (pthread_cond_timedwait(&s->work, &s->mutex, &until) == ETIMEDOUT) {
 			pthread_mutex_unlock(&s->mutex);
 			carry_over(s);
+			memory_return(s);
 			pthread_mutex_lock(&s->mutex);
 		}
 	}
