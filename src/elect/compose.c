@@ -231,7 +231,7 @@ static void write_vrrp(struct writer *w, struct elect_core *c, struct elect_set 
 {
 	const struct router *r = router_record(s->router);
 	uint8_t trailer[VRRP_HMAC_LEN], *start = w->at;
-	const struct router_key *key = &r->keys[0];
+	const struct router_key *key = r->keys; /* the first is sent */
 
 	vrrp_encode(w, path, v, NULL, 0);
 	if (!has_trailer(r) || w->failed)

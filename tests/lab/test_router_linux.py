@@ -238,7 +238,7 @@ def test_tracks_of_every_kind(twins, tmp_path):
     import http.server
     import threading
     host = twins.r1
-    script = pathlib.Path("/run/vmac-t") / f"track-{os.getpid()}"
+    script = pathlib.Path("/var/lib") / f"vmac-t-track-{os.getpid()}"
     flag, wanted = tmp_path / "flag", tmp_path / "wanted"
     script.write_text(f"#!/bin/sh\ntest -e {flag}\n")
     script.chmod(0o755)
@@ -305,7 +305,7 @@ def test_tracks_of_every_kind(twins, tmp_path):
 
 def test_the_notified_program_is_told_in_order_and_holds_nobody_up(twins):
     host = twins.r1
-    program = pathlib.Path("/run/vmac-t") / f"notify-{os.getpid()}"
+    program = pathlib.Path("/var/lib") / f"vmac-t-notify-{os.getpid()}"
     told = program.with_suffix(".told")
     program.write_text(f'#!/bin/sh\necho "$@" "$VMAC_REASON" >>{told}\nsleep 0.7\n')
     program.chmod(0o755)

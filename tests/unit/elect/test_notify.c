@@ -13,7 +13,7 @@
 
 #include "elect/probe.h"
 
-static char dir[] = "/run/vmac-t-XXXXXX", program[64], output[64];
+static char dir[] = "/var/lib/vmac-t-XXXXXX", program[64], output[64];
 
 static void program_write(const char *body)
 {

@@ -110,7 +110,7 @@ static void no_program_is_refused(void **state)
 /* As root: each step of the way counts. */
 static void each_step_of_the_way_counts(void **state)
 {
-	char dir[] = "/run/vmac-t-XXXXXX", path[64], file[PROGRAM_PATH_MAX], loop[64];
+	char dir[] = "/var/lib/vmac-t-XXXXXX", path[64], file[PROGRAM_PATH_MAX], loop[64];
 	struct error e;
 	FILE *f;
 
