@@ -320,6 +320,19 @@ static void carrier_check(struct elect *e, struct carrier *c)
 	carrier_broken(e, c);
 }
 
+static void on_addresses(struct elect *e, const struct host_event *event)
+{
+	struct link *l = link_by_index(e, event->link.ifindex);
+	struct carrier *c = carrier_by_index(e, event->link.ifindex);
+
+	if (l) {
+		link_sources(l);
+		link_tell(l);
+	}
+	if (c && event->address_deleted)
+		orders_restore(e, c);
+}
+
 static void on_device(struct elect *e, const struct host_event *event)
 {
 	struct carrier *c = carrier_by_index(e, event->link.ifindex);
@@ -346,11 +359,7 @@ void links_on_event(void *ctx, const struct host_event *event)
 		tracks_on_link(e, event->link.ifname);
 		return;
 	case HOST_ADDRESSES_CHANGED:
-		l = link_by_index(e, event->link.ifindex);
-		if (l) {
-			link_sources(l);
-			link_tell(l);
-		}
+		on_addresses(e, event);
 		return;
 	case HOST_EVENTS_LOST:
 		bring_all(e);

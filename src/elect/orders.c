@@ -322,6 +322,46 @@ void orders_settle(struct elect *e, struct carrier *c)
 	addresses_do(e, false);
 }
 
+struct roll_call {
+	const struct carrier *carrier;
+	bool there[ROUTER_SET_ADDRESSES_MAX];
+};
+
+static void on_present(void *ctx, const struct host_address *a, bool permanent)
+{
+	struct roll_call *roll = ctx;
+
+	for (unsigned int i = 0; i < roll->carrier->have_count; i++)
+		if (ip_equal(&roll->carrier->have[i].ip, &a->ip))
+			roll->there[i] = true;
+}
+
+/* Our own deletions are heard, too, and find nothing to miss. */
+void orders_restore(struct elect *e, struct carrier *c)
+{
+	struct roll_call roll = { .carrier = c };
+	unsigned int kept = 0;
+	struct error error;
+
+	if (!c->set || c->have_count == 0 || c->have_count > ROUTER_SET_ADDRESSES_MAX ||
+	    host_addresses_list(e->host, c->ifindex, on_present, &roll, &error) < 0)
+		return;
+	for (unsigned int i = 0; i < c->have_count; i++) {
+		char text[IP_TEXT_MAX];
+
+		if (roll.there[i])
+			c->have[kept++] = c->have[i];
+		else
+			log_warning("router %s: somebody deleted %s from %s; it is put back",
+				    elect_router_record(elect_set_router(c->set))->name,
+				    ip_format(&c->have[i].ip, text), c->device);
+	}
+	if (kept == c->have_count)
+		return;
+	c->have_count = kept;
+	orders_settle(e, c);
+}
+
 void orders_free(struct elect *e)
 {
 	free(e->adding.list);

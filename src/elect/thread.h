@@ -235,6 +235,8 @@ void carriers_end(struct elect *e);			      /* all, at the end */
 extern const struct elect_ops orders_ops;
 int addresses_add(struct addresses *a, const struct host_address *one); /* 0 or -ENOMEM */
 void orders_settle(struct elect *e, struct carrier *c); /* an address that could not be set */
+/* An address was deleted from the device: puts back what should be there. */
+void orders_restore(struct elect *e, struct carrier *c);
 void orders_free(struct elect *e);
 
 /* --- track.c --------------------------------------------------------------------------------- */

@@ -112,6 +112,7 @@ struct host_event {
 	enum host_event_kind kind;
 	struct host_link link; /* as it is (APPEARED, CHANGED) or was (VANISHED); of
 				* ADDRESSES_CHANGED, all zero but ifindex where it is not known */
+	bool address_deleted;  /* of ADDRESSES_CHANGED */
 };
 
 int host_fd(struct host *h); /* readable when host_dispatch() has something */

@@ -177,6 +177,8 @@ static void on_described(const struct dispatch *d, struct host_link *before,
 static void on_addresses(const struct dispatch *d, const struct nlmsghdr *message)
 {
 	const struct ifaddrmsg *a = nlmsg_data((struct nlmsghdr *)message);
+	struct host_event e = { .kind = HOST_ADDRESSES_CHANGED,
+				.address_deleted = message->nlmsg_type == RTM_DELADDR };
 	struct host_link unknown = { 0 };
 	const struct host_link *l;
 
@@ -184,7 +186,8 @@ static void on_addresses(const struct dispatch *d, const struct nlmsghdr *messag
 		return;
 	unknown.ifindex = (int)a->ifa_index;
 	l = known(d->host, unknown.ifindex);
-	tell(d, HOST_ADDRESSES_CHANGED, l ? l : &unknown);
+	e.link = l ? *l : unknown;
+	d->fn(d->ctx, &e);
 }
 
 static int on_message(struct nl_msg *m, void *arg)

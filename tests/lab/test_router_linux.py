@@ -178,6 +178,10 @@ def test_what_administrators_do_to_the_link(twins):
     lab.wait_for("its peer hears that", lambda: twins.r2.live().get("active") == "10.9.0.31", 5)
     assert twins.actives() == ["r1"]
     device, = host.devices()
+    # The virtual address is deleted by hand: it is put back, and said so.
+    ns.run("ip", "addr", "del", f"{V4}/24", "dev", device)
+    lab.wait_for("the address is back", lambda: host.has(V4), 5)
+    assert f"deleted {V4} from {device}" in host.daemon.log.read_text()
     # The device that carries the vMAC is deleted by hand: it is made again.
     ns.run("ip", "link", "del", device)
     lab.wait_for("the device is back", host.devices, 15)
