@@ -214,6 +214,7 @@ static void link_tell(struct link *l)
 static void link_lost(struct link *l)
 {
 	struct error error;
+	bool stayed = false; /* a device, on a link that only has another name now */
 
 	link_close(l);
 	if (l->in_plane)
@@ -228,9 +229,14 @@ static void link_lost(struct link *l)
 		if (c->in_plane && c->set)
 			plane_router_remove(l->e->plane, c->slot, &error);
 		c->in_plane = false;
+		if (c->ifindex &&
+		    host_virtual_set_group(l->e->host, c->ifindex, l->e->doomed, &error) == 0)
+			stayed = true;
 		if (c->set)
-			carrier_broken(l->e, c); /* its device went with it */
+			carrier_broken(l->e, c); /* its device went with it, or goes now */
 	}
+	if (stayed && host_virtual_delete_group(l->e->host, l->e->doomed, &error) < 0)
+		log_debug("devices of %s: %s", l->ifname, error.message);
 }
 
 void link_bring(struct elect *e, struct link *l)
