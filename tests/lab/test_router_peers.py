@@ -114,8 +114,9 @@ def test_we_are_active_hand_over_preempt_and_die(pair, tmp_path):
         pair.wait_theirs("BACKUP")
         lab.wait_for("the service is at r1", lambda: service.at() == "r1", 10)
         missing, twice = service.stop()
-        # Twice would be keepalived's doing: a backup of its kind forwards what it no longer takes.
-        assert missing <= 20, f"preemption lost {missing} of {service.sent} at 1 kpps"
+        # keepalived, outranked, may report a multicast group with the vMAC as it leaves, and the switch believes it
+        # until our second announcement, 50 ms later.  Twice would be its doing, too: its backup forwards.
+        assert missing <= 120, f"preemption lost {missing} of {service.sent} at 1 kpps"
 
         # Killed: what we held is silent by itself, and keepalived takes over when its timer says so.
         service = pair.service()
