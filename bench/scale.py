@@ -74,7 +74,7 @@ def run(tools, rounds, quick):
                 for system in in_turn(list(SYSTEMS), index):
                     say(f"scale: round {index + 1} of {rounds}, {count} groups, {interval:g} s, {system.system}")
                     with tidy() as stack:
-                        path = os.path.join(directory, f"{index}-{count}-{interval}-{system.system}")
+                        path = os.path.join(directory, f"{index}-{count}-{interval * 1000:.0f}-{system.system[0]}")
                         found = one(stack, tools, path, system, count, interval)
                     for what, (value, unit) in found.items():
                         samples.add(label(what, count, interval), system.system, value, unit)
