@@ -56,9 +56,6 @@ class Keepalived(_Peer):
         if self.process.poll() is not None:
             raise lab.LabError(f"keepalived ended: {self.said()[-600:]}")
 
-    def reload(self):
-        self.process.send_signal(signal.SIGHUP)
-
     def state(self, instance):
         """MASTER, BACKUP or FAULT, as it said last; "" = nothing yet."""
         found = ""
