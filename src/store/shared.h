@@ -129,7 +129,10 @@ int shared_decode(const struct mem *mem, const char *key, const char *value, siz
 /* One registry that several struct shared of this process open.  The faults are what the simulation
  * plays with; each host is named by the order in which it opened. */
 void *shared_mem_new(const struct mem *mem, uint64_t seed);
-void shared_mem_free(void *registry);
+void shared_mem_free(void *registry); /* when nobody has it open */
+/* The lease of a host that is cut off, or was when it was closed, runs out: its ALIVE record goes.
+ */
+void shared_mem_expire(void *registry, const struct uuid *host);
 struct shared_mem_faults {
 	bool cut;		/* unreachable for this host */
 	bool answer_lost;	/* transactions are done, their answers are lost */
