@@ -41,7 +41,9 @@ struct engine_fleet {
 	struct ip address; /* its end of the tunnel; family 0 = no tunnel */
 	uint16_t tunnel_port;
 	int tunnel_ifindex; /* the tunnel's device, 0 = none */
-	bool has_key;	    /* of announcements' tags; without one ours are untagged */
+	bool any_frame; /* a guest that comes opens its gate by any frame, not only an announcement
+			 */
+	bool has_key;	/* of announcements' tags; without one ours are untagged */
 	uint8_t key[16];
 };
 
@@ -164,6 +166,7 @@ struct vmac_add {
 	bool has_address;			  /* pinned, or adopted: */
 	bool adopted;
 	vmac_mac_t address;
+	uint64_t epoch; /* the engine's own: what the hosts agreed upon; 0 = none */
 	int64_t ttl_ms; /* 0 = for life */
 	unsigned int ip_count;
 	struct ip ips[VMAC_IPS_MAX];
