@@ -39,7 +39,7 @@
 	X(TIE_LOST, "the record: another host holds it, at an equal epoch, and of lower uuid")     \
 	X(VANISHED, "there was a record, and is none any more")                                    \
 	X(RELEASED, "the record: nobody has it")                                                   \
-	X(ASK_PREPARE, "another host asks for a planned move")                                     \
+	X(ASK_PREPARED, "another host asks for a planned move")                                    \
 	X(ASK_STILL, "another host asks for it, and the guest does not run here")                  \
 	X(ASK_RUNS, "another host with a port asks for it, and the guest runs here")               \
 	X(ASK_BOTH, "another host whose guest runs asks for it, and the guest runs here")          \
