@@ -462,6 +462,7 @@ const char *engine_election_state_name(unsigned int state); /* < FHRP_STATE_COUN
 struct counters_view {
 	uint64_t rx_frames, rx_octets, tx_frames, tx_octets;
 	uint64_t link_dropped; /* by the device: a tap whose guest does not read */
+	uint64_t redirected;   /* of a port: sent after its guest, to another host */
 	int64_t last_seen_ms;  /* ago; -1 = never */
 	unsigned int reason_count;
 	const uint64_t *drops; /* reason_count of them; names from engine_drop_reason() */

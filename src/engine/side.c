@@ -63,6 +63,8 @@ static void on_reach(void *ctx, const struct error *error)
 	fleet_reach(s->fleet, error, side_now(s));
 }
 
+static void on_plane(void *ctx, const struct plane_event *event);
+
 /* --- life ------------------------------------------------------------------------------------ */
 
 static int side_new(struct engine *e, struct error *ret_error)
@@ -119,6 +121,19 @@ static void load_gate(void *ctx, const struct fleet_move_view *v)
 		side_gate(l->s, id, v->gate, NULL);
 }
 
+/* The tunnel first: ports are set with what is to be sent through it. */
+static int side_plane(struct fleet_side *s, struct error *ret_error)
+{
+	struct plane *plane = s->e->cfg.plane;
+	int r = inject_open(PLANE_ANNOUNCE_MARK, &s->inject, ret_error);
+
+	if (r == 0)
+		r = plane_tunnel_set(plane, s->cfg.tunnel_ifindex, ret_error);
+	if (r == 0 && s->cfg.tunnel_ifindex)
+		r = plane_tunnel_local(plane, &s->cfg.address, ret_error);
+	return r;
+}
+
 int side_load(struct engine *e, struct error *ret_error)
 {
 	struct loading l = { .now = e->cfg.mono_now() };
@@ -139,7 +154,7 @@ int side_load(struct engine *e, struct error *ret_error)
 			   number, NULL, v, l.now);
 	}
 	fleet_moves(s->fleet, load_gate, &l);
-	return 0;
+	return e->cfg.plane ? side_plane(s, ret_error) : 0;
 }
 
 int side_start(struct engine *e, struct error *ret_error)
@@ -155,13 +170,6 @@ int side_start(struct engine *e, struct error *ret_error)
 	config.reach = on_reach;
 	config.ctx = s;
 	e->cfg.fleet = NULL;
-	if (e->cfg.plane) {
-		r = inject_open(PLANE_ANNOUNCE_MARK, &s->inject, ret_error);
-		if (r == 0)
-			r = plane_tunnel_set(e->cfg.plane, s->cfg.tunnel_ifindex, ret_error);
-		if (r < 0)
-			return r;
-	}
 	r = shared_open(&config, &s->shared, ret_error);
 	if (r < 0)
 		return r;
@@ -169,6 +177,9 @@ int side_start(struct engine *e, struct error *ret_error)
 	fleet_start(s->fleet, side_now(s));
 	for (uint32_t id = 1; id <= PORTS_MAX; id++)
 		side_port(e, id);
+	/* What opened by itself while nobody looked. */
+	if (e->cfg.plane)
+		plane_events(e->cfg.plane, on_plane, s);
 	side_turn(e);
 	if (s->cfg.address.family && !s->cfg.tunnel_ifindex && e->cfg.plane) {
 		error_set(&error, ERROR_NO_INTERFACE, NULL, "there is no tunnel device");

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "engine/side.h"
 
 const char *migrate_gate_text(enum migrate_gate gate)

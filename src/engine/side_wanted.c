@@ -1,5 +1,6 @@
 /* What is agreed upon: segments with their numbers in the tunnel, pools with their blocks, and the
  * hosts at the tunnel's other ends. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 

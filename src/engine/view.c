@@ -379,6 +379,7 @@ static void see_counters(struct engine *e, const struct plane_counters *c, uint6
 		.tx_frames = c->tx_frames,
 		.tx_octets = c->tx_octets,
 		.link_dropped = link_dropped,
+		.redirected = c->redirected,
 		.last_seen_ms = -1,
 		.reason_count = plane_drop_reason_count(),
 		.drops = e->drops,

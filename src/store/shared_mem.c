@@ -231,10 +231,17 @@ static void tell(struct mem_host *h, const struct shared_record *r)
 static void tell_newest(struct mem_host *h, const struct shared_record *key)
 {
 	const struct shared_record *now = mem_registry_get(h->registry, key);
-	struct shared_record gone = *key;
+	struct shared_record gone = mem_key_of(key), *copy;
 
-	gone.revision = 0;
-	tell(h, now ? now : &gone);
+	if (now) {
+		tell(h, now);
+		return;
+	}
+	copy = shared_copy(h->config.mem, &gone);
+	if (!copy)
+		abort();
+	tell(h, copy);
+	mem_free(h->config.mem, copy);
 }
 
 /* Keeps the record of a change that is not told now, until there is a full read. */

@@ -29,6 +29,9 @@ struct mem_registry {
 #define MEM_LOG_MAX	 (1u << 24)
 #define MEM_LOG_TRIM_MIN 4096
 
+/* The key alone; its texts are borrowed. */
+struct shared_record mem_key_of(const struct shared_record *r);
+
 /* The newest state of a key, or NULL. */
 const struct shared_record *mem_registry_get(const struct mem_registry *g,
 					     const struct shared_record *key);

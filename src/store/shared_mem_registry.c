@@ -78,7 +78,7 @@ static void strip(struct shared_record *r)
 	}
 }
 
-static struct shared_record key_of(const struct shared_record *r)
+struct shared_record mem_key_of(const struct shared_record *r)
 {
 	struct shared_record key = { .kind = r->kind };
 
@@ -171,7 +171,7 @@ static int log_reserve(struct mem_registry *g, unsigned int more)
 static struct node *node_new(const struct mem_registry *g, const struct shared_put *put,
 			     uint64_t writer)
 {
-	struct shared_record key = key_of(put->record);
+	struct shared_record key = mem_key_of(put->record);
 	struct node *n = mem_alloc(g->mem, sizeof(*n));
 
 	if (!n)
