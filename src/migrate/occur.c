@@ -14,6 +14,15 @@ static bool journal_counts(const struct migrate *m, uint64_t epoch)
 	       (!m->known || is_holder_by_record(m) || m->record_epoch < epoch);
 }
 
+/* Whatever was heard of a guest here counts no more. */
+static void guest_gone(struct migrate *m)
+{
+	m->spoke = false;
+	m->claim = m->claim && m->ordered;
+	if (is_asking(m, ASK_TAKE_BACK))
+		m->asking = 1 + ASK_CLAIM;
+}
+
 static enum occurrence port(struct step *s, bool up)
 {
 	struct migrate *m = s->m;
@@ -21,6 +30,7 @@ static enum occurrence port(struct step *s, bool up)
 
 	m->port = up;
 	m->stopped = false;
+	guest_gone(m);
 	s->regate = up;
 	if (s->e->epoch > 0 && is_holding(m)) {
 		m->journal_ours = true;
@@ -47,7 +57,9 @@ static enum occurrence spoke(struct step *s, bool flipped)
 {
 	struct migrate *m = s->m;
 
-	m->port = true;
+	/* Told late: the port and its gate are gone. */
+	if (!m->port)
+		return NOTHING;
 	m->stopped = false;
 	if (!flipped)
 		return SPOKE;
@@ -146,6 +158,7 @@ static enum occurrence record_told(struct step *s)
 	/* It was to be taken from a host that is dead, and from no other. */
 	if (is_asking(m, ASK_FORCE) && m->known && !uuid_equal(&m->holder, &r->holder))
 		m->asking = 1 + ASK_CLAIM;
+	s->given_up = o == WITHDRAWN && !m->withdraw;
 	m->reassert = o == BEHIND || o == TIE_WON;
 	if (m->state == MIGRATE_HELD && o == OURS)
 		m->withdraw = false;
@@ -171,7 +184,11 @@ static enum occurrence ask_ours(struct migrate *m, const struct shared_ask *a)
 	    m->answered == REFUSED)
 		return NOTHING;
 	m->answered = REFUSED;
-	return m->spoke ? ASK_NO_BOTH : ASK_NO;
+	if (m->spoke)
+		return ASK_NO_BOTH;
+	if (a->why == ASK_PREPARE)
+		return m->port ? ASK_NO_MOVE : ASK_NO_EMPTY;
+	return ASK_NO;
 }
 
 static enum occurrence ask_told(struct step *s)
@@ -283,6 +300,7 @@ enum occurrence occur(struct step *s)
 		return ACTIVATED;
 	case MIGRATE_STOP:
 		m->stopped = is_holding(m);
+		guest_gone(m);
 		return STOPPED;
 	case MIGRATE_RESUME:
 		m->stopped = false;

@@ -21,8 +21,9 @@ static enum occurrence answer_held(const struct migrate *m)
 {
 	if (m->reassert)
 		return NOTHING;
+	/* Granted or refused once; whoever still wants it asks again. */
 	if (m->asked_why == ASK_PREPARE)
-		return ASK_PREPARED;
+		return m->answered == UNANSWERED ? ASK_PREPARED : NOTHING;
 	if (!guest_runs(m))
 		return ASK_STILL;
 	if (m->answered != UNANSWERED)
@@ -37,9 +38,9 @@ static enum occurrence answer(const struct migrate *m)
 	if (m->state == MIGRATE_HELD)
 		return answer_held(m);
 	if (m->state == MIGRATE_FROZEN) {
-		if (m->asked_why == ASK_PREPARE)
-			return ASK_PREPARED;
-		return m->answered == UNANSWERED ? ASK_THIRD : NOTHING;
+		if (m->answered != UNANSWERED)
+			return NOTHING;
+		return m->asked_why == ASK_PREPARE ? ASK_PREPARED : ASK_THIRD;
 	}
 	/* We yielded to a host whose claim the registry never had. */
 	if ((m->state == MIGRATE_NONE || m->state == MIGRATE_FENCED ||
