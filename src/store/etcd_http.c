@@ -133,21 +133,17 @@ int http_setup(struct etcd *e, CURL *easy, const char *path, const char *body, c
 	return 0;
 }
 
-/* Of what failed before a request was out, nothing can have been done. */
-static bool never_sent(CURLcode code)
+/* With TLS 1.3 a server refuses a client's certificate after the handshake, and its reason may be
+ * overtaken by the end of the connection. */
+static const char *hint_of(CURLcode code, const char *endpoint, const char *said, bool sent)
 {
-	return code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST ||
-	       code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CONNECT_ERROR ||
-	       code == CURLE_SSL_CERTPROBLEM || code == CURLE_SSL_CACERT_BADFILE ||
-	       code == CURLE_SSL_CIPHER || code == CURLE_OUT_OF_MEMORY;
-}
+	bool tls = strncmp(endpoint, "https:", 6) == 0;
 
-static const char *hint_of(CURLcode code, const char *said)
-{
 	if (code == CURLE_PEER_FAILED_VERIFICATION)
 		return "is registry.shared.ca the authority that signed etcd's certificate, and is "
 		       "that in date?";
-	if (code == CURLE_SSL_CERTPROBLEM || strstr(said, "certificate") || strstr(said, "alert"))
+	if (tls && (code == CURLE_SSL_CERTPROBLEM || strstr(said, "certificate") ||
+		    strstr(said, "alert") || (sent && code != CURLE_OPERATION_TIMEDOUT)))
 		return "does etcd accept the certificate of registry.shared.cert, and is that in "
 		       "date?";
 	if (code == CURLE_COULDNT_CONNECT)
@@ -158,13 +154,15 @@ static const char *hint_of(CURLcode code, const char *said)
 }
 
 enum etcd_fate http_fate(struct etcd *e, unsigned int endpoint, CURLcode code, const char *said,
-			 struct error *ret_error)
+			 bool sent, struct error *ret_error)
 {
-	if (!*said)
+	if (code == CURLE_ABORTED_BY_CALLBACK)
+		said = "the connection has ended without an answer";
+	else if (!*said)
 		said = curl_easy_strerror(code);
-	error_set(ret_error, ERROR_REGISTRY_UNREACHABLE, hint_of(code, said), "%s: %.200s",
+	error_set(ret_error, ERROR_REGISTRY_UNREACHABLE, hint_of(code, e->endpoints[endpoint], said, sent), "%s: %.200s",
 		  e->endpoints[endpoint], said);
-	return never_sent(code) ? ETCD_NOT_SENT : ETCD_DOUBTFUL;
+	return sent ? ETCD_DOUBTFUL : ETCD_NOT_SENT;
 }
 
 /* --- exchanges ------------------------------------------------------------------------------- */
@@ -174,6 +172,16 @@ static size_t exchange_receive(char *data, size_t one, size_t len, void *exchang
 	struct exchange *x = exchange;
 
 	return text_add(&x->answer, data, len, ETCD_ANSWER_MAX) < 0 ? 0 : len;
+}
+
+/* Called just before a request goes out.  Where a connection that was kept turns out to be dead,
+ * libcurl would send it again on another by itself, and nobody would know that it may have been
+ * done twice: so the second time is ours. */
+static int exchange_send(void *exchange, char *to, char *from, int to_port, int from_port)
+{
+	struct exchange *x = exchange;
+
+	return x->sent++ == 0 ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
 }
 
 static void exchange_free(struct exchange *x)
@@ -235,11 +243,13 @@ int exchange_begin(struct etcd *e, const char *path, char *body, span_t timeout,
 	x->body = body;
 	x->endpoint = e->at;
 	x->of_keys = strncmp(path, "/v3/kv/", 7) == 0;
+	x->sent = 0;
 	x->done = done;
 	x->owner = owner;
 	if (http_setup(e, easy, path, body, x->said, &x->headers) < 0 ||
 	    SET(CURLOPT_TIMEOUT_MS, (long)(timeout.ns / 1000000)) || SET(CURLOPT_PRIVATE, x) ||
 	    SET(CURLOPT_WRITEFUNCTION, exchange_receive) || SET(CURLOPT_WRITEDATA, x) ||
+	    SET(CURLOPT_PREREQFUNCTION, exchange_send) || SET(CURLOPT_PREREQDATA, x) ||
 	    curl_multi_add_handle(e->multi, easy) != CURLM_OK) {
 		exchange_rest(e, x);
 		return -ENOMEM;
@@ -297,7 +307,7 @@ void exchange_finished(struct etcd *e, CURL *easy, CURLcode code)
 		etcd_answer_parse(x->answer.at ? x->answer.at : "", x->answer.len, &answer);
 		fate = etcd_fate(status, &answer, e->endpoints[x->endpoint], &error);
 	} else {
-		fate = http_fate(e, x->endpoint, code, x->said, &error);
+		fate = http_fate(e, x->endpoint, code, x->said, x->sent > 0, &error);
 	}
 	endpoint_judge(e, x->endpoint, fate, &error);
 	if (fate == ETCD_ANSWERED && x->of_keys)

@@ -114,7 +114,7 @@ struct exchange {
 	bool of_keys; /* reads or writes keys: its answer says that etcd serves us */
 	struct text answer;
 	char said[CURL_ERROR_SIZE];
-	unsigned int endpoint;
+	unsigned int endpoint, sent;
 	uint64_t token; /* the number of the token that it bears */
 	exchange_fn done;
 	void *owner;
@@ -225,7 +225,7 @@ int http_setup(struct etcd *e, CURL *easy, const char *path, const char *body, c
 	       struct curl_slist **ret_headers);
 /* What became of an exchange that libcurl gave up. */
 enum etcd_fate http_fate(struct etcd *e, unsigned int endpoint, CURLcode code, const char *said,
-			 struct error *ret_error);
+			 bool sent, struct error *ret_error);
 /* That endpoint failed: the next one, unless that was done already. */
 void endpoint_failed(struct etcd *e, unsigned int endpoint, const struct error *error);
 void endpoint_good(struct etcd *e, unsigned int endpoint);

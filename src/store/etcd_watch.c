@@ -183,7 +183,8 @@ void watch_finished(struct etcd *e, CURLcode code)
 		line_told(e, w->line.at, w->line.len);
 	if (!w->ended) {
 		http_fate(e, w->endpoint, code == CURLE_OK ? CURLE_GOT_NOTHING : code,
-			  code == CURLE_OK ? "the watch has ended" : w->said, &error);
+			  code == CURLE_OK ? "the watch has ended" : w->said, true,
+			  &error);
 		endpoint_failed(e, w->endpoint, &error);
 	}
 	broken(e);
