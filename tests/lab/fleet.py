@@ -16,7 +16,7 @@ class VmacHost:
         self.fleet, self.name, self.number = fleet, name, number
         self.address = f"10.9.0.{number}"
         self.ns = fleet.switch.plug(name, self.address)
-        fleet.etcd.attach(self.ns, "eth1", number)
+        fleet.etcd.attach(self.ns, "eth1", 10 + number)
         secret = fleet.place.directory / f"cluster-{name}.key"
         secret.write_text(key + "\n")
         secret.chmod(0o600)

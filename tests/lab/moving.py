@@ -102,13 +102,16 @@ class Incarnation:
         self.host, self.number = host, number
         self.tap = host.prepare(vm, incoming is not None)
         self.directory = vm.lab.directory / f"vm-{vm.name}-{number}"
+        self.boot(vm, incoming)
+
+    def boot(self, vm, incoming=None):
         self.directory.mkdir()
         argv = [lab.GUEST / "boot", vm.image, self.directory, vm.name, "--memory", GUEST_MEMORY]
         if incoming:
             argv += ["--incoming", incoming]
         argv += ["--nic", f"virtio-net-pci,{self.tap},{vm.mac}"]
         with open(self.directory / "qemu.log", "ab") as log:
-            self.process = host.ns.start(*argv, stdout=log, stderr=log)
+            self.process = self.host.ns.start(*argv, stdout=log, stderr=log)
         self.qmp = Qmp(self.directory / "qmp")
         self.qmp.execute("migrate-set-capabilities", capabilities=[{"capability": "events", "state": True}])
 
@@ -164,12 +167,12 @@ class Vm:
             self.console.close()
             self.console = None
 
-    def begin(self, host, downtime_ms=300):
+    def begin(self, host, downtime_ms=300, bandwidth=1 << 30):
         """Starts a migration to another host; returns the incarnation that waits there."""
         path = self.lab.directory / f"{self.name}-{self.numbers + 1}.sock"
         self.hang_up()
         there = self._incarnate(host, f"unix:{path}")
-        self.here.qmp.execute("migrate-set-parameters", **{"downtime-limit": downtime_ms, "max-bandwidth": 1 << 30})
+        self.here.qmp.execute("migrate-set-parameters", **{"downtime-limit": downtime_ms, "max-bandwidth": bandwidth})
         self.here.qmp.mark()
         self.here.host.leaving(self, self.here)
         self.here.qmp.execute("migrate", uri=f"unix:{path}")
