@@ -255,6 +255,19 @@ static void link_tell(struct link *l)
 	elect_core_link(l->e->core, &link, clock_now());
 }
 
+/* Also of a link that has another name by now: its values went with it. */
+static void link_untune(struct link *l)
+{
+	struct host_link now;
+	struct error error;
+	const char *name = l->ifname;
+
+	if (host_link_by_index(l->e->host, l->state.ifindex, &now, &error) == 0)
+		name = now.ifname;
+	if (tunables_parent_drop(l->e->tunables, l->ifname, name, &error) < 0)
+		log_debug("%s: %s", name, error.message);
+}
+
 /* The link with that name is not there, or is another one than before. */
 static void link_lost(struct link *l)
 {
@@ -265,7 +278,7 @@ static void link_lost(struct link *l)
 	if (l->in_plane)
 		plane_router_link_remove(l->e->plane, l->state.ifindex, &error);
 	if (l->tuned)
-		tunables_parent_drop(l->e->tunables, l->ifname, &error);
+		link_untune(l);
 	l->in_plane = l->tuned = false;
 	l->state = (struct host_link){ 0 };
 	l->source4 = l->source6 = (struct ip){ 0 };
@@ -330,7 +343,7 @@ void link_drop(struct elect *e, struct link *l)
 
 	link_close(l);
 	if (l->tuned)
-		tunables_parent_drop(e->tunables, l->ifname, &error);
+		link_untune(l);
 	if (l->in_plane)
 		plane_router_link_remove(e->plane, l->state.ifindex, &error);
 	while (*at != l)

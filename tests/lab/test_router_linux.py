@@ -191,6 +191,10 @@ def test_what_administrators_do_to_the_link(twins):
 
 def test_its_link_goes_and_comes_back(twins):
     host = twins.r1
+
+    def tuned(link):
+        return host.ns.sh(f"cd /proc/sys/net/ipv4/conf/{link}; cat arp_ignore arp_announce arp_filter").stdout.split()
+
     twins.both("--accept", *FAST, "--address", f"{V4}/24")
     twins.r2.wait("backup")
     host.ns.run("ip", "link", "del", "eth0")
@@ -202,11 +206,13 @@ def test_its_link_goes_and_comes_back(twins):
     host.ns.sh("ip addr add 10.9.0.1/24 dev eth0")
     host.wait("active", 15)
     twins.r2.wait("backup")
-    # Renamed: it is not there under that name.
+    # Renamed: it is not there under that name, and what was changed on it is put back under the new one.
+    assert tuned("eth0") == ["1", "2", "0"]
     host.ns.sh("ip link set eth0 down; ip link set eth0 name lan0; ip link set lan0 up")
     twins.r2.wait("active")
     host.wait("initialize")
     assert not host.has(V4) and not host.devices()
+    lab.wait_for("its tunables are put back", lambda: tuned("lan0") == ["0", "0", "0"], 5)
     host.ns.sh("ip link set lan0 down; ip link set lan0 name eth0; ip link set eth0 up")
     host.wait("active", 15)
 
