@@ -96,56 +96,6 @@ def test_a_backup_is_silent(twins):
     assert twins.lan.port_of(MAC4) == "r1"
 
 
-# --- what is left behind ----------------------------------------------------------------------------------
-
-def tunables(ns):
-    """Every value of every link in /proc/sys/net that can be read, as the namespace sees it."""
-    shown = ns.sh("cd /proc/sys/net; grep -s . ipv4/conf/*/* ipv6/conf/*/* ipv4/neigh/*/* ipv6/neigh/*/* || true").stdout
-    return {line for line in shown.splitlines()}
-
-
-def traces(host):
-    ns = host.ns
-    return {"devices": host.devices(), "addresses": sorted(re.findall(r"inet6? (\S+)", ns.run("ip", "addr").stdout)),
-            "filters": ns.sh("tc filter show dev eth0 ingress; tc filter show dev eth0 egress").stdout,
-            "rules": ns.run("ip", "rule").stdout}
-
-
-@pytest.mark.parametrize("end", ["stop", "delete", "kill-start-stop", "kill-purge"])
-def test_nothing_is_left_behind(twins, end):
-    host = twins.r1
-    host.stop()
-    before, clean = tunables(host.ns), traces(host)
-    host.start()
-    host.add("--accept", *FAST, *DUAL)
-    host.wait("active")
-    assert tunables(host.ns) != before and traces(host) != clean
-    if end == "stop":
-        host.stop()
-    elif end == "delete":
-        host.vmac("router", "delete", "gw")
-        lab.wait_for("it is gone", lambda: not host.devices(), 10)
-        host.stop()
-    elif end == "kill-start-stop":
-        host.kill()
-        host.start()
-        host.wait("active")
-        host.stop()
-    else:
-        host.kill()
-        assert host.devices()
-        done = host.ns.run(*host.daemon.argv("--purge"), check=False)
-        assert done.returncode == 0, done.stderr
-    assert tunables(host.ns) == before, tunables(host.ns) ^ before
-    left = traces(host)
-    left["filters"] = clean["filters"]  # compared below: an empty clsact may stay
-    assert left == clean
-    pins = lab.BPFFS / host.daemon.instance
-    if end in ("kill-purge",):
-        assert not pins.exists(), list(pins.iterdir())
-        assert "vmac" not in traces(host)["filters"]
-
-
 def test_few_descriptors_a_link(twins):
     host = twins.r1
 
