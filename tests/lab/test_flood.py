@@ -27,10 +27,15 @@ def cpu_seconds(process):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def dropped_by_the_machine():
-    """Frames that the kernel dropped because a processor's backlog was full, of everybody on this machine."""
+def dropped_by_the_machine(lan):
+    """Frames that the kernel dropped on their way because a processor's backlog was full, or a link did not take them.
+    (A link with macvlans on it counts a copy that one of them did not get as dropped, so those of the routers say nothing.)"""
     lines = pathlib.Path("/proc/net/softnet_stat").read_text().splitlines()
-    return sum(int(line.split()[1], 16) for line in lines)
+    dropped = sum(int(line.split()[1], 16) for line in lines)
+    for ns in (lan.switch, lan["a1"], lan["c1"]):
+        for link in json.loads(ns.run("ip", "-j", "-s", "link").stdout):
+            dropped += sum(link["stats64"][way]["dropped"] for way in ("rx", "tx"))
+    return dropped
 
 
 class Counted(typing.NamedTuple):
@@ -54,7 +59,7 @@ def counted(host):
 
 def flood(twins, seconds, kinds, meanwhile):
     """The adversary at a1 sends, and meanwhile() is called now and then: his report."""
-    dropped = dropped_by_the_machine()
+    dropped = dropped_by_the_machine(twins.lan)
     process = twins.lan["a1"].start(lab.binary("flood"), "eth0", RATE, seconds, *kinds, stdout=subprocess.PIPE)
     while process.poll() is None:
         meanwhile()
@@ -62,7 +67,7 @@ def flood(twins, seconds, kinds, meanwhile):
     out, _ = process.communicate(timeout=30)
     assert process.returncode == 0
     report = json.loads(out)
-    report["dropped"] = dropped_by_the_machine() - dropped
+    report["dropped"] = dropped_by_the_machine(twins.lan) - dropped
     return report
 
 
@@ -110,8 +115,6 @@ def test_a_flood_of_garbage(place):
     # What this machine loses of the traffic while it carries as many frames that are nobody's.
     by_machine, control = lost_at(twins, 3, ("other", "other6"), lambda: None)
     print(f"control: {control}; {by_machine} datagrams lost")
-    if control["rate"] < ENOUGH:
-        pytest.skip(f"this machine is too slow: it sends {control['rate']:.0f} of {RATE} frames a second")
 
     before, lines = [counted(host) for host in hosts], [host.log_lines() for host in hosts]
     cpu = [cpu_seconds(host.daemon.process) for host in hosts]
@@ -121,10 +124,7 @@ def test_a_flood_of_garbage(place):
     print(f"flood: {report}; {lost} datagrams lost; vmacd took {', '.join(f'{100 * share:.0f} %' for share in cpu)} of a "
           f"processor; the slowest answer took {slowest[0]:.3f} s; {after}")
 
-    # Whatever the rate was, nothing may have moved.
     assert histories() == settled, "an election moved"
-    if report["rate"] < ENOUGH:
-        pytest.skip(f"this machine is too slow: it sends {report['rate']:.0f} of {RATE} frames a second")
     assert twins.actives() == ["r1"]
     assert lost <= max(by_machine, report["dropped"])
     assert slowest[0] < 1, f"the API took {slowest[0]:.2f} s"
@@ -141,3 +141,6 @@ def test_a_flood_of_garbage(place):
     for api in apis:
         api.close()
     assert twins.lan["c1"].ping(V4, 1) == 1
+    # All of that holds at any rate; but it is this one that is promised.
+    if report["rate"] < ENOUGH:
+        pytest.skip(f"all is well, but this machine is too slow: it sends {report['rate']:.0f} of {RATE} frames a second")
