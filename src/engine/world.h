@@ -8,6 +8,7 @@
 #include "base/heap.h"
 #include "base/mem.h"
 #include "base/table.h"
+#include "engine/claims.h"
 #include "model/model.h"
 #include "model/router.h"
 #include "pool/pool.h"
@@ -33,6 +34,7 @@ struct world {
 	unsigned int port_count;
 	const struct router *routers[ROUTERS_MAX + 1]; /* by id */
 	struct table routers_by_name;		       /* of const struct router */
+	struct claims claims;			       /* of the same */
 	uint32_t router_id_last;		       /* given to a new one */
 	uint64_t quarantined;
 	/* When to look at a vMAC again: lifetimes, and quarantines outside all pools.  An entry
