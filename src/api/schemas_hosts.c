@@ -22,7 +22,7 @@ static const struct field body_move_take_fields[] = {
 SCHEMA(body_move_take, "MoveTake");
 
 static const struct field body_host_set_fields[] = {
-	TEXT("state", struct body, host_set.state, STATE_MAX_LEN, REQUIRED),
+	FIELD("state", FIELD_TEXT, struct body, host_set.state, .most = STATE_MAX_LEN, REQUIRED),
 	TEXT("fenced_by", struct body, host_set.fenced_by, OWNER_MAX_LEN),
 	REASON,
 };
