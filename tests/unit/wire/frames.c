@@ -7,6 +7,7 @@
 #include "hex.h"
 #include "wire/advert.h"
 #include "wire/announce.h"
+#include "wire/query.h"
 #include "wire/ip.h"
 #include "wire/nd.h"
 
@@ -296,6 +297,18 @@ static void rarp(struct writer *w)
 	announce_rarp(w, vmac4);
 }
 
+/* --- queries --------------------------------------------------------------------------------- */
+
+static void igmp_query(struct writer *w)
+{
+	query_igmp(w, (vmac_mac_t){ { 0x02, 0, 0, 0, 0, 1 } }, 500);
+}
+
+static void mld_query(struct writer *w)
+{
+	query_mld(w, (vmac_mac_t){ { 0x02, 0, 0, 0, 0, 1 } }, 500);
+}
+
 const struct frame frames[] = {
 	{ "vrrp2_plain", vrrp2_plain, ADVERT_VRRP, 7 },
 	{ "vrrp2_text", vrrp2_text, ADVERT_VRRP, 7 },
@@ -323,5 +336,7 @@ const struct frame frames[] = {
 	{ "garp_reply", garp_reply, -1, 0 },
 	{ "na", na, -1, 0 },
 	{ "rarp", rarp, -1, 0 },
+	{ "igmp_query", igmp_query, -1, 0 },
+	{ "mld_query", mld_query, -1, 0 },
 };
 const size_t frame_count = ARRAY_LEN(frames);
