@@ -107,20 +107,6 @@ static int side_new(struct engine *e, struct error *ret_error)
 	return fleet_new(&config, &s->fleet, ret_error);
 }
 
-struct loading {
-	struct fleet_side *s;
-	mono_t now;
-};
-
-static void load_gate(void *ctx, const struct fleet_move_view *v)
-{
-	struct loading *l = ctx;
-	uint32_t id = side_port_of(l->s, &v->name);
-
-	if (id && !l->s->e->ports[id].gated)
-		side_gate(l->s, id, v->gate, NULL);
-}
-
 /* The tunnel first: ports are set with what is to be sent through it. */
 static int side_plane(struct fleet_side *s, struct error *ret_error)
 {
@@ -136,24 +122,25 @@ static int side_plane(struct fleet_side *s, struct error *ret_error)
 
 int side_load(struct engine *e, struct error *ret_error)
 {
-	struct loading l = { .now = e->cfg.mono_now() };
+	mono_t now = e->cfg.mono_now();
 	struct fleet_side *s;
 	uint64_t number;
 	int r = side_new(e, ret_error);
 
 	if (r < 0)
 		return r;
-	s = l.s = e->side;
+	s = e->side;
 	table_for_each (&e->world.kept, const struct shared_record, kept)
-		if (fleet_load(s->fleet, kept, l.now) < 0)
+		if (fleet_load(s->fleet, kept, now) < 0)
 			return engine_no_memory(ret_error);
 	table_for_each (&e->world.vmacs, const struct vmac, v) {
 		const char *pool = side_pool_of(s, v->pool, v->address, &number);
 
 		fleet_vmac(s->fleet, world_segment(&e->world, v->segment)->record->name, pool,
-			   number, NULL, v, l.now);
+			   number, NULL, v, now);
 	}
-	fleet_moves(s->fleet, load_gate, &l);
+	s->running = true;
+	fleet_start(s->fleet, now);
 	return e->cfg.plane ? side_plane(s, ret_error) : 0;
 }
 
@@ -173,8 +160,6 @@ int side_start(struct engine *e, struct error *ret_error)
 	r = shared_open(&config, &s->shared, ret_error);
 	if (r < 0)
 		return r;
-	s->running = true;
-	fleet_start(s->fleet, side_now(s));
 	for (uint32_t id = 1; id <= PORTS_MAX; id++)
 		side_port(e, id);
 	/* What opened by itself while nobody looked. */
@@ -192,7 +177,7 @@ void engine_leave(struct engine *e)
 {
 	struct fleet_side *s = e->side;
 
-	if (!s || !s->running)
+	if (!s || !s->running || !s->fleet)
 		return;
 	fleet_stop(s->fleet, side_now(s));
 	s->running = false;
