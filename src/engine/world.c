@@ -204,7 +204,7 @@ static int pool_enter(struct world *w, const struct pool *after)
 	}
 	p->record = after;
 	if (w->in_blocks && p->machine.usable.size > 0)
-		pool_machine_blocks(&p->machine, pool_block_size(p->machine.usable.size));
+		pool_machine_blocks(&p->machine, pool_numbers_a_block(p->machine.usable.size));
 	w->pools[after->id] = p;
 	table_add(&w->pools_by_name, name_hash(after->name, 0), p);
 	world_segment(w, after->segment)->pools++;
