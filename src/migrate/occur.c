@@ -186,11 +186,9 @@ static enum occurrence ask_ours(struct migrate *m, const struct shared_ask *a)
 	    m->answered == REFUSED)
 		return NOTHING;
 	m->answered = REFUSED;
-	if (m->spoke)
-		return ASK_NO_BOTH;
 	if (a->why == ASK_PREPARE)
 		return m->port ? ASK_NO_MOVE : ASK_NO_EMPTY;
-	return ASK_NO;
+	return m->spoke ? ASK_NO_BOTH : ASK_NO;
 }
 
 static enum occurrence ask_told(struct step *s)
