@@ -158,6 +158,15 @@ static void withdraw(struct step *s)
 	s->m->expires = MONO_NEVER;
 }
 
+/* The ask was granted, and its host may not even have heard of it, or wants it no more. */
+static void ended(struct migrate *m)
+{
+	if (uuid_is_none(&m->asked) || uuid_equal(&m->asked, &m->self))
+		return;
+	m->answered = REFUSED;
+	m->refusing = 1 + MIGRATE_REASON_ABORTED;
+}
+
 static void accept(struct step *s)
 {
 	struct migrate *m = s->m;
@@ -167,7 +176,7 @@ static void accept(struct step *s)
 	m->claim = m->claim || m->spoke || m->ordered || is_asking(m, ASK_TAKE_BACK) ||
 		   is_asking(m, ASK_FORCE);
 	m->asking = 0;
-	m->ordered = m->declined = false;
+	m->declined = false;
 	m->peer = m->holder;
 	m->move = m->ask_move = m->record_move;
 	m->lifetime_ms = lifetime(s->e->record->lifetime_ms);
@@ -210,7 +219,7 @@ static void want_ordered(struct migrate *m)
 static void insist_now(struct migrate *m)
 {
 	m->spoke = true;
-	if (is_asking(m, ASK_CLAIM))
+	if (is_asking(m, ASK_CLAIM) || is_asking(m, ASK_PREPARE))
 		want(m, ASK_TAKE_BACK);
 }
 
@@ -262,6 +271,8 @@ void machine_act(struct step *s, enum action a)
 		return grant(s);
 	case do_offer:
 		return offer(s);
+	case do_ended:
+		return ended(m);
 	case do_confirmed:
 		m->told = true;
 		return;
@@ -283,6 +294,7 @@ void machine_act(struct step *s, enum action a)
 		m->spoke = true;
 		return;
 	case do_want_force:
+		m->ordered = true;
 		return want(m, ASK_FORCE);
 	case do_insist:
 		return insist(s);

@@ -44,8 +44,10 @@
 	X(ASK_RUNS, "another host with a port asks for it, and the guest runs here")               \
 	X(ASK_BOTH, "another host whose guest runs asks for it, and the guest runs here")          \
 	X(ASK_AGAIN, "the host it is reserved for asks again")                                     \
-	X(ASK_THIRD, "a third host asks")                                                          \
+	X(ASK_THIRD, "another host asks, and may not have it now")                                 \
 	X(ASK_NO, "our ask was refused")                                                           \
+	X(ASK_NO_MOVE, "our ask for a planned move was refused, and a port is here")               \
+	X(ASK_NO_EMPTY, "our ask for a planned move was refused, and no port is here")             \
 	X(ASK_NO_BOTH, "our ask was refused, and the guest runs here")                             \
 	X(PEER_DEAD, "the host it is reserved for was vouched dead")                               \
 	X(TAG_PROVES, "an authenticated announcement at a higher epoch: of the host it is "        \
@@ -81,6 +83,7 @@ enum occurrence {
 	X(grant, "reserve it for the host that asks: MOVING, at our epoch")                        \
 	X(renew, "the lifetime of the reservation begins anew, and the record says so")            \
 	X(offer, "take the reservation from the record; withdraw it if it was given up here")      \
+	X(ended, "the ask, if it still stands, is refused: the move was given up")                 \
 	X(confirmed, "the record is as wanted")                                                    \
 	X(withdraw, "end the reservation (or the freeze): HELD, to none")                          \
 	X(refuse, "answer the ask: no, and why")                                                   \

@@ -14,6 +14,15 @@ static bool journal_counts(const struct migrate *m, uint64_t epoch)
 	       (!m->known || is_holder_by_record(m) || m->record_epoch < epoch);
 }
 
+/* Whatever was heard of a guest here counts no more. */
+static void guest_gone(struct migrate *m)
+{
+	m->spoke = false;
+	m->claim = m->claim && m->ordered;
+	if (is_asking(m, ASK_TAKE_BACK))
+		m->asking = 1 + ASK_CLAIM;
+}
+
 static enum occurrence port(struct step *s, bool up)
 {
 	struct migrate *m = s->m;
@@ -21,6 +30,7 @@ static enum occurrence port(struct step *s, bool up)
 
 	m->port = up;
 	m->stopped = false;
+	guest_gone(m);
 	s->regate = up;
 	if (s->e->epoch > 0 && is_holding(m)) {
 		m->journal_ours = true;
@@ -47,7 +57,9 @@ static enum occurrence spoke(struct step *s, bool flipped)
 {
 	struct migrate *m = s->m;
 
-	m->port = true;
+	/* Told late: the port and its gate are gone. */
+	if (!m->port)
+		return NOTHING;
 	m->stopped = false;
 	if (!flipped)
 		return SPOKE;
@@ -101,11 +113,14 @@ static enum occurrence record_ours(const struct migrate *m, const struct shared_
 static enum occurrence record_against(const struct migrate *m, const struct shared_vmac *r)
 {
 	const bool reserved = is_reserving(m) && uuid_equal(&r->holder, &m->peer);
+	/* Of one that was announced away, and granted because the record still said ours, we know
+	 * an epoch that was never ours. */
+	const uint64_t held = m->journal_ours ? m->epoch : m->record_epoch;
 
 	/* Our own epoch grows with changes of the port, of which the record does not know. */
-	if (m->condemned || (reserved && r->epoch > m->record_epoch) || r->epoch > m->epoch)
+	if (m->condemned || (reserved && r->epoch > m->record_epoch) || r->epoch > held)
 		return OVERTAKEN;
-	if (r->epoch < m->epoch)
+	if (r->epoch < held)
 		return BEHIND;
 	return memcmp(&m->self, &r->holder, sizeof(m->self)) < 0 ? TIE_WON : TIE_LOST;
 }
@@ -171,6 +186,8 @@ static enum occurrence ask_ours(struct migrate *m, const struct shared_ask *a)
 	    m->answered == REFUSED)
 		return NOTHING;
 	m->answered = REFUSED;
+	if (a->why == ASK_PREPARE)
+		return m->port ? ASK_NO_MOVE : ASK_NO_EMPTY;
 	return m->spoke ? ASK_NO_BOTH : ASK_NO;
 }
 
@@ -283,6 +300,7 @@ enum occurrence occur(struct step *s)
 		return ACTIVATED;
 	case MIGRATE_STOP:
 		m->stopped = is_holding(m);
+		guest_gone(m);
 		return STOPPED;
 	case MIGRATE_RESUME:
 		m->stopped = false;

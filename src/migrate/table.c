@@ -40,7 +40,7 @@
 	X(OFFERED, EXPIRED, OFFERED, EXPIRED, withdraw) \
 	X(OFFERED, PEER_DEAD, OFFERED, ABORTED, withdraw) \
 	X(OFFERED, OURS_OFFERED, OFFERED, UNTOLD, offer) \
-	X(OFFERED, WITHDRAWN, HELD, ABORTED, hold, announce) \
+	X(OFFERED, WITHDRAWN, HELD, ABORTED, hold, ended, announce) \
 	X(OFFERED, OVERTAKEN, AFTER, OVERTAKEN, yield, redirect) \
 	X(OFFERED, BEHIND, OFFERED, BEHIND, alarm) \
 	X(OFFERED, TIE_WON, OFFERED, TWO_GUESTS, alarm) \
@@ -48,6 +48,7 @@
 	X(OFFERED, VANISHED, OFFERED, BEHIND, alarm) \
 	X(OFFERED, RELEASED, NONE, FORGOTTEN, do_nothing) \
 	X(OFFERED, ASK_AGAIN, OFFERED, PREPARED, renew) \
+	X(OFFERED, ASK_STILL, RETURNING, LET_GO, renew) \
 	X(OFFERED, ASK_THIRD, OFFERED, PREPARED, refuse) \
 	X(OFFERED, TAG_PROVES, AFTER, ANNOUNCED, yield, redirect) \
 	X(OFFERED, TAG_HINTS, OFFERED, ANNOUNCED, do_nothing) \
@@ -60,7 +61,7 @@
 	X(PAUSED, EXPIRED, PAUSED, EXPIRED, withdraw) \
 	X(PAUSED, PEER_DEAD, PAUSED, ABORTED, withdraw) \
 	X(PAUSED, OURS_OFFERED, PAUSED, UNTOLD, offer) \
-	X(PAUSED, WITHDRAWN, HELD, ABORTED, hold, announce) \
+	X(PAUSED, WITHDRAWN, HELD, ABORTED, hold, ended, announce) \
 	X(PAUSED, OVERTAKEN, AFTER, OVERTAKEN, yield, redirect) \
 	X(PAUSED, BEHIND, PAUSED, BEHIND, alarm) \
 	X(PAUSED, TIE_WON, PAUSED, TWO_GUESTS, alarm) \
@@ -68,6 +69,7 @@
 	X(PAUSED, VANISHED, PAUSED, BEHIND, alarm) \
 	X(PAUSED, RELEASED, NONE, FORGOTTEN, do_nothing) \
 	X(PAUSED, ASK_AGAIN, PAUSED, PREPARED, renew) \
+	X(PAUSED, ASK_STILL, RETURNING, LET_GO, renew) \
 	X(PAUSED, ASK_THIRD, PAUSED, PREPARED, refuse) \
 	X(PAUSED, TAG_PROVES, AFTER, ANNOUNCED, yield, redirect) \
 	X(PAUSED, TAG_HINTS, PAUSED, ANNOUNCED, do_nothing) \
@@ -110,6 +112,8 @@
 	X(ASKED, OURS_FROZEN, FROZEN, MOVED_TOO_OFTEN, hold, freeze, confirmed) \
 	X(ASKED, RESERVED, READY, GRANTED, accept) \
 	X(ASKED, ASK_NO, ASKED, REFUSED, do_nothing) \
+	X(ASKED, ASK_NO_MOVE, ASKED, REFUSED, want_claim) \
+	X(ASKED, ASK_NO_EMPTY, NONE, REFUSED, do_nothing) \
 	X(ASKED, ASK_NO_BOTH, ASKED, TWO_GUESTS, alarm) \
 	X(READY, WANTED, READY, PREPARED, want_prepare) \
 	X(READY, ABORTED, ASIDE, ABORTED, decline) \
@@ -140,7 +144,7 @@
 	X(RETURNING, EXPIRED, RETURNING, EXPIRED, withdraw) \
 	X(RETURNING, PEER_DEAD, RETURNING, ABORTED, withdraw) \
 	X(RETURNING, OURS_OFFERED, RETURNING, UNTOLD, offer) \
-	X(RETURNING, WITHDRAWN, HELD, ABORTED, hold, announce) \
+	X(RETURNING, WITHDRAWN, HELD, ABORTED, hold, ended, announce) \
 	X(RETURNING, OVERTAKEN, AFTER, OVERTAKEN, yield, redirect) \
 	X(RETURNING, BEHIND, RETURNING, BEHIND, alarm) \
 	X(RETURNING, TIE_WON, RETURNING, TWO_GUESTS, alarm) \
@@ -199,6 +203,8 @@ static enum migrate_state resolve(const struct migrate *m, uint8_t next)
 
 static void reservation_end(struct migrate *m)
 {
+	if (m->answered == GRANTED)
+		m->answered = UNANSWERED;
 	m->told = m->withdraw = false;
 	m->expires = MONO_NEVER;
 }

@@ -11,20 +11,22 @@ static enum occurrence answer_reserving(const struct migrate *m)
 		return NOTHING;
 	if (!uuid_equal(&m->asked, &m->peer))
 		return ASK_THIRD;
-	/* One that would claim at once has to wait until our gate has closed. */
-	if (m->state == MIGRATE_OFFERED && m->asked_why != ASK_PREPARE && guest_runs(m))
-		return ASK_THIRD;
-	return ASK_AGAIN;
+	if (m->asked_why == ASK_PREPARE || m->state == MIGRATE_RETURNING)
+		return ASK_AGAIN;
+	/* It will claim at once: our gate has to close before. */
+	return guest_runs(m) ? ASK_THIRD : ASK_STILL;
 }
 
 static enum occurrence answer_held(const struct migrate *m)
 {
 	if (m->reassert)
 		return NOTHING;
+	/* Granted or refused once; whoever still wants it asks again. */
 	if (m->asked_why == ASK_PREPARE)
-		return ASK_PREPARED;
+		return m->answered == UNANSWERED ? ASK_PREPARED : NOTHING;
+	/* A refusal is told first, so that one who wants it no more can say so. */
 	if (!guest_runs(m))
-		return ASK_STILL;
+		return m->refusing == 0 ? ASK_STILL : NOTHING;
 	if (m->answered != UNANSWERED)
 		return NOTHING;
 	return m->asked_why == ASK_TAKE_BACK ? ASK_BOTH : ASK_RUNS;
@@ -37,9 +39,9 @@ static enum occurrence answer(const struct migrate *m)
 	if (m->state == MIGRATE_HELD)
 		return answer_held(m);
 	if (m->state == MIGRATE_FROZEN) {
-		if (m->asked_why == ASK_PREPARE)
-			return ASK_PREPARED;
-		return m->answered == UNANSWERED ? ASK_THIRD : NOTHING;
+		if (m->answered != UNANSWERED)
+			return NOTHING;
+		return m->asked_why == ASK_PREPARE ? ASK_PREPARED : ASK_THIRD;
 	}
 	/* We yielded to a host whose claim the registry never had. */
 	if ((m->state == MIGRATE_NONE || m->state == MIGRATE_FENCED ||
