@@ -102,21 +102,26 @@ static void module_dispatch(struct etcd *e)
 /* --- orders ---------------------------------------------------------------------------------- */
 
 /* Answered by dispatch like all others. */
-static void order_unable(struct etcd *e, struct order *o, enum error_code code, const char *why)
+static void order_unable(struct etcd *e, struct order *o, enum shared_outcome outcome,
+			 const struct error *error)
 {
-	o->outcome = SHARED_UNREACHABLE;
+	o->outcome = outcome;
 	o->error = malloc(sizeof(*o->error));
 	if (o->error)
-		error_set(o->error, code, NULL, "%s", why);
+		*o->error = *error;
 	etcd_give(e, &o->item);
 }
 
 static void order_send(struct etcd *e, struct order *o)
 {
+	struct error error;
+
 	o->began = etcd_now();
 	o->until = mono_after(o->began, SPAN_NS(e->config.timeout.ns * ETCD_TRIES));
 	if (e->pending++ >= ETCD_PENDING_MAX) {
-		order_unable(e, o, ERROR_LIMIT_REACHED, "too many requests to the shared registry wait");
+		error_set(&error, ERROR_LIMIT_REACHED, NULL,
+			  "%d requests to the shared registry wait already", ETCD_PENDING_MAX);
+		order_unable(e, o, SHARED_UNREACHABLE, &error);
 		return;
 	}
 	pthread_mutex_lock(&e->mutex);
@@ -147,6 +152,17 @@ static void module_read(struct etcd *e, const char *key, etcd_read_fn done, void
 	o->read = done;
 	o->ctx = ctx;
 	order_send(e, o);
+}
+
+static void module_refuse(struct etcd *e, const struct error *error, etcd_done_fn done, void *ctx)
+{
+	struct order *o = order_new(NULL, 0);
+
+	assert(o && done);
+	o->done = done;
+	o->ctx = ctx;
+	e->pending++;
+	order_unable(e, o, SHARED_REFUSED, error);
 }
 
 static void module_reconcile(struct etcd *e)
@@ -360,6 +376,7 @@ __attribute__((visibility("default"))) const struct etcd_module etcd_module = {
 	.dispatch = module_dispatch,
 	.submit = module_submit,
 	.read = module_read,
+	.refuse = module_refuse,
 	.reconcile = module_reconcile,
 	.facts = module_facts,
 };

@@ -124,6 +124,8 @@ struct etcd_module {
 	void (*submit)(struct etcd *e, const struct etcd_op *ops, unsigned int count,
 		       etcd_done_fn done, void *ctx);
 	void (*read)(struct etcd *e, const char *key, etcd_read_fn done, void *ctx);
+	/* Answers REFUSED with that error, as if etcd had: not from inside. */
+	void (*refuse)(struct etcd *e, const struct error *error, etcd_done_fn done, void *ctx);
 	void (*reconcile)(struct etcd *e);
 	void (*facts)(struct etcd *e, struct etcd_facts *ret);
 };

@@ -86,6 +86,9 @@ static enum etcd_fate foreign(long status, const char *endpoint, struct error *e
 enum etcd_fate etcd_fate(long status, const struct etcd_answer *a, const char *endpoint,
 			 struct error *ret_error)
 {
+	/* Said in plain text, before the gateway is reached. */
+	if (!a->json && says(a, "CommonName"))
+		return invalid(a, endpoint, ret_error);
 	if (!a->json || (status != 200 && a->code == 0))
 		return foreign(status, endpoint, ret_error);
 	switch (a->code) {

@@ -304,7 +304,9 @@ void exchange_finished(struct etcd *e, CURL *easy, CURLcode code)
 	curl_multi_remove_handle(e->multi, easy);
 	busy_remove(e, x);
 	if (code == CURLE_OK) {
-		etcd_answer_parse(x->answer.at ? x->answer.at : "", x->answer.len, &answer);
+		if (text_add(&x->answer, "", 1, SIZE_MAX) < 0 ||
+		    etcd_answer_parse(x->answer.at, x->answer.len - 1, &answer) < 0)
+			answer.message = x->answer.at ? x->answer.at : "";
 		fate = etcd_fate(status, &answer, e->endpoints[x->endpoint], &error);
 	} else {
 		fate = http_fate(e, x->endpoint, code, x->said, x->sent > 0, &error);

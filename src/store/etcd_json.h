@@ -65,7 +65,7 @@ enum etcd_fate {
 	ETCD_REFUSED,	/* not done, for good */
 };
 
-/* Of an HTTP status with that answer (parsed, or zeroed where it was no JSON).  Fills the error
+/* Of an HTTP status with that answer (where it was no JSON: message alone, as it came).  Fills the error
  * for all but ETCD_ANSWERED; `endpoint` is for its text. */
 enum etcd_fate etcd_fate(long status, const struct etcd_answer *a, const char *endpoint,
 			 struct error *ret_error);

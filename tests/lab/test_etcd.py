@@ -257,6 +257,7 @@ def test_silent_minority(three):
     drive = Drive(three)
     drive.ready()
     three.cut(0)
+    lablib.wait_for("the others go on", lambda: three.healthy(1))
     three.ctl("put", PREFIX + "r/k", "v", endpoints=[1])
     drive.wait("told through another member", lambda: "r/k" in drive.keys, 10)
     assert drive.facts()["endpoint"] != three.endpoints()[0]
