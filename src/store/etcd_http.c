@@ -291,6 +291,16 @@ static void endpoint_judge(struct etcd *e, unsigned int endpoint, enum etcd_fate
 	}
 }
 
+/* What is no JSON stays as its first line: it is for a person. */
+static void answer_read(struct exchange *x, struct etcd_answer *ret)
+{
+	if (text_add(&x->answer, "", 1, SIZE_MAX) < 0 ||
+	    etcd_answer_parse(x->answer.at, x->answer.len - 1, ret) == 0)
+		return;
+	x->answer.at[strcspn(x->answer.at, "\r\n")] = '\0';
+	ret->message = x->answer.at;
+}
+
 void exchange_finished(struct etcd *e, CURL *easy, CURLcode code)
 {
 	struct etcd_answer answer = { .message = "" };
@@ -304,9 +314,7 @@ void exchange_finished(struct etcd *e, CURL *easy, CURLcode code)
 	curl_multi_remove_handle(e->multi, easy);
 	busy_remove(e, x);
 	if (code == CURLE_OK) {
-		if (text_add(&x->answer, "", 1, SIZE_MAX) < 0 ||
-		    etcd_answer_parse(x->answer.at, x->answer.len - 1, &answer) < 0)
-			answer.message = x->answer.at ? x->answer.at : "";
+		answer_read(x, &answer);
 		fate = etcd_fate(status, &answer, e->endpoints[x->endpoint], &error);
 	} else {
 		fate = http_fate(e, x->endpoint, code, x->said, x->sent > 0, &error);
