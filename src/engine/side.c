@@ -37,10 +37,25 @@ static void on_complete(void *ctx, uint64_t revision)
 	struct fleet_side *s = ctx;
 
 	fleet_complete(s->fleet, revision, side_now(s));
-	if (!s->running)
+	s->agree_due = true;
+}
+
+/* The registry was read and this host is a member: what it has is put to the others, then what the
+ * configuration file wants can be. */
+static void member_turn(struct fleet_side *s)
+{
+	struct fleet_facts facts;
+
+	if (!s->agree_due && !s->waiters)
 		return;
+	fleet_facts(s->fleet, &facts);
+	if (!facts.joined || !facts.complete || !facts.reachable)
+		return;
+	if (s->agree_due) {
+		s->agree_due = false;
+		side_agree_all(s);
+	}
 	s->complete = true;
-	side_agree_all(s);
 	while (s->waiters) {
 		struct side_waiter *w = s->waiters;
 
@@ -90,7 +105,7 @@ static int side_new(struct engine *e, struct error *ret_error)
 	s->e = e;
 	s->cfg = *e->cfg.fleet;
 	s->orders_tail = &s->orders;
-	s->retry = MONO_NEVER;
+	s->retry = s->agree_at = MONO_NEVER;
 	snprintf(s->name, sizeof(s->name), "%s", s->cfg.name);
 	s->cfg.name = s->name;
 	e->side = s;
@@ -405,6 +420,7 @@ void side_turn(struct engine *e)
 	if (!s || !s->running)
 		return;
 	side_orders_kept(s);
+	member_turn(s);
 	if (s->flips_seen)
 		tell_flips(s);
 	if (s->pools_due)
@@ -425,6 +441,10 @@ void side_time(struct engine *e, mono_t now)
 		return;
 	if (mono_due(s->retry, now))
 		side_orders_retry(s);
+	if (mono_due(s->agree_at, now)) {
+		s->agree_at = MONO_NEVER;
+		s->agree_due = true;
+	}
 	fleet_time(s->fleet, now);
 	if (mono_due(side_parked_expiry(s), now))
 		side_parked_turn(s);
@@ -440,6 +460,8 @@ mono_t side_next_expiry(const struct fleet_side *s)
 	others = fleet_next_expiry(s->fleet);
 	if (others.ns < next.ns)
 		next = others;
+	if (s->agree_at.ns < next.ns)
+		next = s->agree_at;
 	others = side_parked_expiry(s);
 	return others.ns < next.ns ? others : next;
 }

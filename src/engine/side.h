@@ -42,13 +42,14 @@ struct fleet_side {
 	struct shared *shared; /* NULL before the start and after the end */
 	struct inject *inject; /* NULL: no data plane */
 	bool running;	       /* fleet_start() was called, and fleet_stop() was not */
-	bool complete;	       /* the shared registry was read once */
+	bool complete;	       /* the shared registry was read once, and this host is a member */
 	struct wanted *wanted;
 	struct order *orders, **orders_tail; /* that could not be carried out yet, in order */
 	struct order *kept;		     /* durable, and fleet/ is yet to hear */
 	mono_t retry;			     /* of the orders; MONO_NEVER = none waits */
 	struct parked *parked;
-	bool rooms_changed, flips_seen, pools_due;
+	bool rooms_changed, flips_seen, agree_due, pools_due;
+	mono_t agree_at; /* to ask again what nobody could answer; MONO_NEVER = nothing */
 	struct side_waiter {
 		struct side_waiter *next;
 		void (*fn)(void *ctx);

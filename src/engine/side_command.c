@@ -189,6 +189,7 @@ static int may_allocate(struct fleet_side *s, struct error *ret_error)
 
 static void segment_agreed(void *ctx, const struct shared_record *agreed, const struct error *error)
 {
+	struct world_segment *segment;
 	struct parked *p = ctx;
 
 	p->asked = false;
@@ -199,6 +200,9 @@ static void segment_agreed(void *ctx, const struct shared_record *agreed, const 
 	unpark(p);
 	side_agreed_segment(p->s, &agreed->segment);
 	segment_add_now(p->s->e, &p->caller, &p->segment, p->done, p->ctx);
+	segment = world_segment_named(&p->s->e->world, p->segment.name);
+	if (segment)
+		segment->shared = true;
 	engine_dispose(p->s->e, p);
 }
 
@@ -255,7 +259,6 @@ void side_pool_add(struct engine *e, const struct caller *c, const struct pool_a
 	if (!p)
 		return;
 	side_to_pool(s, &pool, &wanted);
-	wanted.pool.block_size = 0;
 	p->asked = true;
 	fleet_agree(s->fleet, &wanted, pool_agreed, p, e->cfg.mono_now());
 }
@@ -364,12 +367,20 @@ static void claim_answered(void *ctx, const struct shared_vmac *record, const st
 	run(p);
 }
 
-/* The address that an identity would get next; what is taken here is stepped over. */
-static vmac_mac_t stable_candidate(struct parked *p, const struct world_pool *pool)
+/* The address that an identity would get next: first the one that it gets on any host, then one of
+ * our own blocks near it, which nobody else can have, then those behind it. */
+static vmac_mac_t stable_candidate(struct parked *p, struct world_pool *pool)
 {
 	const struct vmac_add *a = wanted_of(p);
+	wall_t now = p->s->e->cfg.wall_now();
+	struct error ignored;
 	vmac_mac_t address;
 
+	if (p->tries == 1 &&
+	    pool_machine_take_stable(&pool->machine, a->identity, now, &address, &ignored) == 0) {
+		pool_machine_untake(&pool->machine, address, pool->machine.cfg.cursor);
+		return address;
+	}
 	for (;; p->tries++) {
 		address = pool_machine_stable(&pool->machine, a->identity, p->tries);
 		if (p->tries >= STABLE_TRIES_MAX ||

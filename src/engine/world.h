@@ -16,6 +16,8 @@
 struct world_segment {
 	const struct segment *record;
 	uint64_t pools, vmacs, quarantined, ports; /* vmacs: without the quarantined */
+	bool shared;				   /* the hosts have agreed upon it */
+	bool agreeing;				   /* the others are being asked */
 };
 
 struct world_pool {

@@ -172,6 +172,8 @@ static enum error_code answered(struct node *n, unsigned int before)
 	for (int i = 0; i < 200 && n->answer.count == before; i++)
 		nodes_pass(50);
 	assert_int_equal(n->answer.count, before + 1);
+	if (n->answer.code != ERROR_NONE)
+		print_message("%s: %s\n", n->name, n->answer.message);
 	return n->answer.code;
 }
 
