@@ -176,7 +176,8 @@ int side_start(struct engine *e, struct error *ret_error)
 	if (r < 0)
 		return r;
 	for (uint32_t id = 1; id <= PORTS_MAX; id++)
-		side_port(e, id);
+		if (e->world.ports[id])
+			side_port(e, e->world.ports[id]);
 	/* What opened by itself while nobody looked. */
 	if (e->cfg.plane)
 		plane_events(e->cfg.plane, on_plane, s);
@@ -258,14 +259,13 @@ static struct fleet_name name_of(const struct fleet_side *s, const struct port *
 	};
 }
 
-void side_port(struct engine *e, uint32_t id)
+void side_port(struct engine *e, const struct port *p)
 {
-	const struct port *p = e->world.ports[id];
-	struct port_state *st = &e->ports[id];
+	struct port_state *st = &e->ports[p->id];
 	struct fleet_name name;
 	bool up;
 
-	if (!e->side || !e->side->running || !p)
+	if (!e->side || !e->side->running)
 		return;
 	up = st->phase == PORT_ACTIVE && st->set && !st->leaving && st->carrier &&
 	     p->gate == GATE_OPEN;

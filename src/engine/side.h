@@ -79,7 +79,8 @@ void side_free(struct engine *e);
 /* All of these do nothing where this host is alone. */
 void side_turn(struct engine *e);
 void side_time(struct engine *e, mono_t now);
-void side_port(struct engine *e, uint32_t id); /* its phase, carrier or gate may have changed */
+/* Its phase, carrier or gate may have changed; the record may be on its way out. */
+void side_port(struct engine *e, const struct port *p);
 
 mono_t side_next_expiry(const struct fleet_side *s);
 void side_settled(struct fleet_side *s, const struct txn *t); /* durable */
@@ -148,6 +149,8 @@ void side_port_add(struct engine *e, const struct caller *c, const struct port_a
 
 /* Whether a command under way is about to make this pool itself. */
 bool side_pool_is_coming(const struct fleet_side *s, const char *name);
+/* Whether one is being claimed, and its command will make the record. */
+bool side_claim_is_coming(const struct fleet_side *s, uint32_t segment, vmac_mac_t address);
 uint64_t side_demand(const struct fleet_side *s, const char *pool); /* of what waits for blocks */
 void side_parked_turn(struct fleet_side *s); /* blocks came, or time passed */
 mono_t side_parked_expiry(const struct fleet_side *s);

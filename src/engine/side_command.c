@@ -31,8 +31,9 @@ struct parked {
 		struct vmac_batch batch;
 		struct port_add port;
 	};
-	bool asked; /* fleet/ has it, and will answer */
-	bool again; /* to be asked for with the next candidate */
+	bool asked;		  /* fleet/ has it, and will answer */
+	struct fleet_place place; /* asked: of what */
+	bool again;		  /* to be asked for with the next candidate */
 	unsigned int tries;
 	/* Waiting for blocks of a pool: */
 	char room_pool[NAME_MAX_LEN + 1];
@@ -153,6 +154,15 @@ static void park_refuse(struct parked *p, const struct error *error)
 	unpark(p);
 	engine_refuse(p->s->e, p->done, p->ctx, error);
 	engine_dispose(p->s->e, p);
+}
+
+bool side_claim_is_coming(const struct fleet_side *s, uint32_t segment, vmac_mac_t address)
+{
+	for (const struct parked *p = s->parked; p; p = p->next)
+		if (p->asked && p->place.segment == segment &&
+		    vmac_mac_equal(p->place.address, address))
+			return true;
+	return false;
 }
 
 void side_parked_end(struct fleet_side *s)
@@ -429,6 +439,7 @@ static void claim(struct parked *p)
 		.ttl_ms = place.ttl_ms,
 	};
 	p->asked = true;
+	p->place = (struct fleet_place){ segment->record->id, wanted.address };
 	fleet_claim(s->fleet, &wanted, place.identity[0] ? place.identity : NULL, claim_answered, p,
 		    s->e->cfg.mono_now());
 }

@@ -1,5 +1,7 @@
 #include "nodes.h"
 
+#include "base/log.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -47,8 +49,16 @@ static void random_fill(void *buf, size_t len)
 		((uint8_t *)buf)[i] = (uint8_t)(++draws * 0x9e3779b97f4a7c15ULL >> 40);
 }
 
+static void say(enum log_level level, const char *line)
+{
+	print_message("  %s\n", line);
+}
+
 void nodes_begin(void)
 {
+	/* For who looks for what went wrong. */
+	if (getenv("NODES_LOG"))
+		log_set(say, LOG_LEVEL_DEBUG);
 	memset(nodes, 0, sizeof(nodes));
 	registry = shared_mem_new(&heap, 7);
 	for (unsigned int i = 0; i < NODES_MAX; i++) {
