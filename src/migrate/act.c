@@ -158,15 +158,10 @@ static void withdraw(struct step *s)
 	s->m->expires = MONO_NEVER;
 }
 
-/* The ask was granted, and its host may not even have heard of it.  One that gave the reservation
- * up itself does not want it any more, whatever its ask still says. */
-static void ended(struct step *s)
+/* The ask was granted, and its host may not even have heard of it, or wants it no more. */
+static void ended(struct migrate *m)
 {
-	struct migrate *m = s->m;
-
-	if (s->given_up)
-		return;
-	if (m->answered != GRANTED || uuid_is_none(&m->asked) || uuid_equal(&m->asked, &m->self))
+	if (uuid_is_none(&m->asked) || uuid_equal(&m->asked, &m->self))
 		return;
 	m->answered = REFUSED;
 	m->refusing = 1 + MIGRATE_REASON_ABORTED;
@@ -277,7 +272,7 @@ void machine_act(struct step *s, enum action a)
 	case do_offer:
 		return offer(s);
 	case do_ended:
-		return ended(s);
+		return ended(m);
 	case do_confirmed:
 		m->told = true;
 		return;

@@ -44,7 +44,7 @@
 	X(ASK_RUNS, "another host with a port asks for it, and the guest runs here")               \
 	X(ASK_BOTH, "another host whose guest runs asks for it, and the guest runs here")          \
 	X(ASK_AGAIN, "the host it is reserved for asks again")                                     \
-	X(ASK_THIRD, "a third host asks")                                                          \
+	X(ASK_THIRD, "another host asks, and may not have it now")                                 \
 	X(ASK_NO, "our ask was refused")                                                           \
 	X(ASK_NO_MOVE, "our ask for a planned move was refused, and a port is here")               \
 	X(ASK_NO_EMPTY, "our ask for a planned move was refused, and no port is here")             \
@@ -132,7 +132,6 @@ struct step {
 	mono_t now;
 	enum migrate_reason reason; /* of the row */
 	struct uuid other;	    /* who holds it now: RECORD, TAG */
-	bool given_up;		    /* WITHDRAWN: by the other host */
 	bool regate;		    /* the port is new, or its gate opened by itself */
 	struct migrate_effect *out;
 	unsigned int count;

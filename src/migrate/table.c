@@ -48,6 +48,7 @@
 	X(OFFERED, VANISHED, OFFERED, BEHIND, alarm) \
 	X(OFFERED, RELEASED, NONE, FORGOTTEN, do_nothing) \
 	X(OFFERED, ASK_AGAIN, OFFERED, PREPARED, renew) \
+	X(OFFERED, ASK_STILL, RETURNING, LET_GO, renew) \
 	X(OFFERED, ASK_THIRD, OFFERED, PREPARED, refuse) \
 	X(OFFERED, TAG_PROVES, AFTER, ANNOUNCED, yield, redirect) \
 	X(OFFERED, TAG_HINTS, OFFERED, ANNOUNCED, do_nothing) \
@@ -68,6 +69,7 @@
 	X(PAUSED, VANISHED, PAUSED, BEHIND, alarm) \
 	X(PAUSED, RELEASED, NONE, FORGOTTEN, do_nothing) \
 	X(PAUSED, ASK_AGAIN, PAUSED, PREPARED, renew) \
+	X(PAUSED, ASK_STILL, RETURNING, LET_GO, renew) \
 	X(PAUSED, ASK_THIRD, PAUSED, PREPARED, refuse) \
 	X(PAUSED, TAG_PROVES, AFTER, ANNOUNCED, yield, redirect) \
 	X(PAUSED, TAG_HINTS, PAUSED, ANNOUNCED, do_nothing) \
@@ -201,6 +203,8 @@ static enum migrate_state resolve(const struct migrate *m, uint8_t next)
 
 static void reservation_end(struct migrate *m)
 {
+	if (m->answered == GRANTED)
+		m->answered = UNANSWERED;
 	m->told = m->withdraw = false;
 	m->expires = MONO_NEVER;
 }

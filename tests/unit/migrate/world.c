@@ -429,7 +429,7 @@ static bool port(struct world *w, int host, bool up)
 	if (h->port == up || (!up && w->guest == host))
 		return false;
 	h->port = up;
-	h->said = h->said && !up;
+	h->said = h->said && h->m.state != MIGRATE_NONE;
 	h->gate = (uint8_t)migrate_gate(h->m.state);
 	return event(w, host, up ? MIGRATE_PORT_UP : MIGRATE_PORT_DOWN);
 }
@@ -573,11 +573,13 @@ static bool settle_once(struct world *w)
 					       W_LAND_ASK, W_ANSWER_RECORD, W_ANSWER_ASK,
 					       W_TELL,	   W_TELL_ASK,	    W_TAG };
 
-	for (unsigned int i = 0; i < w->hosts; i++)
-		for (size_t k = 0; k < ARRAY_LEN(kind); k++)
-			if (world_act(w, kind[k], (int)i))
-				return true;
-	return false;
+	const unsigned int all = w->hosts * ARRAY_LEN(kind);
+	bool any = false;
+
+	/* Each in its turn: nothing that is on its way waits for ever. */
+	for (unsigned int i = 0; i < all; i++)
+		any |= world_act(w, kind[i % ARRAY_LEN(kind)], (int)(i / ARRAY_LEN(kind)));
+	return any;
 }
 
 #define SETTLE_STEPS 400
