@@ -305,8 +305,11 @@ void places_time(struct fleet *f)
 			move_simple(f, p, MIGRATE_TIME);
 		if (mono_due(p->ask_unanswered, f->now))
 			place_unanswered(f, p);
-		if (mono_due(p->settle_at, f->now))
+		if (mono_due(p->settle_at, f->now)) {
 			p->settle_at = MONO_NEVER;
+			if (fleet_may_write(f) && !p->machine.reachable)
+				move_simple(f, p, MIGRATE_REACHABLE);
+		}
 		place_settle(f, p);
 	}
 }

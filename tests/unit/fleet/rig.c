@@ -188,6 +188,11 @@ static void op_submit(void *ctx, const struct shared_put *puts, unsigned int cou
 		else
 			push(h, TOLD)->record = r;
 	}
+	if (getenv("RIG_TRACE"))
+		fprintf(stderr, "%ld %s: %s%s rev %lu, token %lu: %s\n",
+			(long)(rig->now.ns / 1000000), h->name, shared_kind_name(puts[0].record->kind),
+			puts[0].gone ? " gone" : "", (unsigned long)puts[0].record->revision,
+			(unsigned long)token, h->cut ? "cut" : lost ? "lost" : "done");
 	m = push(h, OUTCOME);
 	m->token = token;
 	m->revision = rig->revision;
