@@ -357,29 +357,87 @@ static uint32_t pool_id(const struct own *o, const char *name)
 	return 0;
 }
 
-/* Segments without an uplink: what a host's links are called, no other host knows. */
-static void take_places(struct copying *c, wall_t now)
+/* What a host's links are called, no other host knows. */
+static const char *uplink_of(const struct tool *t, const char *segment)
 {
-	for (size_t i = 0; i < c->there.count; i++) {
-		const struct shared_record *r = c->there.list[i];
-		struct segment *s = &c->own.segments[c->own.segment_count];
+	size_t len = strlen(segment);
+
+	for (unsigned int i = 0; i < t->uplink_count; i++)
+		if (strncmp(t->uplinks[i], segment, len) == 0 && t->uplinks[i][len] == '=')
+			return t->uplinks[i] + len + 1;
+	return "";
+}
+
+/* The data plane's number: see struct segment. */
+static int number_segment(const struct own *o, struct segment *s)
+{
+	unsigned int slot = 0;
+
+	if (s->uplink[0] == '\0') {
+		s->net = (uint16_t)(s->id - 1);
+		return 0;
+	}
+	for (const struct segment *other = o->segments; other < s; other++) {
+		if (strcmp(other->uplink, s->uplink) == 0) {
+			s->net = (uint16_t)((other->net & 0xf000) | s->vlan);
+			return 0;
+		}
+		if (other->net >> 12 > slot)
+			slot = other->net >> 12;
+	}
+	if (slot == UPLINKS_MAX)
+		return -ERANGE;
+	s->net = (uint16_t)((slot + 1) << 12 | s->vlan);
+	return 0;
+}
+
+static int take_segment(struct copying *c, const struct shared_segment *r, wall_t now,
+			struct error *ret_error)
+{
+	struct segment *s = &c->own.segments[c->own.segment_count];
+	const char *uplink = uplink_of(c->tool, r->name);
+
+	if (c->own.segment_count == SEGMENTS_MAX)
+		return error_set(ret_error, ERROR_LIMIT_REACHED, NULL,
+				 "a host has at most %d segments", SEGMENTS_MAX);
+	s->id = (uint32_t)++c->own.segment_count;
+	memcpy(s->name, r->name, sizeof(s->name));
+	s->vlan = r->vlan;
+	s->created = now;
+	if (uplink[0] == '\0' && r->vlan != 0)
+		return error_set(ret_error, ERROR_MISSING_FIELD, "give --uplink SEGMENT=IFNAME",
+				 "segment %s has VLAN %u: which link carries it here?", r->name,
+				 r->vlan);
+	if (strlen(uplink) > IFNAME_MAX_LEN)
+		return error_set(ret_error, ERROR_BAD_NAME, NULL,
+				 "the uplink of segment %s is no interface name", r->name);
+	memcpy(s->uplink, uplink, strlen(uplink) + 1);
+	if (number_segment(&c->own, s) < 0)
+		return error_set(ret_error, ERROR_LIMIT_REACHED, NULL,
+				 "a host has at most %d uplinks", UPLINKS_MAX);
+	return 0;
+}
+
+/* The records are sorted by kind: segments come before pools. */
+static int take_places(struct copying *c, wall_t now, struct error *ret_error)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < c->there.count && r == 0; i++) {
+		const struct shared_record *record = c->there.list[i];
 		struct pool *p = &c->own.pools[c->own.pool_count];
 
-		if (r->kind == SHARED_SEGMENT) {
-			s->id = (uint32_t)++c->own.segment_count;
-			memcpy(s->name, r->segment.name, sizeof(s->name));
-			s->vlan = r->segment.vlan;
-			/* An internal segment's number in the data plane is its own. */
-			s->net = (uint16_t)s->id;
-			s->created = now;
-		} else if (r->kind == SHARED_POOL) {
-			*p = r->pool.pool;
+		if (record->kind == SHARED_SEGMENT) {
+			r = take_segment(c, &record->segment, now, ret_error);
+		} else if (record->kind == SHARED_POOL) {
+			*p = record->pool.pool;
 			p->id = (uint32_t)++c->own.pool_count;
-			p->segment = segment_id(&c->own, r->pool.segment);
+			p->segment = segment_id(&c->own, record->pool.segment);
 			p->cursor = 0;
 			p->created = now;
 		}
 	}
+	return r;
 }
 
 static int take_vmac(struct copying *c, const struct vmac *v)
@@ -441,7 +499,7 @@ static int take_image(struct copying *c, const struct shared_image *image)
 	return 0;
 }
 
-static int take_all(struct copying *c)
+static int take_all(struct copying *c, struct error *ret_error)
 {
 	size_t most = 1, segments = 1, pools = 1;
 	struct timespec ts;
@@ -459,10 +517,12 @@ static int take_all(struct copying *c)
 	c->own.pools = calloc(pools, sizeof(*c->own.pools));
 	c->own.vmacs = calloc(most, sizeof(struct vmac *));
 	if (!c->own.segments || !c->own.pools || !c->own.vmacs)
-		return -ENOMEM;
+		return out_of_memory(ret_error);
 	clock_gettime(CLOCK_REALTIME, &ts);
 	now.ms = ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
-	take_places(c, now);
+	r = take_places(c, now, ret_error);
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < c->there.count && r == 0; i++) {
 		const struct shared_record *record = c->there.list[i];
 
@@ -472,7 +532,7 @@ static int take_all(struct copying *c)
 		else if (record->kind == SHARED_IMAGE && uuid_equal(&record->image.host, &c->self))
 			r = take_image(c, &record->image);
 	}
-	return r;
+	return r < 0 ? out_of_memory(ret_error) : 0;
 }
 
 static int copy_to_own(struct copying *c, struct error *ret_error)
@@ -489,9 +549,9 @@ static int copy_to_own(struct copying *c, struct error *ret_error)
 		return error_set(ret_error, ERROR_NOT_FOUND, "name it with --host",
 				 "the shared registry knows no host '%.63s'", c->tool->host);
 	c->self = host->uuid;
-	if (take_all(c) < 0)
-		return out_of_memory(ret_error);
-	r = own_check(&c->own, ret_error);
+	r = take_all(c, ret_error);
+	if (r == 0)
+		r = own_check(&c->own, ret_error);
 	if (r == 0)
 		r = own_open(c->tool->state_dir, &store, &found, ret_error);
 	if (r < 0)

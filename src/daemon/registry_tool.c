@@ -39,6 +39,7 @@ static const char help[] =
 	"  --ca FILE  --cert FILE  --key FILE  --user NAME  --password-file FILE\n"
 	"  --from FILE         look at an export of the shared registry instead (check, copy --to "
 	"own)\n"
+	"  --uplink SEGMENT=IFNAME   copy --to own: what carries a segment here\n"
 	"  --help\n"
 	"\n"
 	"vmacd must not run on the registry that import and copy work on.\n"
@@ -61,6 +62,7 @@ enum {
 	OPT_PASSWORD_FILE,
 	OPT_FROM,
 	OPT_TO,
+	OPT_UPLINK,
 	OPT_HELP
 };
 
@@ -79,6 +81,7 @@ static const struct option longs[] = {
 	{ "password-file", required_argument, NULL, OPT_PASSWORD_FILE },
 	{ "from", required_argument, NULL, OPT_FROM },
 	{ "to", required_argument, NULL, OPT_TO },
+	{ "uplink", required_argument, NULL, OPT_UPLINK },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ NULL, 0, NULL, 0 },
 };
@@ -134,6 +137,10 @@ static bool take(int opt, struct given *g)
 	if (opt == OPT_ENDPOINT && c->endpoint_count < SHARED_ENDPOINTS_MAX) {
 		c->endpoints[c->endpoint_count++] = optarg;
 		g->tool.has_shared = true;
+		return true;
+	}
+	if (opt == OPT_UPLINK && g->tool.uplink_count < TOOL_UPLINKS_MAX) {
+		g->tool.uplinks[g->tool.uplink_count++] = optarg;
 		return true;
 	}
 	g->tool.wants_shared |= opt == OPT_SHARED;

@@ -10,7 +10,8 @@
 #include "store/shared.h"
 #include "store/store.h"
 
-#define TOOL_EXIT_FOUND 8
+#define TOOL_EXIT_FOUND	 8
+#define TOOL_UPLINKS_MAX 256
 
 extern const struct mem tool_mem; /* malloc's, zeroed */
 
@@ -85,8 +86,10 @@ struct tool {
 	struct shared_config shared;
 	const char *state_dir, *host; /* host: this one's name */
 	bool has_shared, wants_shared, repair;
-	const char *file;   /* NULL = standard output, or none */
-	const char *target; /* of copy */
+	const char *file;		       /* NULL = standard output, or none */
+	const char *target;		       /* of copy */
+	const char *uplinks[TOOL_UPLINKS_MAX]; /* SEGMENT=IFNAME */
+	unsigned int uplink_count;
 };
 
 /* registry_check.c */
