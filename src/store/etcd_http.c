@@ -102,7 +102,8 @@ static struct curl_slist *headers_new(const struct auth *a)
 static bool tls_fails(const struct etcd_config *c, CURL *easy)
 {
 	return SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) ||
-	       (c->ca && SET(CURLOPT_CAINFO, c->ca)) || (c->cert && SET(CURLOPT_SSLCERT, c->cert)) ||
+	       (c->ca && SET(CURLOPT_CAINFO, c->ca)) ||
+	       (c->cert && SET(CURLOPT_SSLCERT, c->cert)) ||
 	       (c->key && SET(CURLOPT_SSLKEY, c->key));
 }
 
@@ -160,7 +161,8 @@ enum etcd_fate http_fate(struct etcd *e, unsigned int endpoint, CURLcode code, c
 		said = "the connection has ended without an answer";
 	else if (!*said)
 		said = curl_easy_strerror(code);
-	error_set(ret_error, ERROR_REGISTRY_UNREACHABLE, hint_of(code, e->endpoints[endpoint], said, sent), "%s: %.200s",
+	error_set(ret_error, ERROR_REGISTRY_UNREACHABLE,
+		  hint_of(code, e->endpoints[endpoint], said, sent), "%s: %.200s",
 		  e->endpoints[endpoint], said);
 	return sent ? ETCD_DOUBTFUL : ETCD_NOT_SENT;
 }

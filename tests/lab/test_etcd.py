@@ -22,7 +22,7 @@ PREFIX = "/vmac-t/"
 
 def program(name):
     """A program of tests/unit/store."""
-    return str(pathlib.Path(lablib.binary("vmacd")).parents[2] / "tests" / "unit" / "store" / name)
+    return str(pathlib.Path(lablib.binary("libvmac_etcd.so")).parents[2] / "tests" / "unit" / "store" / name)
 
 
 class Drive:

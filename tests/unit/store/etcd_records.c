@@ -153,14 +153,18 @@ static const struct uuid here = { { 1, 2, 3 } };
 
 static struct shared_record records[] = {
 	{ .kind = SHARED_META, .meta = { SHARED_FORMAT, { { 7, 7 } } } },
-	{ .kind = SHARED_HOST, .host = { .uuid = { { 1, 2, 3 } }, .number = 1, .name = "kvm1",
-					 .version = "1", .incarnation = 1 } },
+	{ .kind = SHARED_HOST,
+	  .host = { .uuid = { { 1, 2, 3 } },
+		    .number = 1,
+		    .name = "kvm1",
+		    .version = "1",
+		    .incarnation = 1 } },
 	{ .kind = SHARED_SEGMENT, .segment = { "lan", 0, 1 } },
 	{ .kind = SHARED_BLOCK, .block = { "p", 77, { { 1, 2, 3 } }, { { 9 } } } },
 	{ .kind = SHARED_ALIVE, .alive = { { { 1, 2, 3 } }, 1 } },
 };
 
-#define RECORDS	 (sizeof(records) / sizeof(records[0]))
+#define RECORDS (sizeof(records) / sizeof(records[0]))
 #define LASTING (RECORDS - 1)
 
 static void test_records(struct world *a, struct world *b, const char *endpoint)
@@ -202,9 +206,12 @@ static void test_records(struct world *a, struct world *b, const char *endpoint)
 
 static void test_images(struct world *w)
 {
-	struct shared_record image = { .kind = SHARED_IMAGE, .image = { .pool = "p", .segment = "lan",
-									.number = 77, .host = here } };
-	struct shared_record other = { .kind = SHARED_IMAGE, .image = { .pool = "p", .number = 78 } };
+	struct shared_record image = {
+		.kind = SHARED_IMAGE,
+		.image = { .pool = "p", .segment = "lan", .number = 77, .host = here }
+	};
+	struct shared_record other = { .kind = SHARED_IMAGE,
+				       .image = { .pool = "p", .number = 78 } };
 	size_t before = w->count;
 
 	CHECK(submit(w, &(struct shared_put){ .record = &image }, 1) == SHARED_DONE);
@@ -262,7 +269,8 @@ static void test_whole(const char *endpoint, const char *prefix)
 	CHECK(shared_dump(&c, dump_one, &copy, &error) == 0);
 	CHECK(copy.count == LASTING + 1); /* nobody lives by being copied */
 	for (size_t i = 0; i < copy.count; i++)
-		CHECK(find(&there, copy.seen[i]) && shared_equal(find(&there, copy.seen[i]), copy.seen[i]));
+		CHECK(find(&there, copy.seen[i]) &&
+		      shared_equal(find(&there, copy.seen[i]), copy.seen[i]));
 	next_index = 0;
 	CHECK(shared_restore(&c, false, next_record, &there, &error) < 0);
 	CHECK(error.code == ERROR_IN_USE && strstr(error.message, "has "));
