@@ -104,6 +104,7 @@ struct elect_router {
 	struct elect_router *next_pending;
 
 	struct fhrp machine;
+	struct fhrp_own *own; /* the machine's, behind the sets */
 	struct elect_body *body;
 	struct elect_counters counters;
 	unsigned int set_count;
