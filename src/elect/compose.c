@@ -61,8 +61,11 @@ size_t compose_room(const struct router *r, const struct router_set *s)
 	switch ((enum router_protocol)r->protocol) {
 	case ROUTER_VRRP2:
 	case ROUTER_VRRP3:
-		one += VRRP_HEADER_LEN + s->address_count * (s->family == 4 ? 4 : 16) +
-		       VRRP_TEXT_LEN + TRAILER_MAX;
+		one += VRRP_HEADER_LEN + s->address_count * (s->family == 4 ? 4 : 16);
+		if (r->protocol == ROUTER_VRRP2 || copies_v2(r, s))
+			one += VRRP_TEXT_LEN;
+		if (signs(r))
+			one += TRAILER_MAX;
 		break;
 	case ROUTER_HSRP1:
 	case ROUTER_HSRP2:

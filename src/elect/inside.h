@@ -84,10 +84,10 @@ struct elect_set {
 
 /* --- routers --------------------------------------------------------------------------------- */
 
-/* A record and the room for its frames, in one block; replaced as a whole. */
+/* A record and the room for its frames; replaced as a whole. */
 struct elect_body {
-	struct router *record;
-	uint8_t *frames;
+	const struct router *record;
+	uint8_t frames[];
 };
 
 struct elect_router {
@@ -176,8 +176,9 @@ uint64_t core_random(struct elect_core *c);
 
 /* --- body.c ---------------------------------------------------------------------------------- */
 
-/* A copy of the record with room for the frames of its sets; NULL: no memory. */
+/* Holds the record, with room for the frames of its sets; NULL: no memory. */
 struct elect_body *body_new(struct elect_core *c, const struct router *record);
+void body_free(struct elect_core *c, struct elect_body *body); /* NULL is fine */
 void body_config(const struct router *r, struct fhrp_config *ret);
 /* Whether a machine can go on with b in place of a. */
 bool body_same_shape(const struct router *a, const struct router *b);

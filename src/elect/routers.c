@@ -36,7 +36,7 @@ static void router_free(struct elect_core *c, struct elect_router *r)
 {
 	for (unsigned int i = 0; i < r->set_count; i++)
 		mem_free(c->mem, r->sets[i].peers);
-	mem_free(c->mem, r->body);
+	body_free(c, r->body);
 	mem_free(c->mem, r);
 }
 
@@ -277,7 +277,7 @@ static int router_change(struct elect_core *c, struct elect_router *r, const str
 	sets_follow_record(r);
 	adds = body_adds_addresses(old->record, record);
 	drops = body_adds_addresses(record, old->record);
-	mem_free(c->mem, old);
+	body_free(c, old);
 
 	body_config(record, &config);
 	event.config = &config;
@@ -326,7 +326,7 @@ static struct elect_router *router_new(struct elect_core *c, const struct router
 	if (!r->body || timers_reserve(&c->timers, c->routers.count + 1) < 0 ||
 	    table_reserve(&c->routers, c->routers.count + 1) < 0 ||
 	    table_reserve(&c->sets, c->sets.count + record->set_count) < 0) {
-		mem_free(c->mem, r->body);
+		body_free(c, r->body);
 		mem_free(c->mem, r);
 		return NULL;
 	}

@@ -284,6 +284,7 @@ static void tell_links(struct host *h)
 void host_configure(struct host *h)
 {
 	struct candidate given = h->config;
+	const struct router *shared;
 	struct error error;
 
 	candidate_point(&given);
@@ -292,10 +293,12 @@ void host_configure(struct host *h)
 		abort();
 	}
 	host_enter(h);
-	if (elect_core_set(h->core, &given.record, host_now(h), &error) < 0) {
+	shared = router_shared_new(&given.record, &h->mem);
+	if (elect_core_set(h->core, shared, host_now(h), &error) < 0) {
 		fprintf(stderr, "sim: %s: %s\n", h->world->scenario->name, error.message);
 		abort();
 	}
+	router_release(shared);
 }
 
 void host_boot(struct host *h, bool boot)
