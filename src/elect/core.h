@@ -163,7 +163,8 @@ struct elect_counters {
 	int64_t late_ns_most; /* by which a deadline was met too late */
 };
 void elect_router_counters(const struct elect_router *r, struct elect_counters *ret);
-/* Frames that belong to no router, by link name. */
+/* Frames that belong to no router, by link name; and refused ones for which their router could not
+ * have counters, for want of memory. */
 void elect_core_link_counters(const struct elect_core *c,
 			      void (*fn)(void *ctx, const char *ifname,
 					 const struct elect_counters *counters),

@@ -106,7 +106,11 @@ struct elect_router {
 	struct fhrp machine;
 	struct fhrp_own *own; /* the machine's, behind the sets */
 	struct elect_body *body;
-	struct elect_counters counters;
+	struct elect_counts {
+		uint64_t sent, sent_zero, announced, accepted, transitions, late;
+		int64_t late_ns_most;
+	} counts;
+	uint64_t *verdicts; /* on frames, but for ACCEPTED; NULL: no other yet, as mostly */
 	unsigned int set_count;
 	struct elect_set sets[];
 };

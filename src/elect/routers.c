@@ -37,6 +37,7 @@ static void router_free(struct elect_core *c, struct elect_router *r)
 	for (unsigned int i = 0; i < r->set_count; i++)
 		mem_free(c->mem, r->sets[i].peers);
 	body_free(c, r->body);
+	mem_free(c->mem, r->verdicts);
 	mem_free(c->mem, r);
 }
 
