@@ -162,6 +162,8 @@ static int open_kernel(struct daemon *d, struct error *ret_error)
 	int r = host_open(&d->host, ret_error);
 
 	if (r == 0)
+		r = host_pass_over(d->host, ELECT_GROUPS, ELECT_GROUPS_MASK, ret_error);
+	if (r == 0)
 		r = plane_open(&config, &d->plane, ret_error);
 	elections.plane = d->plane;
 	return r < 0 ? r : elect_open(&elections, &d->elect, ret_error);

@@ -16,10 +16,8 @@
 #include "base/log.h"
 #include "elect/thread.h"
 
-/* Of all IFLA_GROUPs, the range that is ours; an even one for what lives, the odd one behind it for
- * what is to go.  Groups that people give by hand are small. */
-#define GROUP_BASE  0x76000000u
-#define GROUP_COUNT 0x00fffffeu
+/* Of our IFLA_GROUPs, an even one for what lives, the odd one behind it for what is to go. */
+#define GROUP_COUNT (~ELECT_GROUPS_MASK - 1)
 
 #define PRIORITY_TIMER	  (SD_EVENT_PRIORITY_NORMAL - 10) /* before any frame */
 #define PRIORITY_COMMAND  (SD_EVENT_PRIORITY_NORMAL + 10)
@@ -414,7 +412,7 @@ int elect_open(const struct elect_config *config, struct elect **ret, struct err
 	if (e == MAP_FAILED)
 		return error_set(ret_error, ERROR_NO_MEMORY, NULL, "not enough memory");
 	e->plane = config->plane;
-	e->group = GROUP_BASE + (uint32_t)(hash % GROUP_COUNT & ~1ULL);
+	e->group = ELECT_GROUPS + (uint32_t)(hash % GROUP_COUNT & ~1ULL);
 	e->doomed = e->group + 1;
 	e->commands_last = &e->commands;
 	e->events_last = &e->events;

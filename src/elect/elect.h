@@ -21,6 +21,11 @@
 struct elect;
 struct plane;
 
+/* The IFLA_GROUPs of the devices that carry vMACs, of all daemons; what people give by hand is
+ * small. */
+#define ELECT_GROUPS	  0x76000000u
+#define ELECT_GROUPS_MASK 0xff000000u
+
 struct elect_config {
 	struct plane *plane;   /* borrowed; its router functions are ours alone to call */
 	const char *state_dir; /* the journal of tunables lives here */
