@@ -8,7 +8,8 @@ from redundancy import GROUPS_A_LINK, SYSTEMS, Capture, Wire, cpu_seconds, descr
     on_the_wire, resident
 
 CASES = [(count, interval) for count in (250, 1000, 4000) for interval in (1.0, 0.1)]
-WATCHED_S = 10
+ROUNDS = 3  # some four minutes each
+WATCHED_S = 6
 CPU, MEMORY, FDS, STOP, LEFT = "CPU of a core", "resident", "descriptors a link", "stop", "devices left behind"
 READY = "start until all are active, less the protocol's own wait"
 
@@ -44,7 +45,7 @@ def one(stack, tools, directory, system, count, interval):
     for capture in captures[1:]:
         capture.close()
     capture = captures[0]
-    time.sleep(3 * interval + 2)
+    time.sleep(3 * interval + 1)
     rate = advertised(capture, max(2 * interval, 1)) * links
     expected = count / interval
     if not 0.8 < rate / expected < 1.2:
@@ -78,7 +79,17 @@ def run(tools, rounds, quick):
                         found = one(stack, tools, path, system, count, interval)
                     for what, (value, unit) in found.items():
                         samples.add(label(what, count, interval), system.system, value, unit)
+    compare(samples)
     return {"bench": "scale", "machine": machine(), "rows": samples.rows(), "musts": musts(samples)}
+
+
+def compare(samples):
+    """vmac's figure over keepalived's, of each round."""
+    for count, interval in CASES:
+        for what in (READY, CPU, MEMORY, STOP):
+            case = label(what, count, interval)
+            for ratio in samples.ratios(case, "vmac", "keepalived"):
+                samples.add(case, "vmac / keepalived", ratio, "")
 
 
 def linger(interval):

@@ -169,19 +169,6 @@ void elect_retry_soon(struct elect *e)
 		e->retry_at = mono_after(clock_now(), RETRY_EVERY);
 }
 
-void elect_trouble(struct error **trouble, const struct error *error)
-{
-	if (!error) {
-		free(*trouble);
-		*trouble = NULL;
-		return;
-	}
-	if (!*trouble)
-		*trouble = malloc(sizeof(**trouble));
-	if (*trouble)
-		**trouble = *error;
-}
-
 static int on_make(sd_event_source *s, void *ctx)
 {
 	carriers_make(ctx);

@@ -25,6 +25,19 @@ static void past_grow(struct entry *entry)
 	entry->past_room = room;
 }
 
+void elect_trouble(struct error **trouble, const struct error *error)
+{
+	if (!error) {
+		free(*trouble);
+		*trouble = NULL;
+		return;
+	}
+	if (!*trouble)
+		*trouble = malloc(sizeof(**trouble));
+	if (*trouble)
+		**trouble = *error;
+}
+
 /* --- begin, change, end ----------------------------------------------------------------------- */
 
 static int entry_take(struct elect *e, struct entry *entry, struct error *ret_error)

@@ -182,8 +182,6 @@ struct elect {
 /* --- elect.c --------------------------------------------------------------------------------- */
 
 void elect_retry_soon(struct elect *e);
-/* Remembers a trouble, or (NULL) that there is none: few have any, and it is long. */
-void elect_trouble(struct error **trouble, const struct error *error);
 void elect_event_add(struct elect *e, const struct elect_event *event);
 extern const struct mem elect_mem;
 
@@ -197,6 +195,8 @@ void commands_free(struct elect *e);
 
 void entry_set(struct elect *e, const struct router *record); /* takes the hold of it over */
 void entry_remove(struct elect *e, uint32_t id);
+/* Remembers a trouble, or (NULL) that there is none: few have any, and it is long. */
+void elect_trouble(struct error **trouble, const struct error *error);
 /* What is wrong with a router as a whole, which none of its sets would tell; NULL: nothing. */
 const struct error *entry_trouble(const struct elect *e, uint32_t id);
 /* The core has let go of it. */
