@@ -117,8 +117,8 @@ struct host_event {
 
 int host_fd(struct host *h); /* readable when host_dispatch() has something */
 
-/* From here on, nothing is told of links whose IFLA_GROUP is `group` under `mask`, nor are they kept
- * in mind: devices by the thousand that another part watches.  To be said before the first
+/* From here on nothing is told of links whose IFLA_GROUP is `group` under `mask`, nor are they
+ * kept in mind: devices by the thousand that another part watches.  To be said before the first
  * dispatch.  Errors: as of host_open(). */
 int host_pass_over(struct host *h, uint32_t group, uint32_t mask, struct error *ret_error);
 
