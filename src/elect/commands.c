@@ -61,6 +61,21 @@ void elect_ready(struct elect *e)
 	eventfd_write(e->wake, 1);
 }
 
+const struct router *commands_asked(struct elect *e, uint32_t id)
+{
+	const struct router *r = NULL;
+
+	pthread_mutex_lock(&e->queues);
+	for (const struct command *c = e->commands; c; c = c->next)
+		if (c->id == id)
+			r = c->record;
+	if (e->late[id])
+		r = e->late[id] == &removed ? NULL : e->late[id];
+	router_hold(r);
+	pthread_mutex_unlock(&e->queues);
+	return r;
+}
+
 static void command_do(struct elect *e, uint32_t id, const struct router *record)
 {
 	if (record)

@@ -187,6 +187,8 @@ extern const struct mem elect_mem;
 
 /* --- commands.c ------------------------------------------------------------------------------ */
 
+/* The record that was asked for and not taken yet, held for the caller; NULL: none. */
+const struct router *commands_asked(struct elect *e, uint32_t id);
 /* Does all that was asked; returns whether the thread is to stop. */
 bool commands_do(struct elect *e);
 void commands_free(struct elect *e);

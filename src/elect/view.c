@@ -143,16 +143,18 @@ static void view_tracks(const struct entry *entry, struct elect_view *v)
 
 bool elect_look(struct elect *e, uint32_t id, struct elect_view *ret)
 {
+	const struct router *record, *asked = NULL;
 	const struct elect_router *r;
 	const struct entry *entry;
-	bool there;
 
 	if (id == 0 || id > ROUTERS_MAX)
 		return false;
 	looker_enter(e);
 	entry = e->entries[id];
-	there = entry || e->owed[id];
-	if (there) {
+	record = entry ? entry->record : e->owed[id];
+	if (!record) /* not a moment in which it is not there */
+		record = asked = commands_asked(e, id);
+	if (record) {
 		memset(ret, 0, sizeof(*ret));
 		ret->state = fhrp_state_name(FHRP_INITIALIZE);
 		ret->reason = ret->checksum = "";
@@ -162,13 +164,14 @@ bool elect_look(struct elect *e, uint32_t id, struct elect_view *ret)
 		if (r)
 			view_core(e, r, ret);
 		else
-			view_out(entry ? entry->record : e->owed[id], ret);
+			view_out(record, ret);
 		view_trouble(entry_trouble(e, id), ret);
 		if (entry)
 			view_tracks(entry, ret);
 	}
 	looker_leave(e);
-	return there;
+	router_release(asked);
+	return record;
 }
 
 unsigned int elect_history(struct elect *e, uint32_t id, struct elect_event *ret, unsigned int max)

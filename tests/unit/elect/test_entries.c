@@ -389,6 +389,7 @@ static void the_last_word_counts(void **state)
 	elect_set(e, first);
 	elect_set(e, second); /* in its place */
 	memory_short(0, 0);
+	assert_int_equal(look(e).priority, 90);
 	commands_do(e);
 	assert_true(is_whole(e, 90, 2));
 	memory_short(0, INT32_MAX);
@@ -402,6 +403,27 @@ static void the_last_word_counts(void **state)
 	thread_free(e);
 }
 
+/* Whoever has been told that there is a router finds it. */
+static void it_is_seen_from_the_first(void **state)
+{
+	struct elect *e = thread_new();
+	const struct router *r = record(100, 1);
+	struct elect_view v;
+
+	assert_false(elect_look(e, ID, &v));
+	elect_set(e, r);
+	v = look(e);
+	assert_string_equal(v.state, "initialize");
+	assert_int_equal(v.priority, 100);
+	elect_remove(e, ID);
+	assert_false(elect_look(e, ID, &v));
+	elect_set(e, r);
+	commands_do(e);
+	assert_int_equal(look(e).track_count, 1);
+	router_release(r);
+	thread_free(e);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -409,6 +431,7 @@ int main(void)
 		cmocka_unit_test(a_change_survives_every_shortage),
 		cmocka_unit_test(a_removal_needs_no_memory),
 		cmocka_unit_test(the_last_word_counts),
+		cmocka_unit_test(it_is_seen_from_the_first),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
