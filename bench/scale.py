@@ -9,7 +9,7 @@ from redundancy import GROUPS_A_LINK, SYSTEMS, Capture, Wire, cpu_seconds, descr
 
 CASES = [(count, interval) for count in (250, 1000, 4000) for interval in (1.0, 0.1)]
 ROUNDS = 3  # some four minutes each
-WATCHED_S = 6
+WATCHED_S, QUICK_S = 6, 2
 CPU, MEMORY, FDS, STOP, LEFT = "CPU of a core", "resident", "descriptors a link", "stop", "devices left behind"
 READY = "start until all are active, less the protocol's own wait"
 
@@ -29,7 +29,7 @@ def advertised(capture, seconds):
     return count / (time.monotonic() - begun)
 
 
-def one(stack, tools, directory, system, count, interval):
+def one(stack, tools, directory, system, count, interval, watched=WATCHED_S):
     links = -(-count // GROUPS_A_LINK)
     wire = Wire(stack, system.system[:1], ("a",), links)
     members = groups(count, 200, interval)
@@ -53,7 +53,7 @@ def one(stack, tools, directory, system, count, interval):
     capture.close()
     pids = daemon.pids()
     begun, before = time.monotonic(), cpu_seconds(pids)
-    time.sleep(WATCHED_S)
+    time.sleep(watched)
     found = {READY: (ready - down_interval(200, interval), "s"), CPU: ((cpu_seconds(pids) - before) / (time.monotonic() - begun) * 100, "%"),
              MEMORY: (resident(pids) / (1 << 20), "MiB"), FDS: (descriptors(pids) / links, "")}
     begun = time.monotonic()
@@ -76,7 +76,7 @@ def run(tools, rounds, quick):
                     say(f"scale: round {index + 1} of {rounds}, {count} groups, {interval:g} s, {system.system}")
                     with tidy() as stack:
                         path = os.path.join(directory, f"{index}-{count}-{interval * 1000:.0f}-{system.system[0]}")
-                        found = one(stack, tools, path, system, count, interval)
+                        found = one(stack, tools, path, system, count, interval, QUICK_S if quick else WATCHED_S)
                     for what, (value, unit) in found.items():
                         samples.add(label(what, count, interval), system.system, value, unit)
     compare(samples)
