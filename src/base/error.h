@@ -44,6 +44,7 @@
 	X(REGISTRY_CORRUPT, "registry_corrupt", 503, 8, EUCLEAN)                                   \
 	X(REGISTRY_VERSION, "registry_version", 503, 8, EPROTONOSUPPORT)                           \
 	X(REGISTRY_FAILED, "registry_failed", 503, 8, EIO)                                         \
+	X(REGISTRY_UNREACHABLE, "registry_unreachable", 503, 6, EHOSTUNREACH)                      \
 	X(KERNEL_UNSUPPORTED, "kernel_unsupported", 501, 8, EOPNOTSUPP)                            \
 	X(KERNEL_FAILED, "kernel_failed", 500, 8, EIO)                                             \
 	X(NO_MEMORY, "no_memory", 503, 8, ENOMEM)                                                  \

@@ -81,7 +81,7 @@ static int port_plane(struct engine *e, const struct port *p, const struct host_
 		.ifindex = link->ifindex,
 		.net = { net >> 12, net & 0xfff },
 		.address = p->address,
-		.open = p->gate == GATE_OPEN,
+		.gate = p->gate == GATE_OPEN ? PLANE_OPEN : PLANE_CLOSED,
 		.mtu = link->mtu,
 		.allow = p->allow,
 		.flood_pps = p->flood_pps,

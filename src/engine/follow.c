@@ -148,6 +148,7 @@ static int expire_one(struct txn *t, const struct vmac *v, struct error *ret_err
 		end_port(t->e, v->port);
 		return 0;
 	case VMAC_MOVING:
+	case VMAC_AWAY:
 	case VMAC_STATE_COUNT:
 		break;
 	}

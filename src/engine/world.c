@@ -417,6 +417,7 @@ int world_apply(struct world *w, enum change_kind kind, const void *before, cons
 		return apply_port(w, before, after);
 	case CHANGE_ROUTER:
 		return apply_router(w, before, after);
+	case CHANGE_SHARED:
 	case CHANGE_KIND_COUNT:
 		break;
 	}
@@ -436,6 +437,7 @@ static size_t record_size(enum change_kind kind, const void *record)
 	case CHANGE_PORT:
 		return sizeof(struct port);
 	case CHANGE_ROUTER: /* made otherwise */
+	case CHANGE_SHARED:
 	case CHANGE_KIND_COUNT:
 		break;
 	}

@@ -81,10 +81,13 @@ enum vmac_state {
 	VMAC_RESERVED,
 	/* Held by this host's port `holder`; must be unbound (port deleted) before release. */
 	VMAC_BOUND,
-	/* On its way between two hosts (both named in the history). */
+	/* Reserved here for a guest that is on its way from another host, which still holds it. */
 	VMAC_MOVING,
 	/* Released; nobody may have it before `until`.  Owner and name are free for others. */
 	VMAC_QUARANTINED,
+	/* Held by another host, whose epoch this is; kept here because it is of a block of ours, or
+	 * because a port of ours still carries it. */
+	VMAC_AWAY,
 	VMAC_STATE_COUNT
 };
 
@@ -151,6 +154,7 @@ enum change_kind {
 	CHANGE_VMAC,
 	CHANGE_PORT,
 	CHANGE_ROUTER, /* struct router: model/router.h */
+	CHANGE_SHARED, /* struct shared_record: model/shared.h; what `keep` keeps */
 	CHANGE_KIND_COUNT
 };
 

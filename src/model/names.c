@@ -24,6 +24,7 @@ static const char *const vmac_states[] = {
 	[VMAC_BOUND] = "bound",
 	[VMAC_MOVING] = "moving",
 	[VMAC_QUARANTINED] = "quarantined",
+	[VMAC_AWAY] = "away",
 };
 
 static const char *const port_kinds[] = {
@@ -43,6 +44,7 @@ static const char *const change_kinds[] = {
 	[CHANGE_VMAC] = "vmac",
 	[CHANGE_PORT] = "port",
 	[CHANGE_ROUTER] = "router",
+	[CHANGE_SHARED] = "shared",
 };
 
 _Static_assert(ARRAY_LEN(vmac_kinds) == VMAC_KIND_COUNT, "every kind has a name");

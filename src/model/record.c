@@ -166,7 +166,7 @@ static void vmac_text(struct words *w, const struct vmac *v)
 		return;
 	}
 	add_number(w, "port", v->port);
-	if (v->state == VMAC_BOUND || v->state == VMAC_MOVING)
+	if (v->state == VMAC_BOUND || v->state == VMAC_MOVING || v->state == VMAC_AWAY)
 		add_number(w, "epoch", v->epoch);
 	add_time(w, "until", v->until);
 	add_text(w, "name", v->name);
@@ -299,6 +299,8 @@ char *change_state_text(enum change_kind kind, const void *record, char buf[stat
 		break;
 	case CHANGE_ROUTER:
 		router_text(&w, record);
+		break;
+	case CHANGE_SHARED: /* has no line in the history: what it stands for has */
 		break;
 	case CHANGE_KIND_COUNT:
 		assert(!"a kind of change");

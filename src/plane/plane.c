@@ -343,7 +343,7 @@ static struct port_row row_of(const struct plane_port *port)
 		.ifindex = (__u32)port->ifindex,
 		.net = net_of(&port->net),
 		.flags =
-			(port->open ? ROW_OPEN : 0) |
+			(port->gate == PLANE_OPEN ? ROW_OPEN : 0) |
 			(port->ip_count && !port->router_count && !(port->allow & PORT_ALLOW_ANY_IP)
 				 ? ROW_CHECK_IP
 				 : 0) |
@@ -402,7 +402,7 @@ static int port_leave_old(struct plane *p, const struct port_row *row,
 	} else if (old->mac != row->mac) {
 		tables_fdb_clear(&p->tables, old->net, old->mac);
 	}
-	if (!port->open || old->ifindex != row->ifindex)
+	if (port->gate != PLANE_OPEN || old->ifindex != row->ifindex)
 		tables_member_set(&p->tables, port->id, 0, 0);
 	return r;
 }
@@ -437,7 +437,7 @@ int plane_port_set(struct plane *p, const struct plane_port *port, struct error 
 	r = plane_attach_port(p, port, ret_error);
 	if (r < 0)
 		return r;
-	tables_member_set(&p->tables, port->id, port->open ? port->ifindex : 0, port->mtu);
+	tables_member_set(&p->tables, port->id, port->gate == PLANE_OPEN ? port->ifindex : 0, port->mtu);
 	r = list_add(p, row.net, port->id);
 	if (r == 0)
 		r = tables_fdb_set(&p->tables, row.net, row.mac, port->id);

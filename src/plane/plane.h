@@ -58,12 +58,43 @@ int plane_uplink_remove(struct plane *p, unsigned int slot, struct error *ret_er
 
 /* --- ports ----------------------------------------------------------------------------------- */
 
+/* What passes a port.  Spoofed, forged and unbound frames pass in none of them.
+ *
+ *               from the guest           to the guest                    from the wire with its SA
+ *   CLOSED      dropped, told of         dropped where it is local (*)   as anybody's
+ *   TUNNEL_IN   dropped, told of, but    what the tunnel brings;         as anybody's
+ *               for the frame that       else as anybody's
+ *               opens it (armed)
+ *   OPEN        passes                   passes                          dropped, told of
+ *   REDIRECT    dropped, told of         into the tunnel to `peer`       as anybody's, told of
+ *   FENCED      dropped, told of         as anybody's: by the wire       as anybody's, told of
+ *
+ * (*) `elsewhere`: then as anybody's, by the wire, because another host holds the vMAC.  "As
+ * anybody's" means as an address that is not on this host. */
+enum plane_gate {
+	PLANE_CLOSED,
+	PLANE_TUNNEL_IN,
+	PLANE_OPEN,
+	PLANE_REDIRECT,
+	PLANE_FENCED,
+	PLANE_GATE_COUNT
+};
+
+struct plane_gate_more {
+	bool elsewhere; /* CLOSED: another host holds the vMAC */
+	bool armed;	/* TUNNEL_IN: the first RARP, gratuitous ARP, or unsolicited NA that passes
+			 * the guard opens the gate, and goes on as the first frame */
+	bool any_frame; /* … or any frame: for hypervisors that announce nothing */
+	struct ip peer; /* REDIRECT: the tunnel's other end; family 0: dropped and counted */
+};
+
 struct plane_port {
 	uint32_t id; /* 1 … PORTS_MAX: the port's slot for counters, stable over restarts */
 	int ifindex;
 	struct plane_net net;
 	vmac_mac_t address;
-	bool open;	  /* the gate */
+	enum plane_gate gate;
+	struct plane_gate_more more;
 	unsigned int mtu; /* of the link: longer frames to it are dropped and counted */
 	uint32_t allow;	  /* PORT_ALLOW_… */
 	uint32_t flood_pps;
@@ -93,6 +124,50 @@ int plane_port_remove(struct plane *p, uint32_t id, bool keep_dropping, struct e
  * are swapped.  The drop net of a stray port stays, as with plane_port_remove(keep_dropping): only
  * plane_purge() hands a guest's link to the host. */
 int plane_sweep(struct plane *p, unsigned int *ret_removed, struct error *ret_error);
+
+/* Changes the gate alone, in one step that no frame sees half-done; the same as plane_port_set()
+ * with another gate, but cheap and without touching programs.  A gate that the data plane opened
+ * meanwhile (plane_event FLIPPED) stays open where TUNNEL_IN is asked for again: *ret_open says so.
+ * NOT_FOUND: the port is not set. */
+int plane_port_gate(struct plane *p, uint32_t id, enum plane_gate gate,
+		    const struct plane_gate_more *more, bool *ret_open, struct error *ret_error);
+
+/* --- the tunnel ------------------------------------------------------------------------------ */
+
+/* The metadata-mode VXLAN link, 0 = none; a net has a number in it (VNI, 1 … 2^24 - 1; 0 = takes no
+ * part).  Frames are taken from `peers` only, for ports that are TUNNEL_IN or OPEN, and never with
+ * the port's own vMAC as their source. */
+#define TUNNEL_PEERS_MAX 4096
+int plane_tunnel_set(struct plane *p, int ifindex, struct error *ret_error);
+int plane_tunnel_net(struct plane *p, const struct plane_net *net, uint32_t vni,
+		     struct error *ret_error);
+int plane_tunnel_peer(struct plane *p, const struct ip *peer, bool known, struct error *ret_error);
+
+/* --- events ---------------------------------------------------------------------------------- */
+
+enum plane_event_kind {
+	PLANE_FLIPPED,	/* an armed gate opened; once */
+	PLANE_SPOKE,	/* a frame from a port whose gate let it not pass; the first at once, then
+			 * one a second at most */
+	PLANE_STRANGER, /* from the wire, with the vMAC of a port here as its source; likewise */
+	PLANE_EVENT_KIND_COUNT
+};
+#define PLANE_EVENT_FRAME 64
+struct plane_event {
+	enum plane_event_kind kind;
+	uint32_t port; /* id */
+	mono_t at;
+	uint64_t count;	  /* frames of that kind so far, of that port */
+	unsigned int len; /* of frame: how much of it is here, without a VLAN tag */
+	uint8_t frame[PLANE_EVENT_FRAME];
+};
+int plane_events_fd(struct plane *p); /* readable when there are some; valid until close */
+/* Reports what there is; never blocks. */
+void plane_events(struct plane *p, void (*fn)(void *ctx, const struct plane_event *e), void *ctx);
+
+/* The socket mark (SO_MARK) under which this daemon's own announcements may leave an uplink with
+ * the vMAC of a port whose gate is OPEN. */
+#define PLANE_ANNOUNCE_MARK 0x766d616eu
 
 /* --- claims: which guest is the active router ------------------------------------------------ */
 

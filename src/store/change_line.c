@@ -21,6 +21,7 @@ uint32_t change_segment(const struct change *c)
 	case CHANGE_PORT:
 		return ((const struct port *)image)->segment;
 	case CHANGE_ROUTER: /* lives on links, whoever else shares them */
+	case CHANGE_SHARED:
 		return 0;
 	case CHANGE_KIND_COUNT:
 		break;
@@ -44,6 +45,8 @@ static const char *change_subject(const struct change *c, char buf[static VMAC_M
 		return ((const struct port *)image)->name;
 	case CHANGE_ROUTER:
 		return ((const struct router *)image)->name;
+	case CHANGE_SHARED: /* has no line */
+		return "";
 	case CHANGE_KIND_COUNT:
 		break;
 	}

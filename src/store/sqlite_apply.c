@@ -394,6 +394,7 @@ static int applier_apply(struct applier *a, const struct change *c, struct error
 		return apply_port(a, c, ret_error);
 	case CHANGE_ROUTER:
 		return apply_router(a, c, ret_error);
+	case CHANGE_SHARED:
 	case CHANGE_KIND_COUNT:
 		break;
 	}

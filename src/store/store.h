@@ -1,4 +1,5 @@
-/* The registry: one contract, several backends (mem, sqlite; etcd to come).
+/* This host's own registry: one contract, several backends (mem, sqlite).  What many hosts agree
+ * upon is another matter: store/shared.h.
  *
  * Theory of operation
  *
@@ -25,6 +26,7 @@
 #include "base/mem.h"
 #include "model/model.h"
 #include "model/router.h"
+#include "model/shared.h"
 
 struct store;
 
@@ -66,6 +68,7 @@ struct store_visitor {
 	int (*pool)(void *ctx, const struct pool *p);
 	int (*port)(void *ctx, const struct port *p);
 	int (*router)(void *ctx, const struct router *r); /* NULL: not wanted */
+	int (*shared)(void *ctx, const struct shared_record *kept); /* NULL: not wanted */
 	int (*expect_vmacs)(void *ctx, uint64_t count); /* once, before the first vMAC; exact */
 	int (*vmac)(void *ctx, struct vmac *owned);
 	void *ctx;

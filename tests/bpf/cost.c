@@ -82,7 +82,7 @@ static int routers(struct plane *p, int ifindex)
 
 int main(void)
 {
-	struct plane_port a = { .id = 1, .net = { 1, 0 }, .open = true, .mtu = 1500 }, b = a;
+	struct plane_port a = { .id = 1, .net = { 1, 0 }, .gate = PLANE_OPEN, .mtu = 1500 }, b = a;
 	struct plane_uplink u = { .slot = 1, .mtu = 1500 };
 	struct plane *p;
 	struct error e;

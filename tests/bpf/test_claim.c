@@ -46,7 +46,7 @@ static struct plane_port port_of(unsigned int id, const char *router)
 	struct plane_port port = { .id = id,
 				   .ifindex = links[id],
 				   .net = { 1, 0 },
-				   .open = true,
+				   .gate = PLANE_OPEN,
 				   .address = lab_mac(macs[id]),
 				   .mtu = 1500 };
 

@@ -35,7 +35,7 @@ static void set_port(uint32_t allow, const char *ip_a, const char *ip_b)
 				    .ifindex = port_if,
 				    .net = { 1, 0 },
 				    .address = lab_mac(ME),
-				    .open = true,
+				    .gate = PLANE_OPEN,
 				    .mtu = 1500,
 				    .allow = allow };
 	if (ip_a)
@@ -104,7 +104,7 @@ static void a_closed_gate_lets_nothing_out(void **state)
 	struct error e;
 
 	set_port(0, NULL, NULL);
-	port.open = false;
+	port.gate = PLANE_CLOSED;
 	assert_int_equal(plane_port_set(p, &port, &e), 0);
 	CHECK(padded(eth(OUT, ME, 0x88b5)), DROP_GATE_CLOSED);
 	CHECK(arp(ALL, ME, 1, ME, MY4, OTHER4), DROP_GATE_CLOSED);

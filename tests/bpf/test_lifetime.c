@@ -37,7 +37,7 @@ static struct plane_port port_of(unsigned int id, int ifindex)
 				    .ifindex = ifindex,
 				    .net = { 1, 0 },
 				    .address = mac_of(id),
-				    .open = true,
+				    .gate = PLANE_OPEN,
 				    .mtu = 1500 };
 }
 

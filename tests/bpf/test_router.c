@@ -631,7 +631,7 @@ static void an_uplink_may_have_routers(void **state)
 				   .ifindex = port_if,
 				   .net = { 1, 0 },
 				   .address = lab_mac(GUEST),
-				   .open = true,
+				   .gate = PLANE_OPEN,
 				   .mtu = 1500 };
 	struct plane_uplink u = { 1, link_if, lab_mac(NIC), 1500 };
 	struct frame f = guest_frame(), in = plain(GUEST, VMAC);
@@ -672,7 +672,7 @@ static void a_vlans_guests_reach_the_hosts_router(void **state)
 				   .ifindex = port_if,
 				   .net = { 1, 10 },
 				   .address = lab_mac(GUEST),
-				   .open = true,
+				   .gate = PLANE_OPEN,
 				   .mtu = 1500 };
 	struct plane_uplink u = { 1, link_if, lab_mac(NIC), 1500 };
 	struct frame f = guest_frame();
@@ -721,7 +721,7 @@ static void elections_and_ports_change_at_once(void **state)
 				   .ifindex = port_if,
 				   .net = { 0, 1 },
 				   .address = lab_mac(GUEST),
-				   .open = true,
+				   .gate = PLANE_OPEN,
 				   .mtu = 1500 };
 	bool stop = false;
 	pthread_t thread;

@@ -41,7 +41,7 @@ static struct plane_port port_of(int station)
 				    .ifindex = links[station],
 				    .net = nets[station],
 				    .address = lab_mac(macs[station]),
-				    .open = true,
+				    .gate = PLANE_OPEN,
 				    .mtu = 1500 };
 }
 
@@ -307,7 +307,7 @@ static void broadcast_skips_who_cannot_take_it(void **state)
 	struct plane_port closed = port_of(B), narrow = port_of(C);
 
 	drain();
-	closed.open = false;
+	closed.gate = PLANE_CLOSED;
 	narrow.mtu = 68;
 	set(closed);
 	set(narrow);
@@ -511,7 +511,7 @@ static void refusals_have_their_reasons(void **state)
 
 	check_drop(A, frame(macs[A], macs[A]), DROP_HAIRPIN);
 	check_drop(A, frame(MISS, macs[B]), DROP_SPOOFED_MAC);
-	closed.open = false;
+	closed.gate = PLANE_CLOSED;
 	set(closed);
 	check_drop(A, frame(macs[B], macs[A]), DROP_RECEIVER_CLOSED);
 	check_drop(B, frame(macs[A], macs[B]), DROP_GATE_CLOSED);

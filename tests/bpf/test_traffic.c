@@ -41,7 +41,7 @@ static struct plane_port port_of(unsigned int i)
 				    .ifindex = port_if[i],
 				    .net = { 1, 0 },
 				    .address = macs[i],
-				    .open = true,
+				    .gate = PLANE_OPEN,
 				    .mtu = MTU };
 }
 

@@ -1,0 +1,223 @@
+/* This host among others: everything that hosts agree upon, as one machine with no I/O, no clock
+ * and no thread; what it wants done it says through `ops`.
+ *
+ * Theory of operation
+ *
+ * It hears every record of the shared registry (fleet_told), every change of this host's own
+ * registry that others have to know of (fleet_vmac), what ports and the wire do, hints, and time.
+ * It runs a migrate machine (migrate/migrate.h) for each vMAC that two hosts have to do with,
+ * claims blocks so that one is always in reserve, writes the images of this host's blocks behind
+ * its journal, and keeps the host's own record alive.
+ *
+ * Two rules make it safe to be cut off at any moment.  What this host may do without asking stands
+ * in its own journal (`keep`): its blocks, and the records of what it holds or has handed on.  And
+ * whatever it tells the registry is a compare-and-swap that may be told again: an answer that never
+ * came is no harm, because the record is looked at, and not the answer.
+ *
+ * The simulation (tests/sim) runs this very code with other ops. */
+#pragma once
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/mem.h"
+#include "migrate/migrate.h"
+#include "model/shared.h"
+
+struct fleet;
+
+/* --- how orders are carried out -------------------------------------------------------------- */
+
+/* One vMAC on this host, as both sides name it. */
+struct fleet_name {
+	const char *segment;
+	vmac_mac_t address;
+};
+
+enum fleet_note_kind {
+	FLEET_MOVE,	/* from, to, reason of a migrate machine */
+	FLEET_ALARM,	/* reason; an operator should look */
+	FLEET_BLOCK,	/* a block was claimed, given back or lost; text */
+	FLEET_HOST,	/* a host joined, died, drains, came back; text */
+	FLEET_REGISTRY, /* contradictions of the registry; text says what and what was done */
+	FLEET_NOTE_COUNT
+};
+struct fleet_note {
+	enum fleet_note_kind kind;
+	struct fleet_name name; /* segment "" = about none */
+	uint8_t from, to, reason;
+	const char *peer; /* a host's name, "" = none */
+	const char *text;
+};
+
+/* Called from inside; they never call back.  Everything that needs an answer has a token (never 0),
+ * given back through the function named. */
+struct fleet_ops {
+	/* shared_submit(); fleet_outcome() */
+	void (*submit)(void *ctx, const struct shared_put *puts, unsigned int count,
+		       uint64_t token);
+	/* shared_read() of an image; fleet_image() */
+	void (*read)(void *ctx, const struct shared_record *key, uint64_t token);
+	/* The gate of the port of this vMAC is to be so, at once; peer: whereto (REDIRECT). */
+	void (*gate)(void *ctx, const struct fleet_name *n, enum migrate_gate gate,
+		     const struct shared_host *peer);
+	/* The n-th announcement of a vMAC that moved here (0 …): RARP with our tag, then GARP and
+	 * NA of its addresses. */
+	void (*announce)(void *ctx, const struct fleet_name *n, uint64_t epoch, unsigned int nth);
+	/* IGMP and MLD queries into the port. */
+	void (*query)(void *ctx, const struct fleet_name *n);
+	/* Journal: this host holds it from now on, at this epoch, with what the record says of it.
+	 */
+	void (*hold)(void *ctx, const struct shared_vmac *record, uint64_t epoch);
+	/* Journal: `peer` does. */
+	void (*yield)(void *ctx, const struct fleet_name *n, const struct shared_host *peer,
+		      uint64_t epoch);
+	/* Journal: nobody does any more: forget it, free its number where it is of our block. */
+	void (*forget)(void *ctx, const struct fleet_name *n);
+	/* Journal: a record that this host must know after a restart with no registry in reach;
+	 * NULL after: no more. */
+	void (*keep)(void *ctx, const struct shared_record *before,
+		     const struct shared_record *after);
+	/* A block of a pool is ours to allocate from, or no more.  `ours` is called after keep. */
+	void (*block)(void *ctx, const char *pool, uint64_t number, uint32_t block_size, bool ours);
+	/* A pool or segment that others made; NULL record.pool… never: deletions come as gone. */
+	void (*pool)(void *ctx, const struct shared_pool *p, bool gone);
+	/* For images: walks the vMACs of a block (pool "" = of no pool) that stand in the journal.
+	 */
+	void (*each)(void *ctx, const char *pool, uint64_t number,
+		     void (*fn)(void *fn_ctx, const struct vmac *v), void *fn_ctx);
+	void (*note)(void *ctx, const struct fleet_note *note);
+};
+
+struct fleet_config {
+	const struct mem *mem;
+	const struct fleet_ops *ops;
+	void *ctx;
+	struct uuid self;
+	const char *name, *version;
+	struct ip address; /* of the tunnel; family 0 = no tunnel: stragglers are dropped */
+	uint16_t tunnel_port;
+	uint64_t seed;		   /* for requests, moves and where to look for free blocks */
+	unsigned int spare_blocks; /* in reserve ahead; 0 = 1 */
+};
+
+int fleet_new(const struct fleet_config *config, struct fleet **ret, struct error *ret_error);
+void fleet_free(struct fleet *f); /* NULL is fine */
+
+/* At start, before anything else: what `keep` kept.  -ENOMEM. */
+int fleet_load(struct fleet *f, const struct shared_record *kept, mono_t now);
+/* Begins: joins as soon as the registry is in reach. */
+void fleet_start(struct fleet *f, mono_t now);
+
+/* --- what happens ---------------------------------------------------------------------------- */
+
+void fleet_told(struct fleet *f, const struct shared_record *r, mono_t now);
+void fleet_complete(struct fleet *f, uint64_t revision, mono_t now);
+void fleet_reach(struct fleet *f, const struct error *error, mono_t now); /* NULL = it is */
+void fleet_outcome(struct fleet *f, uint64_t token, enum shared_outcome outcome, uint64_t revision,
+		   const struct error *error, mono_t now);
+void fleet_image(struct fleet *f, uint64_t token, const struct shared_record *image,
+		 const struct error *error, mono_t now);
+
+/* A vMAC of this host's journal was made, changed (both) or ended (after NULL), durably.  `pool` is
+ * its pool's name, `number` its sequence number there.  Those of loaded records are told before
+ * fleet_start() with before NULL. */
+void fleet_vmac(struct fleet *f, const char *segment, const char *pool, uint64_t number,
+		const struct vmac *before, const struct vmac *after, mono_t now);
+
+/* The port that carries a vMAC: up or down (no link, no carrier, closed by an operator, deleted).
+ * `address` needs no record of this host: a guest that comes from elsewhere. */
+void fleet_port(struct fleet *f, const struct fleet_name *n, bool up, mono_t now);
+void fleet_flipped(struct fleet *f, const struct fleet_name *n, mono_t now);
+void fleet_spoke(struct fleet *f, const struct fleet_name *n, mono_t now);
+/* A frame with the vMAC as its source came in by the uplink; tag: of a valid claim, else NULL. */
+struct fleet_claim {
+	uint16_t host;
+	uint64_t epoch;
+};
+void fleet_wire(struct fleet *f, const struct fleet_name *n, const struct fleet_claim *tag,
+		mono_t now);
+
+/* How many numbers of a pool's blocks of ours are free: more are claimed when it is short. */
+void fleet_pool_room(struct fleet *f, const char *pool, uint64_t available, mono_t now);
+
+void fleet_time(struct fleet *f, mono_t now);
+mono_t fleet_next_expiry(const struct fleet *f);
+
+/* --- commands: refused at once with an error, or under way -------------------------------------
+ */
+
+/* Hints and orders: MIGRATE_PREPARE, _ABORT, _ACTIVATE, _STOP, _RESUME, _THAW_NOW, _FORCE.
+ * lifetime_ms: PREPARE, 0 = MOVE_LIFETIME_MS.  Errors: NOT_FOUND (nobody has such a vMAC; no port
+ * here, where one is needed), WRONG_STATE (says what it is), REGISTRY_UNREACHABLE, FORBIDDEN (force
+ * while its holder lives), CONFLICT. */
+int fleet_hint(struct fleet *f, enum migrate_event_kind hint, const struct fleet_name *n,
+	       int64_t lifetime_ms, mono_t now, struct error *ret_error);
+
+/* Claims an address (pinned, adopted: template says which) or an identity for this host, before its
+ * journal has it.  `token` is answered by ops->submit's way: fleet calls done() from one of the
+ * functions above, once.  Errors to done: ADDRESS_IN_USE (names the host), REGISTRY_UNREACHABLE. */
+typedef void (*fleet_claimed_fn)(void *ctx, const struct shared_vmac *record,
+				 const struct error *error);
+void fleet_claim(struct fleet *f, const struct shared_vmac *wanted, const char *identity,
+		 fleet_claimed_fn done, void *ctx, mono_t now);
+
+/* A segment or pool of this host's is to be everybody's: claimed (or found equal) before the
+ * journal has it.  CONFLICT where others have it otherwise: says how. */
+typedef void (*fleet_agreed_fn)(void *ctx, const struct shared_record *agreed,
+				const struct error *error);
+void fleet_agree(struct fleet *f, const struct shared_record *wanted, fleet_agreed_fn done,
+		 void *ctx, mono_t now);
+
+/* Declares a host's state; DEAD wants fenced_by: who vouches, and how.  FORGET (gone): of a host
+ * that has no block, no vMAC left, or is DEAD: then these go into quarantine.  Errors: NOT_FOUND,
+ * WRONG_STATE (it lives; it holds something), MISSING_FIELD, REGISTRY_UNREACHABLE. */
+int fleet_host_state(struct fleet *f, const char *host, enum host_state state,
+		     const char *fenced_by, mono_t now, struct error *ret_error);
+int fleet_host_forget(struct fleet *f, const char *host, mono_t now, struct error *ret_error);
+
+/* Stops gracefully: the host is still a member, its vMACs stay; only its heartbeat ends. */
+void fleet_stop(struct fleet *f, mono_t now);
+
+/* --- look ------------------------------------------------------------------------------------ */
+
+struct fleet_host_view {
+	const struct shared_host *host;
+	bool self, alive;
+	uint64_t blocks, vmacs; /* vmacs: with records of their own */
+};
+void fleet_hosts(const struct fleet *f, void (*fn)(void *ctx, const struct fleet_host_view *v),
+		 void *ctx);
+
+struct fleet_move_view {
+	struct fleet_name name;
+	enum migrate_state state;
+	enum migrate_gate gate;
+	enum migrate_reason reason; /* of the last transition */
+	mono_t since;
+	const char *holder, *to, *asks; /* hosts' names, "" = none */
+	uint64_t epoch;
+	mono_t expires;	    /* of a reservation; MONO_NEVER = none */
+	uint64_t strangers; /* unauthenticated frames seen, from fleet_wire() */
+	mono_t stranger_last;
+};
+/* Those with a machine that is not idle, or ever was in this run. */
+void fleet_moves(const struct fleet *f, void (*fn)(void *ctx, const struct fleet_move_view *v),
+		 void *ctx);
+bool fleet_move(const struct fleet *f, const struct fleet_name *n, struct fleet_move_view *ret);
+
+/* The record of a vMAC that has one; NULL: it has none. */
+const struct shared_vmac *fleet_vmac_record(const struct fleet *f, const struct fleet_name *n);
+
+struct fleet_facts {
+	bool reachable, complete, joined;
+	mono_t since; /* of reachable */
+	struct error error;
+	uint16_t number;
+	enum host_state state;
+	uint64_t hosts, alive, blocks, blocks_ours, records, moves, alarms;
+	uint64_t images_behind; /* that are yet to be written */
+	uint64_t claims_lost;	/* compare-and-swaps that others won */
+	bool has_cluster;
+	struct uuid cluster;
+};
+void fleet_facts(const struct fleet *f, struct fleet_facts *ret);
