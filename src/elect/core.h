@@ -77,7 +77,7 @@ void elect_core_free(struct elect_core *c); /* says nothing to anybody; NULL is 
 /* --- routers --------------------------------------------------------------------------------- */
 
 /* Adds a router, or changes the one with that id to this (checked) record, which is one of
- * router_shared_new()'s and held for as long as it is in force.  What can change under way
+ * router_record_new()'s and held for as long as it is in force.  What can change under way
  * (priority, timers, addresses, keys, tracks' weights, preempt, …) changes without a transition;
  * protocol, number of sets, or a set's link, group, family, vMAC or device, begin anew: a graceful
  * stop of the old without lingering.  An equal record does nothing at all. A new router waits in

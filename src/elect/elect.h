@@ -44,7 +44,7 @@ void elect_ready(struct elect *e);
  * the tunables, end the thread.  Blocks until done.  NULL is fine. */
 void elect_close(struct elect *e);
 
-/* Adds or changes; the record is one of router_shared_new()'s, and is held for as long as it is
+/* Adds or changes; the record is one of router_record_new()'s, and is held for as long as it is
  * needed.  Never blocks; what goes wrong (a link that is not there, a kernel that refuses, no
  * memory) shows in the view and is tried again. */
 void elect_set(struct elect *e, const struct router *r);

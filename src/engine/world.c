@@ -451,7 +451,7 @@ void *world_copy(const struct world *w, enum change_kind kind, const void *recor
 	void *copy;
 
 	if (kind == CHANGE_ROUTER)
-		return (void *)router_shared_new(record, w->mem);
+		return (void *)router_record_new(record, w->mem);
 	size = record_size(kind, record);
 	copy = mem_alloc(w->mem, size);
 	if (!copy)

@@ -216,7 +216,7 @@ struct router *router_block_fill(void *block, const struct router *r);
 
 /* A copy in a block of `m` (which outlives it, and frees from any thread) with the caller as its
  * one holder.  NULL: no memory. */
-const struct router *router_shared_new(const struct router *r, const struct mem *m);
-/* One holder more, or less, of what router_shared_new() made.  NULL is fine. */
+const struct router *router_record_new(const struct router *r, const struct mem *m);
+/* One holder more, or less, of what router_record_new() made.  NULL is fine. */
 const struct router *router_hold(const struct router *r);
 void router_release(const struct router *r);

@@ -75,7 +75,7 @@ struct router *router_block_fill(void *block, const struct router *r)
 	return copy;
 }
 
-/* --- shared ---------------------------------------------------------------------------------- */
+/* --- holders --------------------------------------------------------------------------------- */
 
 /* Stands before the block. */
 struct holders {
@@ -88,7 +88,7 @@ static struct holders *holders_of(const struct router *r)
 	return (struct holders *)r - 1;
 }
 
-const struct router *router_shared_new(const struct router *r, const struct mem *m)
+const struct router *router_record_new(const struct router *r, const struct mem *m)
 {
 	struct holders *h = mem_alloc(m, sizeof(*h) + router_block_size(r));
 

@@ -133,7 +133,7 @@ static void record_set(struct elect *e, const struct node_router *n)
 		.address_count = n->address_count,
 		.addresses = addresses,
 	};
-	const struct router *shared;
+	const struct router *held;
 	struct router r = { 0 };
 	struct error error;
 
@@ -164,9 +164,9 @@ static void record_set(struct elect *e, const struct node_router *n)
 		fprintf(stderr, "node: %s\n", error.message);
 		abort();
 	}
-	shared = router_shared_new(&r, &elect_mem);
-	elect_set(e, shared);
-	router_release(shared);
+	held = router_record_new(&r, &elect_mem);
+	elect_set(e, held);
+	router_release(held);
 }
 
 static void on_event(void *ctx, const struct elect_event *event)

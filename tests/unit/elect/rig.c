@@ -334,15 +334,15 @@ static const struct mem record_mem = { record_alloc, record_free, NULL };
 
 int host_try(struct host *h, const struct router *r, struct error *e)
 {
-	const struct router *shared;
+	const struct router *held;
 	struct error checked;
 	int result;
 
 	if (router_check(r, &checked) != 0)
 		fail_msg("record of the test: %s", checked.message);
-	shared = router_shared_new(r, &record_mem);
-	result = elect_core_set(h->core, shared, rig_now, e);
-	router_release(shared);
+	held = router_record_new(r, &record_mem);
+	result = elect_core_set(h->core, held, rig_now, e);
+	router_release(held);
 	return result;
 }
 

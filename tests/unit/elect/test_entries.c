@@ -266,7 +266,7 @@ static const struct router *record(uint8_t priority, unsigned int tracks)
 	r.tracks = list;
 	r.track_count = tracks;
 	memory_short(0, 0);
-	return router_shared_new(&r, &mem);
+	return router_record_new(&r, &mem);
 }
 
 static struct elect_view look(struct elect *e)

@@ -203,7 +203,7 @@ static void nothing_changes_unseen(void **state)
 	assert_true(router_equal(&one.r, &two.r));
 }
 
-/* --- shared ---------------------------------------------------------------------------------- */
+/* --- holders --------------------------------------------------------------------------------- */
 
 #define HOLDERS 8
 #define TURNS	20000
@@ -249,10 +249,10 @@ static void the_last_holder_frees_it(void **state)
 
 	case_random(&one, 5);
 	case_random(&two, 5);
-	assert_null(router_shared_new(&one.r, &none));
+	assert_null(router_record_new(&one.r, &none));
 	assert_null(router_hold(NULL));
 	router_release(NULL);
-	r = router_shared_new(&one.r, &mem);
+	r = router_record_new(&one.r, &mem);
 	memset(&one, 0xee, sizeof(one));
 	assert_int_equal((uintptr_t)r % _Alignof(max_align_t), 0);
 	for (int i = 0; i < HOLDERS; i++)
@@ -262,7 +262,7 @@ static void the_last_holder_frees_it(void **state)
 	for (int i = 0; i < HOLDERS; i++)
 		pthread_join(threads[i], NULL);
 	assert_int_equal(blocks, 0);
-	r = router_shared_new(&two.r, &mem);
+	r = router_record_new(&two.r, &mem);
 	router_hold(r);
 	router_release(r);
 	assert_int_equal(blocks, 1);
