@@ -37,7 +37,6 @@
 
 /* A big block is to cost what is used of it.  Where the C library makes one of memory that it has
  * had before it writes zeros to all of it; given back, that reads as zeros without being there. */
-
 static void *heap_alloc(void *ctx, size_t size)
 {
 	char *p = calloc(1, size), *page;
