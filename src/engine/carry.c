@@ -251,7 +251,7 @@ void carry_port(struct engine *e, uint32_t id)
 		bool absent = error.code == ERROR_NO_INTERFACE || error.code == ERROR_NOT_FOUND;
 
 		phase_becomes(e, p, absent ? PORT_WAITING : PORT_FAILED, &error);
-		side_port(e, id);
+		side_port(e, p);
 		return;
 	}
 	st->ifindex = link.ifindex;
@@ -266,7 +266,7 @@ void carry_port(struct engine *e, uint32_t id)
 	/* Asked for again because the data plane may have opened it while nobody looked. */
 	if (st->set && st->gated && st->gate == PLANE_TUNNEL_IN)
 		carry_gate(e, id);
-	side_port(e, id);
+	side_port(e, p);
 }
 
 void carry_port_away(struct engine *e, const struct port *p)
@@ -281,7 +281,7 @@ void carry_port_away(struct engine *e, const struct port *p)
 		log_warning("port %s: %s", p->name, error.message);
 	st->set = false;
 	st->ifindex = 0;
-	side_port(e, p->id);
+	side_port(e, p);
 }
 
 void carry_port_lost(struct engine *e, uint32_t id)
@@ -302,5 +302,5 @@ void carry_port_lost(struct engine *e, uint32_t id)
 			  : "the port goes on when an interface of that name appears",
 		  "%s is gone", p->ifname);
 	phase_becomes(e, p, PORT_WAITING, &error);
-	side_port(e, id);
+	side_port(e, p);
 }

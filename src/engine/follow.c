@@ -62,7 +62,7 @@ static void link_here(struct engine *e, const struct host_link *link)
 	} else if (id && e->ports[id].set && e->ports[id].ifindex == link->ifindex &&
 		   e->ports[id].mtu == link->mtu) {
 		e->ports[id].carrier = link->up && link->carrier;
-		side_port(e, id);
+		side_port(e, e->world.ports[id]);
 	} else if (id) {
 		carry_port(e, id);
 	}

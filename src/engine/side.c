@@ -37,10 +37,25 @@ static void on_complete(void *ctx, uint64_t revision)
 	struct fleet_side *s = ctx;
 
 	fleet_complete(s->fleet, revision, side_now(s));
-	if (!s->running)
+	s->agree_due = true;
+}
+
+/* The registry was read and this host is a member: what it has is put to the others, then what the
+ * configuration file wants can be. */
+static void member_turn(struct fleet_side *s)
+{
+	struct fleet_facts facts;
+
+	if (!s->agree_due && !s->waiters)
 		return;
+	fleet_facts(s->fleet, &facts);
+	if (!facts.joined || !facts.complete || !facts.reachable)
+		return;
+	if (s->agree_due) {
+		s->agree_due = false;
+		side_agree_all(s);
+	}
 	s->complete = true;
-	side_agree_all(s);
 	while (s->waiters) {
 		struct side_waiter *w = s->waiters;
 
@@ -90,7 +105,7 @@ static int side_new(struct engine *e, struct error *ret_error)
 	s->e = e;
 	s->cfg = *e->cfg.fleet;
 	s->orders_tail = &s->orders;
-	s->retry = MONO_NEVER;
+	s->retry = s->agree_at = MONO_NEVER;
 	snprintf(s->name, sizeof(s->name), "%s", s->cfg.name);
 	s->cfg.name = s->name;
 	e->side = s;
@@ -105,20 +120,6 @@ static int side_new(struct engine *e, struct error *ret_error)
 	config.self = s->self;
 	e->cfg.random(&config.seed, sizeof(config.seed));
 	return fleet_new(&config, &s->fleet, ret_error);
-}
-
-struct loading {
-	struct fleet_side *s;
-	mono_t now;
-};
-
-static void load_gate(void *ctx, const struct fleet_move_view *v)
-{
-	struct loading *l = ctx;
-	uint32_t id = side_port_of(l->s, &v->name);
-
-	if (id && !l->s->e->ports[id].gated)
-		side_gate(l->s, id, v->gate, NULL);
 }
 
 /* The tunnel first: ports are set with what is to be sent through it. */
@@ -136,24 +137,25 @@ static int side_plane(struct fleet_side *s, struct error *ret_error)
 
 int side_load(struct engine *e, struct error *ret_error)
 {
-	struct loading l = { .now = e->cfg.mono_now() };
+	mono_t now = e->cfg.mono_now();
 	struct fleet_side *s;
 	uint64_t number;
 	int r = side_new(e, ret_error);
 
 	if (r < 0)
 		return r;
-	s = l.s = e->side;
+	s = e->side;
 	table_for_each (&e->world.kept, const struct shared_record, kept)
-		if (fleet_load(s->fleet, kept, l.now) < 0)
+		if (fleet_load(s->fleet, kept, now) < 0)
 			return engine_no_memory(ret_error);
 	table_for_each (&e->world.vmacs, const struct vmac, v) {
 		const char *pool = side_pool_of(s, v->pool, v->address, &number);
 
 		fleet_vmac(s->fleet, world_segment(&e->world, v->segment)->record->name, pool,
-			   number, NULL, v, l.now);
+			   number, NULL, v, now);
 	}
-	fleet_moves(s->fleet, load_gate, &l);
+	s->running = true;
+	fleet_start(s->fleet, now);
 	return e->cfg.plane ? side_plane(s, ret_error) : 0;
 }
 
@@ -173,10 +175,9 @@ int side_start(struct engine *e, struct error *ret_error)
 	r = shared_open(&config, &s->shared, ret_error);
 	if (r < 0)
 		return r;
-	s->running = true;
-	fleet_start(s->fleet, side_now(s));
 	for (uint32_t id = 1; id <= PORTS_MAX; id++)
-		side_port(e, id);
+		if (e->world.ports[id])
+			side_port(e, e->world.ports[id]);
 	/* What opened by itself while nobody looked. */
 	if (e->cfg.plane)
 		plane_events(e->cfg.plane, on_plane, s);
@@ -192,7 +193,7 @@ void engine_leave(struct engine *e)
 {
 	struct fleet_side *s = e->side;
 
-	if (!s || !s->running)
+	if (!s || !s->running || !s->fleet)
 		return;
 	fleet_stop(s->fleet, side_now(s));
 	s->running = false;
@@ -258,14 +259,13 @@ static struct fleet_name name_of(const struct fleet_side *s, const struct port *
 	};
 }
 
-void side_port(struct engine *e, uint32_t id)
+void side_port(struct engine *e, const struct port *p)
 {
-	const struct port *p = e->world.ports[id];
-	struct port_state *st = &e->ports[id];
+	struct port_state *st = &e->ports[p->id];
 	struct fleet_name name;
 	bool up;
 
-	if (!e->side || !e->side->running || !p)
+	if (!e->side || !e->side->running)
 		return;
 	up = st->phase == PORT_ACTIVE && st->set && !st->leaving && st->carrier &&
 	     p->gate == GATE_OPEN;
@@ -420,6 +420,7 @@ void side_turn(struct engine *e)
 	if (!s || !s->running)
 		return;
 	side_orders_kept(s);
+	member_turn(s);
 	if (s->flips_seen)
 		tell_flips(s);
 	if (s->pools_due)
@@ -440,6 +441,10 @@ void side_time(struct engine *e, mono_t now)
 		return;
 	if (mono_due(s->retry, now))
 		side_orders_retry(s);
+	if (mono_due(s->agree_at, now)) {
+		s->agree_at = MONO_NEVER;
+		s->agree_due = true;
+	}
 	fleet_time(s->fleet, now);
 	if (mono_due(side_parked_expiry(s), now))
 		side_parked_turn(s);
@@ -455,6 +460,8 @@ mono_t side_next_expiry(const struct fleet_side *s)
 	others = fleet_next_expiry(s->fleet);
 	if (others.ns < next.ns)
 		next = others;
+	if (s->agree_at.ns < next.ns)
+		next = s->agree_at;
 	others = side_parked_expiry(s);
 	return others.ns < next.ns ? others : next;
 }

@@ -42,13 +42,14 @@ struct fleet_side {
 	struct shared *shared; /* NULL before the start and after the end */
 	struct inject *inject; /* NULL: no data plane */
 	bool running;	       /* fleet_start() was called, and fleet_stop() was not */
-	bool complete;	       /* the shared registry was read once */
+	bool complete;	       /* the shared registry was read once, and this host is a member */
 	struct wanted *wanted;
 	struct order *orders, **orders_tail; /* that could not be carried out yet, in order */
 	struct order *kept;		     /* durable, and fleet/ is yet to hear */
 	mono_t retry;			     /* of the orders; MONO_NEVER = none waits */
 	struct parked *parked;
-	bool rooms_changed, flips_seen, pools_due;
+	bool rooms_changed, flips_seen, agree_due, pools_due;
+	mono_t agree_at; /* to ask again what nobody could answer; MONO_NEVER = nothing */
 	struct side_waiter {
 		struct side_waiter *next;
 		void (*fn)(void *ctx);
@@ -78,7 +79,8 @@ void side_free(struct engine *e);
 /* All of these do nothing where this host is alone. */
 void side_turn(struct engine *e);
 void side_time(struct engine *e, mono_t now);
-void side_port(struct engine *e, uint32_t id); /* its phase, carrier or gate may have changed */
+/* Its phase, carrier or gate may have changed; the record may be on its way out. */
+void side_port(struct engine *e, const struct port *p);
 
 mono_t side_next_expiry(const struct fleet_side *s);
 void side_settled(struct fleet_side *s, const struct txn *t); /* durable */
@@ -147,6 +149,8 @@ void side_port_add(struct engine *e, const struct caller *c, const struct port_a
 
 /* Whether a command under way is about to make this pool itself. */
 bool side_pool_is_coming(const struct fleet_side *s, const char *name);
+/* Whether one is being claimed, and its command will make the record. */
+bool side_claim_is_coming(const struct fleet_side *s, uint32_t segment, vmac_mac_t address);
 uint64_t side_demand(const struct fleet_side *s, const char *pool); /* of what waits for blocks */
 void side_parked_turn(struct fleet_side *s); /* blocks came, or time passed */
 mono_t side_parked_expiry(const struct fleet_side *s);

@@ -31,8 +31,9 @@ struct parked {
 		struct vmac_batch batch;
 		struct port_add port;
 	};
-	bool asked; /* fleet/ has it, and will answer */
-	bool again; /* to be asked for with the next candidate */
+	bool asked;		  /* fleet/ has it, and will answer */
+	struct fleet_place place; /* asked: of what */
+	bool again;		  /* to be asked for with the next candidate */
 	unsigned int tries;
 	/* Waiting for blocks of a pool: */
 	char room_pool[NAME_MAX_LEN + 1];
@@ -155,6 +156,15 @@ static void park_refuse(struct parked *p, const struct error *error)
 	engine_dispose(p->s->e, p);
 }
 
+bool side_claim_is_coming(const struct fleet_side *s, uint32_t segment, vmac_mac_t address)
+{
+	for (const struct parked *p = s->parked; p; p = p->next)
+		if (p->asked && p->place.segment == segment &&
+		    vmac_mac_equal(p->place.address, address))
+			return true;
+	return false;
+}
+
 void side_parked_end(struct fleet_side *s)
 {
 	struct error error;
@@ -189,6 +199,7 @@ static int may_allocate(struct fleet_side *s, struct error *ret_error)
 
 static void segment_agreed(void *ctx, const struct shared_record *agreed, const struct error *error)
 {
+	struct world_segment *segment;
 	struct parked *p = ctx;
 
 	p->asked = false;
@@ -199,6 +210,9 @@ static void segment_agreed(void *ctx, const struct shared_record *agreed, const 
 	unpark(p);
 	side_agreed_segment(p->s, &agreed->segment);
 	segment_add_now(p->s->e, &p->caller, &p->segment, p->done, p->ctx);
+	segment = world_segment_named(&p->s->e->world, p->segment.name);
+	if (segment)
+		segment->shared = true;
 	engine_dispose(p->s->e, p);
 }
 
@@ -255,7 +269,6 @@ void side_pool_add(struct engine *e, const struct caller *c, const struct pool_a
 	if (!p)
 		return;
 	side_to_pool(s, &pool, &wanted);
-	wanted.pool.block_size = 0;
 	p->asked = true;
 	fleet_agree(s->fleet, &wanted, pool_agreed, p, e->cfg.mono_now());
 }
@@ -364,12 +377,20 @@ static void claim_answered(void *ctx, const struct shared_vmac *record, const st
 	run(p);
 }
 
-/* The address that an identity would get next; what is taken here is stepped over. */
-static vmac_mac_t stable_candidate(struct parked *p, const struct world_pool *pool)
+/* The address that an identity would get next: first the one that it gets on any host, then one of
+ * our own blocks near it, which nobody else can have, then those behind it. */
+static vmac_mac_t stable_candidate(struct parked *p, struct world_pool *pool)
 {
 	const struct vmac_add *a = wanted_of(p);
+	wall_t now = p->s->e->cfg.wall_now();
+	struct error ignored;
 	vmac_mac_t address;
 
+	if (p->tries == 1 &&
+	    pool_machine_take_stable(&pool->machine, a->identity, now, &address, &ignored) == 0) {
+		pool_machine_untake(&pool->machine, address, pool->machine.cfg.cursor);
+		return address;
+	}
 	for (;; p->tries++) {
 		address = pool_machine_stable(&pool->machine, a->identity, p->tries);
 		if (p->tries >= STABLE_TRIES_MAX ||
@@ -418,6 +439,7 @@ static void claim(struct parked *p)
 		.ttl_ms = place.ttl_ms,
 	};
 	p->asked = true;
+	p->place = (struct fleet_place){ segment->record->id, wanted.address };
 	fleet_claim(s->fleet, &wanted, place.identity[0] ? place.identity : NULL, claim_answered, p,
 		    s->e->cfg.mono_now());
 }

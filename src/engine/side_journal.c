@@ -108,7 +108,10 @@ static int do_hold(struct txn *t, struct order *o)
 		.address = o->address, .name = "", .owner = "", .tenant = "", .note = ""
 	};
 
-	if (!segment)
+	if (!segment || (!v && side_claim_is_coming(t->e->side, segment->record->id, o->address)))
+		return 0;
+	/* As the journal has it. */
+	if (v && v->epoch >= o->epoch && (v->state == VMAC_BOUND || v->state == VMAC_RESERVED))
 		return 0;
 	if (v) {
 		new = *v;

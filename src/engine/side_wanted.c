@@ -145,6 +145,7 @@ void side_to_pool(struct fleet_side *s, const struct pool *p, struct shared_reco
 	ret->pool.pool.created = (wall_t){ 0 };
 	snprintf(ret->pool.segment, sizeof(ret->pool.segment), "%s",
 		 world_segment(&s->e->world, p->segment)->record->name);
+	ret->pool.block_size = pool_numbers_a_block(pool_space_measure(p, POOL_SPACE_USABLE));
 }
 
 static bool same_ranges(const struct vmac_mac_range *a, const struct vmac_mac_range *b,
@@ -244,6 +245,14 @@ struct agreeing {
 	char name[NAME_MAX_LEN + 1];
 };
 
+#define AGREE_RETRY SPAN_S(1)
+
+static void ask_again(struct fleet_side *s, const struct error *error)
+{
+	log_debug("what this host has is not agreed upon yet: %s", error->message);
+	s->agree_at = mono_after(s->e->cfg.mono_now(), AGREE_RETRY);
+}
+
 static void pool_answered(void *ctx, const struct shared_record *agreed, const struct error *error)
 {
 	struct agreeing *a = ctx;
@@ -255,6 +264,8 @@ static void pool_answered(void *ctx, const struct shared_record *agreed, const s
 		side_agreed_pool(a->s, &agreed->pool);
 	else if (p && error->code == ERROR_CONFLICT)
 		pool_conflicts(a->s, p, error->message);
+	else if (error)
+		ask_again(a->s, error);
 	engine_dispose(a->s->e, a);
 }
 
@@ -268,10 +279,11 @@ void side_agree_pools(struct fleet_side *s)
 	table_for_each (&s->e->world.pools_by_name, struct world_pool, p) {
 		side_to_pool(s, p->record, &wanted);
 		if (p->shared || p->conflict || p->agreeing ||
-		    !*find(s, SHARED_SEGMENT, wanted.pool.segment, NULL))
+		    !world_segment(&s->e->world, p->record->segment)->shared)
 			continue;
 		p->agreeing = true;
-		wanted.pool.block_size = p->machine.block_size;
+		if (p->machine.block_size)
+			wanted.pool.block_size = p->machine.block_size;
 		a = side_alloc(s, sizeof(*a));
 		a->s = s;
 		snprintf(a->name, sizeof(a->name), "%s", p->record->name);
@@ -284,13 +296,20 @@ static void segment_answered(void *ctx, const struct shared_record *agreed,
 {
 	struct agreeing *a = ctx;
 	struct fleet_side *s = a->s;
+	struct world_segment *segment = world_segment_named(&s->e->world, a->name);
 
+	if (segment) {
+		segment->agreeing = false;
+		segment->shared = !error;
+	}
 	if (!error) {
 		side_agreed_segment(s, &agreed->segment);
 		s->pools_due = true;
 	} else if (error->code == ERROR_CONFLICT) {
 		log_error("segment %s: %s; its pools are not shared", a->name, error->message);
 		event_fleet(s->e, "registry", a->name, a->name, "alarm", "", "", error->message);
+	} else {
+		ask_again(s, error);
 	}
 	engine_dispose(s->e, a);
 }
@@ -300,8 +319,16 @@ void side_agree_all(struct fleet_side *s)
 	table_for_each (&s->e->world.segments_by_name, struct world_segment, segment) {
 		const struct segment *record = segment->record;
 		struct shared_record wanted = { .kind = SHARED_SEGMENT };
-		struct agreeing *a = side_alloc(s, sizeof(*a));
+		struct agreeing *a;
 
+		if (segment->agreeing)
+			continue;
+		if (segment->shared) {
+			s->pools_due = true;
+			continue;
+		}
+		segment->agreeing = true;
+		a = side_alloc(s, sizeof(*a));
 		a->s = s;
 		snprintf(a->name, sizeof(a->name), "%s", record->name);
 		snprintf(wanted.segment.name, sizeof(wanted.segment.name), "%s", record->name);

@@ -128,7 +128,8 @@ void pool_claim(struct fleet *f, struct pool_state *p)
 		if (number == UINT64_MAX) {
 			if (!p->full_noted)
 				note(f, FLEET_BLOCK, "",
-				     "pool %s has no free block any more: %llu numbers are left here",
+				     "pool %s has no free block any more: %llu numbers are left "
+				     "here",
 				     p->name, (unsigned long long)p->available);
 			p->full_noted = true;
 			return;
@@ -144,7 +145,7 @@ void pool_claim(struct fleet *f, struct pool_state *p)
 
 void pools_claim(struct fleet *f)
 {
-	table_for_each(&f->pools, struct pool_state, p)
+	table_for_each (&f->pools, struct pool_state, p)
 		pool_claim(f, p);
 }
 
@@ -174,7 +175,7 @@ static void block_unkeep(struct fleet *f, struct own_block *o, uint64_t token)
 	o->kept = NULL;
 }
 
-static void block_ours(struct fleet *f, struct own_block *o, bool ours)
+void block_ours(struct fleet *f, struct own_block *o, bool ours)
 {
 	struct pool_state *p = o->block->pool;
 
@@ -264,7 +265,7 @@ static void fence(struct fleet *f, struct block *b)
 		p->seed = shared_copy(f->mem, &seed);
 		if (!p->seed)
 			fleet_short(f);
-		p->lost_block = true;
+		p->record_stale = true;
 		place_settle(f, p);
 	}
 }
@@ -286,10 +287,12 @@ static void block_lose(struct fleet *f, struct own_block *o)
 
 /* --- settling -------------------------------------------------------------------------------- */
 
+/* Drained, or of a pool that is nobody's any more. */
 static bool wants_back(const struct fleet *f, const struct block *b)
 {
-	return b->used == 0 && f->join == JOIN_IN && fleet_may_write(f) &&
-	       f->me->record && f->me->record->host.state == HOST_DRAINING;
+	if (b->used > 0 || f->join != JOIN_IN || !fleet_may_write(f))
+		return false;
+	return !b->pool->record || (f->me->record && f->me->record->host.state == HOST_DRAINING);
 }
 
 static void settle_mine(struct fleet *f, struct own_block *o)
@@ -308,7 +311,7 @@ static void settle_mine(struct fleet *f, struct own_block *o)
 		return;
 	}
 	block_take(f, o);
-	if (o->ours && wants_back(f, o->block) && write_ready(f, &o->write))
+	if (o->kept && wants_back(f, o->block) && write_ready(f, &o->write))
 		block_give_back(f, o);
 }
 
@@ -351,7 +354,8 @@ static void block_settle(struct fleet *f, struct own_block *o)
 	else
 		settle_not_mine(f, o);
 	if (b->host == f->me || o->kept || b->used > 0 || o->ours || o->doing != BLOCK_RESTS ||
-	    write_pending(&o->write) || write_pending(&o->image_write) || o->write.not_before.ns > f->now.ns)
+	    write_pending(&o->write) || write_pending(&o->image_write) ||
+	    o->write.not_before.ns > f->now.ns)
 		return;
 	list_remove(&o->image_link);
 	list_remove(&o->link);
@@ -359,13 +363,18 @@ static void block_settle(struct fleet *f, struct own_block *o)
 	mem_free(f->mem, o);
 }
 
+static void pool_attend(struct fleet *f, struct pool_state *p)
+{
+	table_for_each (&p->blocks, struct block, b)
+		if (b->own || b->host == f->me || b->used > 0)
+			block_attend(f, b);
+}
+
 void blocks_settle(struct fleet *f)
 {
 	if (f->settle_all)
-		table_for_each(&f->pools, struct pool_state, p)
-			table_for_each(&p->blocks, struct block, b)
-				if (b->own || b->host == f->me || b->used > 0)
-					block_attend(f, b);
+		table_for_each (&f->pools, struct pool_state, p)
+			pool_attend(f, p);
 	while (f->attention.next != &f->attention) {
 		struct link *l = f->attention.next;
 

@@ -58,7 +58,7 @@ const char *host_name(const struct fleet *f, const struct uuid *u)
 
 struct host *host_named(const struct fleet *f, const char *name)
 {
-	table_for_each(&f->hosts, struct host, h)
+	table_for_each (&f->hosts, struct host, h)
 		if (h->record && strcmp(h->record->host.name, name) == 0)
 			return h;
 	return NULL;
@@ -66,7 +66,7 @@ struct host *host_named(const struct fleet *f, const char *name)
 
 struct host *host_numbered(const struct fleet *f, uint16_t number)
 {
-	table_for_each(&f->hosts, struct host, h)
+	table_for_each (&f->hosts, struct host, h)
 		if (h->record && h->record->host.number == number)
 			return h;
 	return NULL;
@@ -76,7 +76,7 @@ uint64_t host_vmacs(const struct fleet *f, const struct host *h)
 {
 	uint64_t count = 0;
 
-	table_for_each(&f->records, struct shared_record, r)
+	table_for_each (&f->records, struct shared_record, r)
 		count += r->kind == SHARED_VMAC && uuid_equal(&r->vmac.holder, &h->uuid);
 	return count;
 }
@@ -159,8 +159,8 @@ void alive_told(struct fleet *f, const struct shared_record *r)
 static bool orphans_of(const struct fleet *f, const struct host *h)
 {
 	LIST_FOR_EACH((struct link *)&f->orphans, l)
-		if (OF_LINK(struct orphan, link, l)->host == h)
-			return true;
+	if (OF_LINK(struct orphan, link, l)->host == h)
+		return true;
 	return false;
 }
 
@@ -168,8 +168,7 @@ static bool orphans_of(const struct fleet *f, const struct host *h)
  * their pools' quarantine is over, counted from the order. */
 static void forget_vmacs(struct fleet *f, struct host *h)
 {
-	table_for_each(&f->records, struct shared_record, r)
-	{
+	table_for_each (&f->records, struct shared_record, r) {
 		if (r->kind != SHARED_VMAC || !uuid_equal(&r->vmac.holder, &h->uuid))
 			continue;
 		if (h->forget_writes >= FLEET_FORGET_WRITES)
@@ -181,34 +180,34 @@ static void forget_vmacs(struct fleet *f, struct host *h)
 	}
 }
 
-static void forget_blocks(struct fleet *f, struct host *h)
+static void forget_pool(struct fleet *f, struct host *h, struct pool_state *p)
 {
-	table_for_each(&f->pools, struct pool_state, p)
-	{
-		int64_t rest_ms = p->record ? p->record->pool.pool.quarantine_ms : 0;
-		mono_t free_at = mono_after(h->forget_from, SPAN_MS(rest_ms));
+	int64_t rest_ms = p->record ? p->record->pool.pool.quarantine_ms : 0;
+	mono_t free_at = mono_after(h->forget_from, SPAN_MS(rest_ms));
 
-		if (!mono_due(free_at, f->now)) {
-			fleet_retry_at(f, free_at);
+	if (!mono_due(free_at, f->now)) {
+		fleet_retry_at(f, free_at);
+		return;
+	}
+	table_for_each (&p->blocks, struct block, b) {
+		struct shared_record r;
+
+		if (b->host != h || h->forget_writes >= FLEET_FORGET_WRITES)
 			continue;
-		}
-		table_for_each(&p->blocks, struct block, b)
-		{
-			struct shared_record r;
-
-			if (b->host != h)
-				continue;
-			if (h->forget_writes >= FLEET_FORGET_WRITES)
-				return;
-			r = block_record(f, b);
-			r.block.host = (struct uuid){ { 0 } };
-			r.block.request = fleet_uuid(f);
-			if (orphan_new(f, &r, h, false) < 0) {
-				fleet_short(f);
-				return;
-			}
+		r = block_record(f, b);
+		r.block.host = (struct uuid){ { 0 } };
+		r.block.request = fleet_uuid(f);
+		if (orphan_new(f, &r, h, false) < 0) {
+			fleet_short(f);
+			return;
 		}
 	}
+}
+
+static void forget_blocks(struct fleet *f, struct host *h)
+{
+	table_for_each (&f->pools, struct pool_state, p)
+		forget_pool(f, h, p);
 }
 
 static void forget_settle(struct fleet *f, struct host *h)
@@ -232,7 +231,8 @@ static void forget_settle(struct fleet *f, struct host *h)
 	forget_vmacs(f, h);
 	if (host_vmacs(f, h) == 0)
 		forget_blocks(f, h);
-	if (h->blocks == 0 && host_vmacs(f, h) == 0 && !orphans_of(f, h) && write_ready(f, &h->write))
+	if (h->blocks == 0 && host_vmacs(f, h) == 0 && !orphans_of(f, h) &&
+	    write_ready(f, &h->write))
 		write_send(f, &h->write, WRITE_HOST, h->record, true);
 }
 
@@ -261,7 +261,8 @@ void host_outcome(struct fleet *f, struct host *h, enum shared_outcome outcome)
 	const struct shared_host *r = h->record ? &h->record->host : NULL;
 
 	write_later(f, &h->write, outcome);
-	/* Its record may have changed for another reason (it joined): once more, unless it is so. */
+	/* Its record may have changed for another reason (it joined): once more, unless it is so.
+	 */
 	if (outcome != SHARED_DONE && r && h->fenced_by[0] != '\0' && h->state == HOST_DEAD &&
 	    r->state != HOST_DEAD)
 		h->state_wanted = outcome != SHARED_LOST;
@@ -273,16 +274,15 @@ void host_outcome(struct fleet *f, struct host *h, enum shared_outcome outcome)
 void hosts_settle(struct fleet *f)
 {
 	LIST_FOR_EACH(&f->orphans, l)
-		orphan_settle(f, OF_LINK(struct orphan, link, l));
-	table_for_each(&f->hosts, struct host, h)
-	{
+	orphan_settle(f, OF_LINK(struct orphan, link, l));
+	table_for_each (&f->hosts, struct host, h) {
 		bool dead = h->record && h->record->host.state == HOST_DEAD;
 
 		if (dead && !h->dead_known && h != f->me && f->complete) {
 			struct migrate_event e = { .kind = MIGRATE_HOST_DEAD, .host = h->uuid };
 
 			LIST_FOR_EACH(&f->place_list, l)
-				move_event(f, OF_LINK(struct place, link, l), &e);
+			move_event(f, OF_LINK(struct place, link, l), &e);
 		}
 		h->dead_known = dead;
 		if (h->forget || h->state_wanted)
@@ -363,7 +363,8 @@ static int need_registry(const struct fleet *f, struct error *ret_error)
 				 "this host does not take part: %s", f->apart_error.message);
 	return error_set(ret_error, ERROR_REGISTRY_UNREACHABLE, "try again when it is back",
 			 "the shared registry is out of reach: %s",
-			 f->reach_error.code ? f->reach_error.message : "not all of it was read yet");
+			 f->reach_error.code ? f->reach_error.message
+					     : "not all of it was read yet");
 }
 
 static int host_for(struct fleet *f, const char *name, struct host **ret, struct error *ret_error)
@@ -440,13 +441,14 @@ int fleet_host_forget(struct fleet *f, const char *host, mono_t now, struct erro
 				 "drain it, stop it, and forget it from another host",
 				 "host %s is this one", host);
 	if (h->record->host.state != HOST_DEAD && h->alive_revision > 0)
-		return error_set(ret_error, ERROR_WRONG_STATE, "stop it first",
-				 "host %s is alive", host);
+		return error_set(ret_error, ERROR_WRONG_STATE, "stop it first", "host %s is alive",
+				 host);
 	if (h->record->host.state != HOST_DEAD && (h->blocks > 0 || host_vmacs(f, h) > 0))
-		return error_set(ret_error, ERROR_WRONG_STATE,
-				 "drain it, or declare it dead: vmac host dead NAME --fenced-by TEXT",
-				 "host %s still has %llu blocks and %llu addresses", host,
-				 (unsigned long long)h->blocks, (unsigned long long)host_vmacs(f, h));
+		return error_set(
+			ret_error, ERROR_WRONG_STATE,
+			"drain it, or declare it dead: vmac host dead NAME --fenced-by TEXT",
+			"host %s still has %llu blocks and %llu addresses", host,
+			(unsigned long long)h->blocks, (unsigned long long)host_vmacs(f, h));
 	if (!h->forget) {
 		h->forget = true;
 		h->forget_from = now;
@@ -459,9 +461,8 @@ int fleet_host_forget(struct fleet *f, const char *host, mono_t now, struct erro
 void hosts_done(struct fleet *f)
 {
 	LIST_FOR_EACH(&f->orphans, l)
-		orphan_free(f, OF_LINK(struct orphan, link, l));
-	table_for_each(&f->hosts, struct host, h)
-	{
+	orphan_free(f, OF_LINK(struct orphan, link, l));
+	table_for_each (&f->hosts, struct host, h) {
 		mem_free(f->mem, h->record);
 		mem_free(f->mem, h);
 	}

@@ -11,7 +11,6 @@
  * places.c  a place: one vMAC on this host, and what record counts for it
  * moves.c   the machine of a place: events in, effects out
  * vmacs.c   what this host owes the registry of a vMAC: made, changed, released
- * asks.c    who asks whom for a vMAC
  * hints.c   commands that concern one vMAC
  * claims.c  what is claimed before the journal has it: addresses, identities, segments, pools
  * view.c    what may be looked at, and what is noted */
@@ -24,19 +23,19 @@
 
 /* --- limits ---------------------------------------------------------------------------------- */
 
-#define FLEET_RETRY	      SPAN_S(1)	 /* of what could not be told, or for which there was no memory */
-#define FLEET_REFUSED_RETRY   SPAN_S(30) /* of what the registry refused: full, or denied */
-#define FLEET_IMAGE_INTERVAL  SPAN_S(1)	 /* of one block's image, at most so often */
-#define FLEET_IMAGES_MAX      16	 /* on their way at once */
-#define FLEET_CLAIMS_MAX      4		 /* blocks of one pool claimed at once */
-#define FLEET_SPARE_MAX	      64
-#define FLEET_LOST_WAIT	      SPAN_S(1)	 /* before a block that names another host is believed lost */
-#define FLEET_ASK_UNANSWERED  SPAN_S(10) /* then it is noted that nobody answers */
-#define FLEET_ALARM_INTERVAL  SPAN_S(60) /* of one subject */
-#define FLEET_ALARMS_MAX      10	 /* … and of all subjects together in that time */
-#define FLEET_FORGET_WRITES   16	 /* on their way at once while a host is forgotten */
-#define FLEET_CLAIM_ROUNDS    8		 /* of one claim that others overtake */
-#define FLEET_STEPS_MAX	      16	 /* of one machine at one instant */
+#define FLEET_RETRY	     SPAN_S(1) /* of what could not be told, or for which there was no memory */
+#define FLEET_REFUSED_RETRY  SPAN_S(30) /* of what the registry refused: full, or denied */
+#define FLEET_IMAGE_INTERVAL SPAN_S(1)	/* of one block's image, at most so often */
+#define FLEET_IMAGES_MAX     16		/* on their way at once */
+#define FLEET_CLAIMS_MAX     4		/* blocks of one pool claimed at once */
+#define FLEET_SPARE_MAX	     64
+#define FLEET_LOST_WAIT	     SPAN_S(1) /* before a block that names another host is believed lost */
+#define FLEET_ASK_UNANSWERED SPAN_S(10) /* then it is noted that nobody answers */
+#define FLEET_ALARM_INTERVAL SPAN_S(60) /* of one subject */
+#define FLEET_ALARMS_MAX     10		/* … and of all subjects together in that time */
+#define FLEET_FORGET_WRITES  16		/* on their way at once while a host is forgotten */
+#define FLEET_CLAIM_ROUNDS   8		/* of one claim that others overtake */
+#define FLEET_STEPS_MAX	     16		/* of one machine at one instant */
 
 /* --- lists ----------------------------------------------------------------------------------- */
 
@@ -100,8 +99,8 @@ enum write_kind {
 struct write {
 	struct link link; /* of fleet.writes while on its way */
 	uint64_t token;
-	uint8_t kind;	/* enum write_kind */
-	bool for_kept;	/* waits for the journal, not for the registry */
+	uint8_t kind;	   /* enum write_kind */
+	bool for_kept;	   /* waits for the journal, not for the registry */
 	mono_t not_before; /* of the next attempt */
 };
 
@@ -163,7 +162,7 @@ struct block {
 /* What is to be remembered of a block that is ours, or has something of ours in it. */
 struct own_block {
 	struct block *block;
-	struct link link;	   /* fleet.attention: something is to be done */
+	struct link link;	    /* fleet.attention: something is to be done */
 	struct shared_record *kept; /* as the journal has it; NULL: not */
 	uint8_t doing;
 	bool ours;	/* ops->block() was told so */
@@ -182,62 +181,39 @@ struct own_block {
 /* --- places ---------------------------------------------------------------------------------- */
 
 enum vmac_want {
-	WANT_NOTHING,
-	WANT_GRANT,
-	WANT_WITHDRAW,
-	WANT_CLAIM,
-	WANT_FREEZE,
-	WANT_MAKE,    /* a record where there is none: what is of no block of ours needs one */
-	WANT_TELL,    /* name, owner, addresses, epoch as the journal has them */
+	WANT_MAKE, /* a record where there is none: what is of no block of ours needs one */
+	WANT_TELL, /* name, owner, addresses, epoch as the journal has them */
 	WANT_RELEASE,
 	WANT_DELETE
 };
 
-enum ask_want { ASK_WANT_NOTHING, ASK_WANT_ASK, ASK_WANT_GONE, ASK_WANT_REFUSED };
-
 struct place {
-	struct link link;   /* fleet.places_list */
-	struct link timers; /* fleet.busy: has a deadline */
+	struct link link;  /* fleet.place_list */
+	struct link timer; /* fleet.busy: it has a deadline */
 	char segment[NAME_MAX_LEN + 1];
 	vmac_mac_t address;
-	uint64_t hash;
 
 	struct migrate machine;
 	struct shared_record *record, *ask; /* the mirror's; NULL: none */
+	bool record_stale, ask_stale;	    /* the machine was not told yet */
 	struct shared_record *kept;	    /* ours; NULL: the journal has none */
-	struct shared_record *seed;	    /* ours: what counts where no record is told */
-	struct shared_record *fed;	    /* what the machine was told last; ours */
-	bool fed_any;
+	/* Ours: counts as the record where none is told: of a block that was lost, or of a vMAC
+	 * that is to be taken from a host that is dead. */
+	struct shared_record *seed;
 
 	/* The journal. */
 	bool local;
-	bool holding;	    /* ops->hold() was called, the journal has not said so yet */
+	bool holding;	     /* ops->hold() was called, and the journal has not said so yet */
 	uint8_t local_state; /* enum vmac_state */
 	uint64_t local_epoch;
-	bool port_known, port_up;
+	bool port_up;
 
-	bool lost_block; /* its block is another's now: it counts as fenced */
-	bool make_needed, tell_needed;
-	uint8_t want;	 /* of the machine: enum vmac_want */
-	uint8_t writing; /* what is on its way */
-	bool want_answer; /* the machine is owed LOST or UNREACHABLE */
-	bool done_lost, done_unreachable;
-	struct uuid want_peer, want_move;
-	uint64_t want_epoch;
-	int64_t want_lifetime_ms;
-	struct write write;
-
-	uint8_t ask_want, ask_why;
-	bool ask_noted;
-	struct uuid ask_move;
-	int64_t ask_lifetime_ms;
-	uint8_t ask_reason; /* of a refusal */
-	mono_t ask_since;
-	struct write ask_write;
-
-	bool force; /* FORCE waits for the image of its block */
-	struct write seed_write;
-	mono_t release_at; /* RELEASED, and this is its home */
+	bool dropped; /* the machine wanted to write while a write was on its way */
+	struct write write, ask_write, seed_write;
+	bool delete_sent;
+	mono_t release_at; /* RELEASED, and we count its quarantine; else MONO_NEVER */
+	mono_t ask_unanswered;
+	mono_t settle_at; /* else MONO_NEVER */
 
 	uint8_t reason;
 	mono_t since;
@@ -265,7 +241,7 @@ struct claim {
 /* A vMAC's record that this host deletes or releases although it never had the vMAC: of a claim
  * whose answer was lost, or of a host that is forgotten. */
 struct orphan {
-	struct link link; /* fleet.orphans */
+	struct link link;  /* fleet.orphans */
 	struct host *host; /* that is forgotten; NULL: an abandoned claim */
 	struct shared_record *key;
 	bool release; /* RELEASED first */
@@ -318,14 +294,14 @@ struct fleet {
 	struct host *me;
 	struct write join_write, alive_write;
 
-	struct table records;  /* struct shared_record: SEGMENT, VMAC, IDENTITY, ASK, by key */
-	struct table hosts;    /* struct host, by uuid */
-	struct table pools;    /* struct pool_state, by name */
-	struct table places;   /* struct place, by segment and address */
+	struct table records; /* struct shared_record: SEGMENT, VMAC, IDENTITY, ASK, by key */
+	struct table hosts;   /* struct host, by uuid */
+	struct table pools;   /* struct pool_state, by name */
+	struct table places;  /* struct place, by segment and address */
 	struct link place_list, busy, attention, images, claims, orphans, writes;
 	unsigned int images_sent, forgetting;
 
-	bool settle_all;  /* something that concerns all places or blocks changed */
+	bool settle_all;   /* something that concerns all places or blocks changed */
 	bool memory_short; /* records may be missing: reconcile at memory_at */
 	mono_t memory_at;
 	mono_t settle_at; /* what could not be done is tried again */
@@ -377,7 +353,7 @@ struct shared_record vmac_key_record(const char *segment, vmac_mac_t address,
 /* --- hosts.c --------------------------------------------------------------------------------- */
 
 struct host *host_find(const struct fleet *f, const struct uuid *u); /* NULL: none, or NULL uuid */
-struct host *host_get(struct fleet *f, const struct uuid *u);	       /* NULL: no memory */
+struct host *host_get(struct fleet *f, const struct uuid *u);	     /* NULL: no memory */
 const char *host_name(const struct fleet *f, const struct uuid *u); /* its uuid where it has none */
 const struct shared_host *host_record(const struct fleet *f, const struct uuid *u); /* or NULL */
 struct host *host_named(const struct fleet *f, const char *name);
@@ -398,7 +374,7 @@ void hosts_done(struct fleet *f);
 /* --- join.c ---------------------------------------------------------------------------------- */
 
 void meta_told(struct fleet *f, const struct shared_record *r);
-void self_told(struct fleet *f); /* our own HOST record changed */
+void self_told(struct fleet *f);  /* our own HOST record changed */
 void join_check(struct fleet *f); /* all was told: is it our registry, and are we in it? */
 void join_settle(struct fleet *f);
 void join_kept(struct fleet *f);
@@ -414,7 +390,7 @@ struct pool_state *pool_get(struct fleet *f, const char *name); /* NULL: no memo
 struct block *block_find(const struct pool_state *p, uint64_t number);
 struct block *block_get(struct fleet *f, struct pool_state *p, uint64_t number);
 struct own_block *block_own(struct fleet *f, struct block *b); /* NULL: no memory */
-uint32_t pool_block_size(const struct pool_state *p); /* 0 = not known yet */
+uint32_t pool_block_size(const struct pool_state *p);	       /* 0 = not known yet */
 uint64_t pool_block_count(const struct pool_state *p);
 void pool_told(struct fleet *f, const struct shared_record *r);
 void pools_done(struct fleet *f);
@@ -425,6 +401,7 @@ struct block *block_of(struct fleet *f, const char *pool, uint64_t number);
 /* --- blocks.c -------------------------------------------------------------------------------- */
 
 void block_told(struct fleet *f, const struct shared_record *r);
+void block_ours(struct fleet *f, struct own_block *o, bool ours); /* tells the engine */
 void block_attend(struct fleet *f, struct block *b); /* it is looked at before this entry ends */
 void blocks_settle(struct fleet *f);
 void block_outcome(struct fleet *f, struct block *b, enum shared_outcome outcome);
@@ -447,43 +424,39 @@ void image_read(struct fleet *f, struct own_block *o, const struct shared_record
 struct place *place_find(const struct fleet *f, const char *segment, vmac_mac_t address);
 struct place *place_get(struct fleet *f, const char *segment, vmac_mac_t address);
 struct fleet_name place_name(const struct place *p);
-/* What counts for it: the registry's record, the journal's, or what was made of them in *buf. */
-const struct shared_vmac *place_record(struct fleet *f, struct place *p,
-				       struct shared_record *buf);
 /* Whether this host's journal says that it has it. */
 bool place_holds(const struct place *p);
-bool place_is_home(struct fleet *f, const struct place *p); /* its number is of our block */
-void place_settle(struct fleet *f, struct place *p); /* p may be gone after */
+/* What is new goes to the machine, what is owed to the registry; p may be gone after. */
+void place_settle(struct fleet *f, struct place *p);
 void place_keep(struct fleet *f, struct place *p);
 void place_look(struct fleet *f, struct place *p); /* at the journal */
+void place_timer(struct fleet *f, struct place *p);
+mono_t place_next(const struct place *p);
 int place_load(struct fleet *f, const struct shared_record *kept);
-void vmac_told(struct fleet *f, const struct shared_record *r, struct shared_record *old);
+void vmac_told(struct fleet *f, const struct shared_record *r);
+void ask_told(struct fleet *f, const struct shared_record *r);
 void places_settle(struct fleet *f);
+void places_time(struct fleet *f);
 void places_done(struct fleet *f);
 
 /* --- moves.c --------------------------------------------------------------------------------- */
 
 void move_event(struct fleet *f, struct place *p, const struct migrate_event *e);
 void move_simple(struct fleet *f, struct place *p, enum migrate_event_kind kind);
-void move_fresh(struct fleet *f, struct place *p); /* a machine that knows nothing */
-void move_time(struct fleet *f, struct place *p);
-void move_timer(struct fleet *f, struct place *p);
+void move_port(struct fleet *f, struct place *p);  /* as it is, with the journal's epoch */
+void move_fresh(struct fleet *f, struct place *p); /* a machine that knows the port alone */
+void move_outcome(struct fleet *f, struct place *p, enum shared_outcome outcome, uint64_t revision);
 
 /* --- vmacs.c --------------------------------------------------------------------------------- */
 
+/* What the machine wants the record to be: e is a DO_ effect. */
+void vmac_write(struct fleet *f, struct place *p, const struct migrate_effect *e);
+void ask_write(struct fleet *f, struct place *p, const struct migrate_effect *e);
+/* What this host owes the registry beyond moves. */
 void vmac_settle(struct fleet *f, struct place *p);
-void vmac_outcome(struct fleet *f, struct place *p, enum shared_outcome outcome);
 /* The record as the journal has it, held by us.  Borrows. */
-void vmac_fill(const struct vmac *v, const char *segment, const char *pool,
+void vmac_fill(const struct fleet *f, const struct vmac *v, const char *segment, const char *pool,
 	       struct shared_vmac *ret);
-bool vmac_due(const struct place *p, mono_t *ret); /* when it wants to be settled again */
-
-/* --- asks.c ---------------------------------------------------------------------------------- */
-
-void ask_told(struct fleet *f, const struct shared_record *r, struct shared_record *old);
-void ask_settle(struct fleet *f, struct place *p);
-void ask_outcome(struct fleet *f, struct place *p, enum shared_outcome outcome);
-bool ask_due(const struct place *p, mono_t *ret);
 
 /* --- hints.c --------------------------------------------------------------------------------- */
 

@@ -1,5 +1,5 @@
-/* This host's own record: it joins, comes back, is told that it is dead, meets a clone of itself, or
- * a registry that is not its own.
+/* This host's own record: it joins, comes back, is told that it is dead, meets a clone of itself,
+ * or a registry that is not its own.
  *
  * The incarnation that it joins with is in its journal before the registry sees it, so a higher one
  * in the registry was never ours.  Whoever joins writes META again, unchanged: so of two that join
@@ -36,12 +36,14 @@ static void meta_check(struct fleet *f)
 	char ours[UUID_TEXT_MAX], theirs[UUID_TEXT_MAX], text[ERROR_TEXT_MAX];
 
 	if (is->format > SHARED_FORMAT) {
-		snprintf(text, sizeof(text), "the shared registry has format %u, and this version knows %u",
-			 is->format, SHARED_FORMAT);
+		snprintf(text, sizeof(text),
+			 "the shared registry has format %u, and this version knows %u", is->format,
+			 SHARED_FORMAT);
 		stand_apart(f, APART_FORMAT, "update this host", text);
 	} else if (f->meta_kept && !uuid_equal(&f->meta_kept->meta.cluster, &is->cluster)) {
 		snprintf(text, sizeof(text),
-			 "the shared registry is of cluster %s, and this host is of %s: it takes no part",
+			 "the shared registry is of cluster %s, and this host is of %s: it takes "
+			 "no part",
 			 uuid_format(&is->cluster, theirs),
 			 uuid_format(&f->meta_kept->meta.cluster, ours));
 		stand_apart(f, APART_CLUSTER, "correct registry.shared.endpoints or prefix", text);
@@ -96,7 +98,8 @@ void self_told(struct fleet *f)
 		return;
 	if (f->self_kept && highest > f->self_kept->host.incarnation) {
 		snprintf(text, sizeof(text),
-			 "another machine runs with this host's uuid (as \"%s\", incarnation %llu, ours "
+			 "another machine runs with this host's uuid (as \"%s\", incarnation %llu, "
+			 "ours "
 			 "is %llu): this host claims nothing any more",
 			 h ? h->name : "", (unsigned long long)highest,
 			 (unsigned long long)f->self_kept->host.incarnation);
@@ -119,8 +122,8 @@ void self_told(struct fleet *f)
 	if (!h || h->state == HOST_DEAD || f->behind > 0) {
 		if (h && h->state == HOST_DEAD) {
 			alarm_allowed(f, NULL);
-			note(f, FLEET_ALARM, h->name, "this host was declared dead (%s), but it lives",
-			     h->fenced_by);
+			note(f, FLEET_ALARM, h->name,
+			     "this host was declared dead (%s), but it lives", h->fenced_by);
 		}
 		f->join = JOIN_OUT;
 		f->settle_all = true;
@@ -143,7 +146,7 @@ void join_check(struct fleet *f)
 		struct migrate_event e = { .kind = MIGRATE_HOST_DEAD, .host = f->self };
 
 		LIST_FOR_EACH(&f->place_list, l)
-			move_event(f, OF_LINK(struct place, link, l), &e);
+		move_event(f, OF_LINK(struct place, link, l), &e);
 	}
 }
 
@@ -180,7 +183,7 @@ static bool may_join(struct fleet *f)
 			    "give this one another name (host.name), or forget the other", text);
 		return false;
 	}
-	table_for_each(&f->hosts, struct host, o)
+	table_for_each (&f->hosts, struct host, o)
 		count += o->record && o != f->me;
 	if (count >= HOSTS_MAX) {
 		stand_apart(f, APART_FULL, "forget hosts that are no more",
@@ -224,8 +227,7 @@ static void join_begin(struct fleet *f)
 		fleet_short(f);
 		return;
 	}
-	f->ops->keep(f->ctx, f->self_kept, copy,
-		     write_expect(f, &f->join_write, WRITE_JOIN, true));
+	f->ops->keep(f->ctx, f->self_kept, copy, write_expect(f, &f->join_write, WRITE_JOIN, true));
 	mem_free(f->mem, f->self_kept);
 	f->self_kept = copy;
 	f->self_confirmed = false;
@@ -320,8 +322,7 @@ void alive_settle(struct fleet *f)
 	if (f->join != JOIN_IN || f->apart != APART_NOT || !fleet_may_write(f) ||
 	    !write_ready(f, &f->alive_write))
 		return;
-	if (f->me->alive_revision > 0 &&
-	    f->me->alive_incarnation == f->self_kept->host.incarnation)
+	if (f->me->alive_revision > 0 && f->me->alive_incarnation == f->self_kept->host.incarnation)
 		return;
 	r.alive = (struct shared_alive){ f->self, f->self_kept->host.incarnation };
 	write_send(f, &f->alive_write, WRITE_ALIVE, &r, false);

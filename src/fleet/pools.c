@@ -168,20 +168,22 @@ uint32_t fleet_block_size(uint64_t pool_size)
 	return size;
 }
 
+static void pool_free(struct fleet *f, struct pool_state *p)
+{
+	table_for_each (&p->blocks, struct block, b) {
+		if (b->own)
+			mem_free(f->mem, b->own->kept);
+		mem_free(f->mem, b->own);
+		mem_free(f->mem, b);
+	}
+	table_done(&p->blocks);
+	mem_free(f->mem, p->record);
+	mem_free(f->mem, p);
+}
+
 void pools_done(struct fleet *f)
 {
-	table_for_each(&f->pools, struct pool_state, p)
-	{
-		table_for_each(&p->blocks, struct block, b)
-		{
-			if (b->own)
-				mem_free(f->mem, b->own->kept);
-			mem_free(f->mem, b->own);
-			mem_free(f->mem, b);
-		}
-		table_done(&p->blocks);
-		mem_free(f->mem, p->record);
-		mem_free(f->mem, p);
-	}
+	table_for_each (&f->pools, struct pool_state, p)
+		pool_free(f, p);
 	table_done(&f->pools);
 }

@@ -9,8 +9,7 @@ static bool record_is(const void *item, const void *key)
 	return shared_same_key(item, key);
 }
 
-struct shared_record vmac_key_record(const char *segment, vmac_mac_t address,
-				     enum shared_kind kind)
+struct shared_record vmac_key_record(const char *segment, vmac_mac_t address, enum shared_kind kind)
 {
 	struct shared_record key = { .kind = kind };
 
@@ -60,7 +59,7 @@ int mirror_put(struct fleet *f, const struct shared_record *r, struct shared_rec
 
 void mirror_done(struct fleet *f)
 {
-	table_for_each(&f->records, struct shared_record, r)
+	table_for_each (&f->records, struct shared_record, r)
 		mem_free(f->mem, r);
 	table_done(&f->records);
 }
@@ -76,10 +75,10 @@ static void mirrored_told(struct fleet *f, const struct shared_record *r)
 		return;
 	switch (r->kind) {
 	case SHARED_VMAC:
-		vmac_told(f, r, old);
+		vmac_told(f, r);
 		break;
 	case SHARED_ASK:
-		ask_told(f, r, old);
+		ask_told(f, r);
 		break;
 	case SHARED_META:
 	case SHARED_HOST:

@@ -44,7 +44,7 @@
 	X(ASK_RUNS, "another host with a port asks for it, and the guest runs here")               \
 	X(ASK_BOTH, "another host whose guest runs asks for it, and the guest runs here")          \
 	X(ASK_AGAIN, "the host it is reserved for asks again")                                     \
-	X(ASK_THIRD, "a third host asks")                                                          \
+	X(ASK_THIRD, "another host asks, and may not have it now")                                 \
 	X(ASK_NO, "our ask was refused")                                                           \
 	X(ASK_NO_MOVE, "our ask for a planned move was refused, and a port is here")               \
 	X(ASK_NO_EMPTY, "our ask for a planned move was refused, and no port is here")             \
@@ -132,23 +132,22 @@ struct step {
 	mono_t now;
 	enum migrate_reason reason; /* of the row */
 	struct uuid other;	    /* who holds it now: RECORD, TAG */
-	bool given_up;		    /* WITHDRAWN: by the other host */
 	bool regate;		    /* the port is new, or its gate opened by itself */
 	struct migrate_effect *out;
 	unsigned int count;
 };
 
 /* table.c */
-void machine_fire(struct step *s, enum occurrence o);
+void moving_fire(struct step *s, enum occurrence o);
 /* act.c */
-void machine_act(struct step *s, enum action a);
+void moving_act(struct step *s, enum action a);
 /* occur.c: what an event means, with what it changes of what is known. */
 enum occurrence occur(struct step *s);
 /* tell.c */
 void tell_answer(struct step *s);
 void tell_wants(struct step *s, bool try_anyway);
 
-struct migrate_effect *machine_effect(struct step *s, enum migrate_effect_kind kind);
+struct migrate_effect *moving_effect(struct step *s, enum migrate_effect_kind kind);
 
 /* --- small questions ------------------------------------------------------------------------- */
 
@@ -192,4 +191,4 @@ static inline bool moved_too_often(const struct migrate *m, mono_t now)
 }
 
 /* When the next announcement is due. */
-mono_t machine_announce_at(const struct migrate *m);
+mono_t moving_announce_at(const struct migrate *m);

@@ -113,11 +113,14 @@ static enum occurrence record_ours(const struct migrate *m, const struct shared_
 static enum occurrence record_against(const struct migrate *m, const struct shared_vmac *r)
 {
 	const bool reserved = is_reserving(m) && uuid_equal(&r->holder, &m->peer);
+	/* Of one that was announced away, and granted because the record still said ours, we know
+	 * an epoch that was never ours. */
+	const uint64_t held = m->journal_ours ? m->epoch : m->record_epoch;
 
 	/* Our own epoch grows with changes of the port, of which the record does not know. */
-	if (m->condemned || (reserved && r->epoch > m->record_epoch) || r->epoch > m->epoch)
+	if (m->condemned || (reserved && r->epoch > m->record_epoch) || r->epoch > held)
 		return OVERTAKEN;
-	if (r->epoch < m->epoch)
+	if (r->epoch < held)
 		return BEHIND;
 	return memcmp(&m->self, &r->holder, sizeof(m->self)) < 0 ? TIE_WON : TIE_LOST;
 }
@@ -158,7 +161,6 @@ static enum occurrence record_told(struct step *s)
 	/* It was to be taken from a host that is dead, and from no other. */
 	if (is_asking(m, ASK_FORCE) && m->known && !uuid_equal(&m->holder, &r->holder))
 		m->asking = 1 + ASK_CLAIM;
-	s->given_up = o == WITHDRAWN && !m->withdraw;
 	m->reassert = o == BEHIND || o == TIE_WON;
 	if (m->state == MIGRATE_HELD && o == OURS)
 		m->withdraw = false;
@@ -184,11 +186,9 @@ static enum occurrence ask_ours(struct migrate *m, const struct shared_ask *a)
 	    m->answered == REFUSED)
 		return NOTHING;
 	m->answered = REFUSED;
-	if (m->spoke)
-		return ASK_NO_BOTH;
 	if (a->why == ASK_PREPARE)
 		return m->port ? ASK_NO_MOVE : ASK_NO_EMPTY;
-	return ASK_NO;
+	return m->spoke ? ASK_NO_BOTH : ASK_NO;
 }
 
 static enum occurrence ask_told(struct step *s)

@@ -48,6 +48,7 @@
 	X(OFFERED, VANISHED, OFFERED, BEHIND, alarm) \
 	X(OFFERED, RELEASED, NONE, FORGOTTEN, do_nothing) \
 	X(OFFERED, ASK_AGAIN, OFFERED, PREPARED, renew) \
+	X(OFFERED, ASK_STILL, RETURNING, LET_GO, renew) \
 	X(OFFERED, ASK_THIRD, OFFERED, PREPARED, refuse) \
 	X(OFFERED, TAG_PROVES, AFTER, ANNOUNCED, yield, redirect) \
 	X(OFFERED, TAG_HINTS, OFFERED, ANNOUNCED, do_nothing) \
@@ -68,6 +69,7 @@
 	X(PAUSED, VANISHED, PAUSED, BEHIND, alarm) \
 	X(PAUSED, RELEASED, NONE, FORGOTTEN, do_nothing) \
 	X(PAUSED, ASK_AGAIN, PAUSED, PREPARED, renew) \
+	X(PAUSED, ASK_STILL, RETURNING, LET_GO, renew) \
 	X(PAUSED, ASK_THIRD, PAUSED, PREPARED, refuse) \
 	X(PAUSED, TAG_PROVES, AFTER, ANNOUNCED, yield, redirect) \
 	X(PAUSED, TAG_HINTS, PAUSED, ANNOUNCED, do_nothing) \
@@ -201,6 +203,8 @@ static enum migrate_state resolve(const struct migrate *m, uint8_t next)
 
 static void reservation_end(struct migrate *m)
 {
+	if (m->answered == GRANTED)
+		m->answered = UNANSWERED;
 	m->told = m->withdraw = false;
 	m->expires = MONO_NEVER;
 }
@@ -236,14 +240,14 @@ static void row_tell(struct step *s, const struct rule *r, enum migrate_state fr
 
 	if (r->reason == MIGRATE_REASON_UNTOLD && s->m->state == from)
 		return;
-	e = machine_effect(s, MIGRATE_NOTE);
+	e = moving_effect(s, MIGRATE_NOTE);
 	e->from = (uint8_t)from;
 	e->to = s->m->state;
 	e->reason = r->reason == MIGRATE_REASON_UNTOLD ? MIGRATE_REASON_RECORDED : r->reason;
 	e->peer = s->other;
 }
 
-void machine_fire(struct step *s, enum occurrence o)
+void moving_fire(struct step *s, enum occurrence o)
 {
 	const enum migrate_state from = s->m->state;
 
@@ -260,7 +264,7 @@ void machine_fire(struct step *s, enum occurrence o)
 		if (next != from)
 			state_enter(s->m, next);
 		for (unsigned int k = 0; k < RULE_ACTIONS_MAX && r->actions[k] != do_nothing; k++)
-			machine_act(s, r->actions[k]);
+			moving_act(s, r->actions[k]);
 		row_tell(s, r, from);
 		return;
 	}

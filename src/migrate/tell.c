@@ -11,10 +11,10 @@ static enum occurrence answer_reserving(const struct migrate *m)
 		return NOTHING;
 	if (!uuid_equal(&m->asked, &m->peer))
 		return ASK_THIRD;
-	/* One that would claim at once has to wait until our gate has closed. */
-	if (m->state == MIGRATE_OFFERED && m->asked_why != ASK_PREPARE && guest_runs(m))
-		return ASK_THIRD;
-	return ASK_AGAIN;
+	if (m->asked_why == ASK_PREPARE || m->state == MIGRATE_RETURNING)
+		return ASK_AGAIN;
+	/* It will claim at once: our gate has to close before. */
+	return guest_runs(m) ? ASK_THIRD : ASK_STILL;
 }
 
 static enum occurrence answer_held(const struct migrate *m)
@@ -24,8 +24,9 @@ static enum occurrence answer_held(const struct migrate *m)
 	/* Granted or refused once; whoever still wants it asks again. */
 	if (m->asked_why == ASK_PREPARE)
 		return m->answered == UNANSWERED ? ASK_PREPARED : NOTHING;
+	/* A refusal is told first, so that one who wants it no more can say so. */
 	if (!guest_runs(m))
-		return ASK_STILL;
+		return m->refusing == 0 ? ASK_STILL : NOTHING;
 	if (m->answered != UNANSWERED)
 		return NOTHING;
 	return m->asked_why == ASK_TAKE_BACK ? ASK_BOTH : ASK_RUNS;
@@ -58,7 +59,7 @@ void tell_answer(struct step *s)
 	    m->answered == GRANTED)
 		return;
 	s->other = m->asked;
-	machine_fire(s, answer(m));
+	moving_fire(s, answer(m));
 }
 
 /* --- writing --------------------------------------------------------------------------------- */
@@ -122,7 +123,7 @@ static bool tell_record(struct step *s)
 	if (kind == no_write || m->writing)
 		return false;
 	m->writing = true;
-	e = machine_effect(s, kind);
+	e = moving_effect(s, kind);
 	e->epoch = epoch_to_write(m, kind);
 	e->move = m->move;
 	if (kind == MIGRATE_DO_GRANT) {
@@ -161,7 +162,7 @@ static bool tell_ask(struct step *s)
 	if (kind == no_write || m->ask_writing)
 		return false;
 	m->ask_writing = true;
-	e = machine_effect(s, kind);
+	e = moving_effect(s, kind);
 	if (kind == MIGRATE_DO_ASK) {
 		e->why = m->asking - 1;
 		e->move = m->ask_move;

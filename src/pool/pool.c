@@ -454,7 +454,7 @@ uint64_t pool_machine_available(const struct pool_machine *m)
 
 /* --- blocks ---------------------------------------------------------------------------------- */
 
-uint32_t pool_block_size(uint64_t size)
+uint32_t pool_numbers_a_block(uint64_t size)
 {
 	uint32_t block = BLOCK_SIZE_MAX;
 

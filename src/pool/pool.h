@@ -136,7 +136,7 @@ uint64_t pool_machine_available(const struct pool_machine *m);
 
 /* How many numbers a block of a pool of so many should have: 256, or for a small pool the largest
  * power of two <= size / 64, at least 1. */
-uint32_t pool_block_size(uint64_t size);
+uint32_t pool_numbers_a_block(uint64_t size);
 
 /* From now on only granted blocks are taken from; none is granted yet.  Called again with the same
  * size it changes nothing; with another, all grants end.  take and take_stable then say

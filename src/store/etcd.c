@@ -102,21 +102,26 @@ static void module_dispatch(struct etcd *e)
 /* --- orders ---------------------------------------------------------------------------------- */
 
 /* Answered by dispatch like all others. */
-static void order_unable(struct etcd *e, struct order *o, enum error_code code, const char *why)
+static void order_unable(struct etcd *e, struct order *o, enum shared_outcome outcome,
+			 const struct error *error)
 {
-	o->outcome = SHARED_UNREACHABLE;
+	o->outcome = outcome;
 	o->error = malloc(sizeof(*o->error));
 	if (o->error)
-		error_set(o->error, code, NULL, "%s", why);
+		*o->error = *error;
 	etcd_give(e, &o->item);
 }
 
 static void order_send(struct etcd *e, struct order *o)
 {
+	struct error error;
+
 	o->began = etcd_now();
 	o->until = mono_after(o->began, SPAN_NS(e->config.timeout.ns * ETCD_TRIES));
 	if (e->pending++ >= ETCD_PENDING_MAX) {
-		order_unable(e, o, ERROR_LIMIT_REACHED, "too many requests to the shared registry wait");
+		error_set(&error, ERROR_LIMIT_REACHED, NULL,
+			  "%d requests to the shared registry wait already", ETCD_PENDING_MAX);
+		order_unable(e, o, SHARED_UNREACHABLE, &error);
 		return;
 	}
 	pthread_mutex_lock(&e->mutex);
@@ -149,6 +154,17 @@ static void module_read(struct etcd *e, const char *key, etcd_read_fn done, void
 	order_send(e, o);
 }
 
+static void module_refuse(struct etcd *e, const struct error *error, etcd_done_fn done, void *ctx)
+{
+	struct order *o = order_new(NULL, 0);
+
+	assert(o && done);
+	o->done = done;
+	o->ctx = ctx;
+	e->pending++;
+	order_unable(e, o, SHARED_REFUSED, error);
+}
+
 static void module_reconcile(struct etcd *e)
 {
 	pthread_mutex_lock(&e->mutex);
@@ -175,8 +191,8 @@ static int file_check(const char *what, const char *file, struct error *ret_erro
 {
 	if (!file || access(file, R_OK) == 0)
 		return 0;
-	return error_set(ret_error, ERROR_BAD_CONFIG, NULL, "registry.shared.%s: %s: %s", what, file,
-			 strerror(errno));
+	return error_set(ret_error, ERROR_BAD_CONFIG, NULL, "registry.shared.%s: %s: %s", what,
+			 file, strerror(errno));
 }
 
 /* scheme://host[:port] and nothing behind it. */
@@ -201,9 +217,10 @@ static int endpoint_check(const struct etcd_config *c, unsigned int i, char ret[
 	curl_free(path);
 	curl_free(user);
 	if (!good)
-		return error_set(ret_error, ERROR_BAD_CONFIG,
-				 "http://ADDRESS:2379, or https://…; without a path, user or password",
-				 "registry.shared.endpoints: '%.100s' is no URL of an etcd", text);
+		return error_set(
+			ret_error, ERROR_BAD_CONFIG,
+			"http://ADDRESS:2379, or https://…; without a path, user or password",
+			"registry.shared.endpoints: '%.100s' is no URL of an etcd", text);
 	snprintf(ret, 256, "%s", text);
 	if (ret[len - 1] == '/')
 		ret[len - 1] = '\0';
@@ -220,9 +237,10 @@ static int config_check(struct etcd *e, const struct etcd_config *c, struct erro
 				 "registry.shared.endpoints: 1 to %d are wanted",
 				 SHARED_ENDPOINTS_MAX);
 	if (len == 0 || len >= ETCD_PREFIX_MAX || c->prefix[len - 1] != '/')
-		return error_set(ret_error, ERROR_BAD_CONFIG, NULL,
-				 "registry.shared.prefix: 1 to %d characters that end in '/' are wanted",
-				 ETCD_PREFIX_MAX - 1);
+		return error_set(
+			ret_error, ERROR_BAD_CONFIG, NULL,
+			"registry.shared.prefix: 1 to %d characters that end in '/' are wanted",
+			ETCD_PREFIX_MAX - 1);
 	if (!c->cert != !c->key)
 		return error_set(ret_error, ERROR_BAD_CONFIG, NULL,
 				 "registry.shared: cert and key belong together");
@@ -253,10 +271,12 @@ static int config_copy(struct etcd *e, const struct etcd_config *c)
 	if (!at)
 		return -ENOMEM;
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
-		if (!*texts[i])
+		size_t len = *texts[i] ? strlen(*texts[i]) + 1 : 0;
+
+		if (len == 0)
 			continue;
-		*texts[i] = strcpy(at, *texts[i]);
-		at += strlen(at) + 1;
+		*texts[i] = memcpy(at, *texts[i], len);
+		at += len;
 	}
 	return 0;
 }
@@ -360,6 +380,7 @@ __attribute__((visibility("default"))) const struct etcd_module etcd_module = {
 	.dispatch = module_dispatch,
 	.submit = module_submit,
 	.read = module_read,
+	.refuse = module_refuse,
 	.reconcile = module_reconcile,
 	.facts = module_facts,
 };

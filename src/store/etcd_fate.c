@@ -35,10 +35,11 @@ static enum etcd_fate refused(struct error *e, enum error_code code, const char 
 static enum etcd_fate exhausted(const struct etcd_answer *a, const char *endpoint, struct error *e)
 {
 	if (says(a, "space exceeded"))
-		return refused(e, ERROR_REGISTRY_FULL, endpoint, a,
-			       "etcd has reached its quota: 'etcdctl compaction REVISION', 'etcdctl "
-			       "defrag' at each member, then 'etcdctl alarm disarm'; or raise "
-			       "--quota-backend-bytes");
+		return refused(
+			e, ERROR_REGISTRY_FULL, endpoint, a,
+			"etcd has reached its quota: 'etcdctl compaction REVISION', 'etcdctl "
+			"defrag' at each member, then 'etcdctl alarm disarm'; or raise "
+			"--quota-backend-bytes");
 	if (says(a, "too many requests")) {
 		error_set(e, ERROR_REGISTRY_UNREACHABLE, NULL, "%s is overloaded: %.160s", endpoint,
 			  a->message);
@@ -77,8 +78,8 @@ static enum etcd_fate doubtful(struct error *e, const char *endpoint, const char
 static enum etcd_fate foreign(long status, const char *endpoint, struct error *e)
 {
 	error_set(e, ERROR_REGISTRY_UNREACHABLE,
-		  status == 421 ? "etcd does not know this host name: see its --host-whitelist" :
-				  "is it an etcd (3.4 or newer), and not something before it?",
+		  status == 421 ? "etcd does not know this host name: see its --host-whitelist"
+				: "is it an etcd (3.4 or newer), and not something before it?",
 		  "%s answers like no etcd: HTTP %ld", endpoint, status);
 	return status >= 500 || status == 200 || status == 408 ? ETCD_DOUBTFUL : ETCD_NOT_SENT;
 }
@@ -86,6 +87,9 @@ static enum etcd_fate foreign(long status, const char *endpoint, struct error *e
 enum etcd_fate etcd_fate(long status, const struct etcd_answer *a, const char *endpoint,
 			 struct error *ret_error)
 {
+	/* Said in plain text, before the gateway is reached. */
+	if (!a->json && says(a, "CommonName"))
+		return invalid(a, endpoint, ret_error);
 	if (!a->json || (status != 200 && a->code == 0))
 		return foreign(status, endpoint, ret_error);
 	switch (a->code) {

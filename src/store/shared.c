@@ -6,7 +6,7 @@
 #include "base/cleanup.h"
 #include "store/shared_backend.h"
 
-static const struct shared_backend *const backends[] = { &shared_mem };
+static const struct shared_backend *const backends[] = { &shared_etcd, &shared_mem };
 
 /* What is not given becomes what it stands for, so that a backend need not know. */
 static int prepare(const struct shared_config *config, struct shared_config *ret,

@@ -179,7 +179,7 @@ static void random_walks(void **state)
 	for (uint64_t i = 1; i <= walks; i++) {
 		if (more && i % 100000 == 0)
 			printf("%llu\n", (unsigned long long)i);
-		walk(2 + i % 2, i * 0x9e3779b97f4a7c15u, 20 + (unsigned int)(i % 120));
+		walk(2 + i % 2, i * 0x9e3779b97f4a7c15u, 20 + (unsigned int)(i % 900));
 	}
 }
 

@@ -429,8 +429,12 @@ static bool port(struct world *w, int host, bool up)
 	if (h->port == up || (!up && w->guest == host))
 		return false;
 	h->port = up;
-	h->said = h->said && !up;
+	/* Of a claim that is on its way, the guest has spoken before. */
+	h->said = h->said && (h->record.fate != NO_WRITE || world_record(w)->to == host);
 	h->gate = (uint8_t)migrate_gate(h->m.state);
+	/* What the data plane told of the old port is not told of the new one. */
+	h->spoke = h->spoke && !up;
+	h->flipped = h->flipped && !up;
 	return event(w, host, up ? MIGRATE_PORT_UP : MIGRATE_PORT_DOWN);
 }
 
@@ -573,11 +577,13 @@ static bool settle_once(struct world *w)
 					       W_LAND_ASK, W_ANSWER_RECORD, W_ANSWER_ASK,
 					       W_TELL,	   W_TELL_ASK,	    W_TAG };
 
-	for (unsigned int i = 0; i < w->hosts; i++)
-		for (size_t k = 0; k < ARRAY_LEN(kind); k++)
-			if (world_act(w, kind[k], (int)i))
-				return true;
-	return false;
+	const unsigned int all = w->hosts * ARRAY_LEN(kind);
+	bool any = false;
+
+	/* Each in its turn: nothing that is on its way waits for ever. */
+	for (unsigned int i = 0; i < all; i++)
+		any |= world_act(w, kind[i % ARRAY_LEN(kind)], (int)(i / ARRAY_LEN(kind)));
+	return any;
 }
 
 #define SETTLE_STEPS 400

@@ -54,7 +54,7 @@ struct world {
 
 struct uuid world_uuid(int host);
 /* How a world came about, for a failure's report; whoever copies worlds sets the length. */
-#define TRACE_MAX 400
+#define TRACE_MAX 1200
 extern unsigned int world_trace_len;
 
 void world_init(struct world *w, unsigned int hosts);

@@ -90,7 +90,7 @@ static void holds_against_a_model(void **state)
 		struct fixture f;
 
 		fixture_init(&f, &cfg);
-		model.block_size = dice_below(&dice, 2) ? pool_block_size(model.size)
+		model.block_size = dice_below(&dice, 2) ? pool_numbers_a_block(model.size)
 							: 1u << dice_below(&dice, 9);
 		pool_machine_blocks(&f.m, (uint32_t)model.block_size);
 		for (uint64_t i = 0; i < model.size; i++)
@@ -108,7 +108,7 @@ static void says_that_no_block_is_at_hand(void **state)
 	vmac_mac_t mac;
 
 	fixture_init(&f, &cfg);
-	pool_machine_blocks(&f.m, pool_block_size(1024));
+	pool_machine_blocks(&f.m, pool_numbers_a_block(1024));
 	assert_int_equal(f.m.block_size, 16);
 	assert_int_equal(pool_machine_available(&f.m), 0);
 	expect_error(&f, pool_machine_take(&f.m, NOW, &mac, &f.e), ERROR_POOL_EXHAUSTED,
@@ -126,12 +126,12 @@ static void says_that_no_block_is_at_hand(void **state)
 
 static void the_size_of_a_block_follows_from_the_pools(void **state)
 {
-	assert_int_equal(pool_block_size(1), 1);
-	assert_int_equal(pool_block_size(127), 1);
-	assert_int_equal(pool_block_size(128), 2);
-	assert_int_equal(pool_block_size(16383), 128);
-	assert_int_equal(pool_block_size(16384), 256);
-	assert_int_equal(pool_block_size(UINT64_C(1) << 44), 256);
+	assert_int_equal(pool_numbers_a_block(1), 1);
+	assert_int_equal(pool_numbers_a_block(127), 1);
+	assert_int_equal(pool_numbers_a_block(128), 2);
+	assert_int_equal(pool_numbers_a_block(16383), 128);
+	assert_int_equal(pool_numbers_a_block(16384), 256);
+	assert_int_equal(pool_numbers_a_block(UINT64_C(1) << 44), 256);
 }
 
 static void what_was_agreed_may_lie_anywhere(void **state)
