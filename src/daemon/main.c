@@ -35,13 +35,17 @@
 
 #define MALLOC_THRESHOLD (128 * 1024)
 
+/* A big block is to cost what is used of it.  Where the C library makes one of memory that it has
+ * had before it writes zeros to all of it; given back, that reads as zeros without being there. */
 static void *heap_alloc(void *ctx, size_t size)
 {
 	char *p = calloc(1, size), *page;
 
-	if (p && size >= HUGE_FROM) {
+	if (p && size >= MALLOC_THRESHOLD) {
 		page = (char *)(((uintptr_t)p + 4095) & ~(uintptr_t)4095);
-		madvise(page, (size_t)(p + size - page), MADV_HUGEPAGE);
+		madvise(page, (size_t)(p + size - page) & ~(size_t)4095, MADV_DONTNEED);
+		if (size >= HUGE_FROM)
+			madvise(page, (size_t)(p + size - page), MADV_HUGEPAGE);
 	}
 	return p;
 }
@@ -156,6 +160,8 @@ static int open_kernel(struct daemon *d, struct error *ret_error)
 	};
 	int r = host_open(&d->host, ret_error);
 
+	if (r == 0)
+		r = host_pass_over(d->host, ELECT_GROUPS, ELECT_GROUPS_MASK, ret_error);
 	if (r == 0)
 		r = plane_open(&config, &d->plane, ret_error);
 	elections.plane = d->plane;

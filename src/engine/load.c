@@ -25,7 +25,7 @@ static int load_record(struct load *load, enum change_kind kind, const void *rec
 	int r = copy ? world_apply(&load->e->world, kind, NULL, copy) : -ENOMEM;
 
 	if (r < 0) {
-		engine_dispose(load->e, copy);
+		world_drop(&load->e->world, kind, copy);
 		return engine_no_memory(load->error);
 	}
 	return 0;

@@ -79,7 +79,7 @@ int txn_change(struct txn *t, enum change_kind kind, const void *before, void *a
 {
 	if (txn_reserve(t, t->base.count + 1) < 0 ||
 	    world_apply(&t->e->world, kind, before, after) < 0) {
-		engine_dispose(t->e, after);
+		world_drop(&t->e->world, kind, after);
 		return -ENOMEM;
 	}
 	t->changes[t->base.count++] = (struct change){
@@ -109,7 +109,7 @@ static void txn_undo(struct txn *t)
 		 * registry, and going on would be a lie: end, and let the next start read it. */
 		if (world_apply(&t->e->world, c->kind, c->after, c->before) < 0)
 			__builtin_trap();
-		engine_dispose(t->e, (void *)c->after);
+		world_drop(&t->e->world, c->kind, c->after);
 	}
 }
 
@@ -140,7 +140,7 @@ static void txn_settled(struct txn *t)
 	}
 	/* Only now: the answer may have looked at them. */
 	for (size_t i = 0; i < t->base.count; i++)
-		engine_dispose(e, (void *)t->changes[i].before);
+		world_drop(&e->world, t->changes[i].kind, t->changes[i].before);
 	txn_free(t);
 }
 

@@ -75,7 +75,7 @@ void world_done(struct world *w)
 	for (size_t i = 0; i < ARRAY_LEN(w->ports); i++)
 		mem_free(w->mem, (void *)w->ports[i]);
 	for (size_t i = 0; i < ARRAY_LEN(w->routers); i++)
-		mem_free(w->mem, (void *)w->routers[i]);
+		router_release(w->routers[i]);
 	table_for_each (&w->pools_by_name, struct world_pool, p) {
 		pool_machine_done(&p->machine);
 		mem_free(w->mem, (void *)p->record);
@@ -441,8 +441,7 @@ static size_t record_size(enum change_kind kind, const void *record)
 		return vmac_block_size(record);
 	case CHANGE_PORT:
 		return sizeof(struct port);
-	case CHANGE_ROUTER:
-		return router_block_size(record);
+	case CHANGE_ROUTER: /* made otherwise */
 	case CHANGE_SHARED:
 	case CHANGE_KIND_COUNT:
 		break;
@@ -453,16 +452,26 @@ static size_t record_size(enum change_kind kind, const void *record)
 
 void *world_copy(const struct world *w, enum change_kind kind, const void *record)
 {
-	size_t size = record_size(kind, record);
-	void *copy = mem_alloc(w->mem, size);
+	size_t size;
+	void *copy;
 
+	if (kind == CHANGE_ROUTER)
+		return (void *)router_record_new(record, w->mem);
+	size = record_size(kind, record);
+	copy = mem_alloc(w->mem, size);
 	if (!copy)
 		return NULL;
 	if (kind == CHANGE_VMAC)
 		return vmac_block_fill(copy, record);
-	if (kind == CHANGE_ROUTER)
-		return router_block_fill(copy, record);
 	return memcpy(copy, record, size);
+}
+
+void world_drop(const struct world *w, enum change_kind kind, const void *copy)
+{
+	if (kind == CHANGE_ROUTER)
+		router_release(copy);
+	else
+		mem_free(w->mem, (void *)copy);
 }
 
 /* --- ids and cursors ------------------------------------------------------------------------- */

@@ -66,8 +66,11 @@ int world_apply(struct world *w, enum change_kind kind, const void *before, cons
  * -ENOMEM; *ret_done of them became the world's. */
 int world_load_vmacs(struct world *w, struct vmac *const *records, size_t count, size_t *ret_done);
 
-/* Copies a record into memory of its own, with all that it points to.  NULL: no memory. */
+/* Copies a record into memory of its own, with all that it points to; a router's may be held by
+ * others, too. NULL: no memory. */
 void *world_copy(const struct world *w, enum change_kind kind, const void *record);
+/* The end of a copy for us; NULL is fine. */
+void world_drop(const struct world *w, enum change_kind kind, const void *copy);
 
 /* The smallest unused id, or 0 when all are in use. */
 uint32_t world_free_segment_id(const struct world *w);

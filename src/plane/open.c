@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -421,8 +422,9 @@ int plane_open(const struct plane_config *config, struct plane **ret, struct err
 	r = check_config(config, ret_error);
 	if (r < 0)
 		return r;
-	p = calloc(1, sizeof(*p));
-	if (!p)
+	/* Big, and mostly never used: so that it is not there before it is. */
+	p = mmap(NULL, sizeof(*p), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED)
 		return error_set(ret_error, ERROR_NO_MEMORY, NULL, "no memory for the data plane");
 	p->lock_fd = -1;
 	r = open_dirs(p, config, ret_error);
@@ -447,7 +449,7 @@ void plane_close(struct plane *p)
 	vmac_bpf__destroy(p->bpf);
 	if (p->lock_fd >= 0)
 		close(p->lock_fd);
-	free(p);
+	munmap(p, sizeof(*p));
 }
 
 void plane_facts(const struct plane *p, struct plane_facts *ret)
