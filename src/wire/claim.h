@@ -33,4 +33,6 @@ enum claim_verdict {
 /* Reads a frame from its Ethernet header on, without a VLAN tag. */
 enum claim_verdict claim_read(const void *frame, size_t len,
 			      const uint8_t key[static CLAIM_KEY_LEN], struct claim_tag *ret);
+/* What such a frame says, whoever wrote it: the tag is not checked.  false: it bears none. */
+bool claim_peek(const void *frame, size_t len, struct claim_tag *ret);
 const char *claim_verdict_name(enum claim_verdict v);
