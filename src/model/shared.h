@@ -60,7 +60,8 @@ enum shared_kind {
 	SHARED_IDENTITY, /* by pool name and identity: stable mode */
 	SHARED_ASK,	 /* by segment name and address: a host wants it */
 	/* Not watched and not kept in memory; read by name where it is wanted. */
-	SHARED_IMAGE, /* by pool name ("" = of no pool) and number: what is in use in a block */
+	SHARED_IMAGE, /* by pool name and number: what is in use in a block; of no pool (""): by
+			 host uuid and number, for every host has its own */
 	SHARED_KIND_COUNT
 };
 const char *shared_kind_name(enum shared_kind k); /* "meta", "host", … */
@@ -132,7 +133,7 @@ enum shared_vmac_state {
 };
 const char *shared_vmac_state_name(enum shared_vmac_state s);
 
-/* The texts are borrowed: see shared_block_fill(). */
+/* The texts are borrowed: see shared_copy(). */
 struct shared_vmac {
 	const char *segment;
 	vmac_mac_t address;
@@ -220,7 +221,7 @@ struct shared_put {
 };
 
 /* Copies a record with all that it points to into one block of memory; mem_free() ends it.  NULL:
- * no memory. */
+ * no memory.  Texts that are NULL (of a key that somebody made up) become "". */
 struct shared_record *shared_copy(const struct mem *mem, const struct shared_record *r);
 
 /* Whether two records have the same key; and whether all else but the revision is equal too. */
@@ -229,3 +230,9 @@ bool shared_equal(const struct shared_record *a, const struct shared_record *b);
 
 /* Spread over 64 bits; equal for equal keys. */
 uint64_t shared_key_hash(const struct shared_record *r);
+
+/* The value with that name, or -EINVAL. */
+int shared_kind_from_name(const char *name);
+int host_state_from_name(const char *name);
+int shared_vmac_state_from_name(const char *name);
+int ask_why_from_name(const char *name);
