@@ -57,7 +57,11 @@ struct fleet_ops {
 		       uint64_t token);
 	/* shared_read() of an image; fleet_image() */
 	void (*read)(void *ctx, const struct shared_record *key, uint64_t token);
-	/* The gate of the port of this vMAC is to be so, at once; peer: whereto (REDIRECT). */
+	/* shared_reconcile(): memory was short, so records may be missing here. */
+	void (*reconcile)(void *ctx);
+	/* The gate of the port of this vMAC is to be so, at once; peer: whereto (REDIRECT), NULL =
+	 * nowhere.  Where an operator closed the port it stays closed; where there is no port it is
+	 * no harm. */
 	void (*gate)(void *ctx, const struct fleet_name *n, enum migrate_gate gate,
 		     const struct shared_host *peer);
 	/* The n-th announcement of a vMAC that moved here (0 …): RARP with our tag, then GARP and
@@ -74,15 +78,24 @@ struct fleet_ops {
 	/* Journal: nobody does any more: forget it, free its number where it is of our block. */
 	void (*forget)(void *ctx, const struct fleet_name *n);
 	/* Journal: a record that this host must know after a restart with no registry in reach;
-	 * NULL after: no more. */
+	 * NULL after: no more.  token: 0, or to be given back through fleet_kept() once it is
+	 * durable, because the registry may be told only then. */
 	void (*keep)(void *ctx, const struct shared_record *before,
-		     const struct shared_record *after);
-	/* A block of a pool is ours to allocate from, or no more.  `ours` is called after keep. */
+		     const struct shared_record *after, uint64_t token);
+	/* A block of a pool is ours to allocate from, or no more.  `ours` is called after keep.
+	 * Inside of it an address that has a record of its own, fleet_vmac_record(), is not free:
+	 * another host may hold it. */
 	void (*block)(void *ctx, const char *pool, uint64_t number, uint32_t block_size, bool ours);
-	/* A pool or segment that others made; NULL record.pool… never: deletions come as gone. */
+	/* A pool that is everybody's was made, changed, or is gone. */
 	void (*pool)(void *ctx, const struct shared_pool *p, bool gone);
-	/* For images: walks the vMACs of a block (pool "" = of no pool) that stand in the journal.
-	 */
+	/* Looks at the journal: this host's record of a vMAC, NULL: none.  Borrowed until the next
+	 * event.  ret_pool: its pool's name, "" = of none. */
+	const struct vmac *(*journal)(void *ctx, const struct fleet_name *n, const char **ret_pool);
+	/* Of which pool, and there of which sequence number, an address is; false: of none. */
+	bool (*locate)(void *ctx, const struct fleet_name *n, const char **ret_pool,
+		       uint64_t *ret_number);
+	/* For images: walks the vMACs of a block that stand in the journal.  (What is of no pool
+	 * has a record of its own and needs no image.) */
 	void (*each)(void *ctx, const char *pool, uint64_t number,
 		     void (*fn)(void *fn_ctx, const struct vmac *v), void *fn_ctx);
 	void (*note)(void *ctx, const struct fleet_note *note);
@@ -117,6 +130,8 @@ void fleet_outcome(struct fleet *f, uint64_t token, enum shared_outcome outcome,
 		   const struct error *error, mono_t now);
 void fleet_image(struct fleet *f, uint64_t token, const struct shared_record *image,
 		 const struct error *error, mono_t now);
+/* What keep() gave a token for is durable. */
+void fleet_kept(struct fleet *f, uint64_t token, mono_t now);
 
 /* A vMAC of this host's journal was made, changed (both) or ended (after NULL), durably.  `pool` is
  * its pool's name, `number` its sequence number there.  Those of loaded records are told before
@@ -137,8 +152,11 @@ struct fleet_claim {
 void fleet_wire(struct fleet *f, const struct fleet_name *n, const struct fleet_claim *tag,
 		mono_t now);
 
-/* How many numbers of a pool's blocks of ours are free: more are claimed when it is short. */
-void fleet_pool_room(struct fleet *f, const char *pool, uint64_t available, mono_t now);
+/* How many sequence numbers a pool has, and how many of those in our blocks are free: more blocks
+ * are claimed when that is short.  Told after ops->pool(), and whenever it changes; nothing is
+ * claimed of a pool of which it was never told.  size 0: this host has no such pool. */
+void fleet_pool_room(struct fleet *f, const char *pool, uint64_t size, uint64_t available,
+		     mono_t now);
 
 void fleet_time(struct fleet *f, mono_t now);
 mono_t fleet_next_expiry(const struct fleet *f);
@@ -162,11 +180,19 @@ void fleet_claim(struct fleet *f, const struct shared_vmac *wanted, const char *
 		 fleet_claimed_fn done, void *ctx, mono_t now);
 
 /* A segment or pool of this host's is to be everybody's: claimed (or found equal) before the
- * journal has it.  CONFLICT where others have it otherwise: says how. */
+ * journal has it.  A segment's number may be 0: then one is chosen.  A pool's block_size may be 0
+ * (of `size`, see fleet_block_size()) and its key all zero: then, where others have the pool,
+ * theirs counts.  CONFLICT where others have it otherwise: says how. */
 typedef void (*fleet_agreed_fn)(void *ctx, const struct shared_record *agreed,
 				const struct error *error);
 void fleet_agree(struct fleet *f, const struct shared_record *wanted, fleet_agreed_fn done,
 		 void *ctx, mono_t now);
+/* A segment or pool is to be nobody's.  WRONG_STATE: a host has a block of it that is in use, or a
+ * pool is in the segment. */
+void fleet_retire(struct fleet *f, const struct shared_record *key, fleet_agreed_fn done, void *ctx,
+		  mono_t now);
+/* 256, or of a small pool the largest power of two that cuts it into 64 blocks at least. */
+uint32_t fleet_block_size(uint64_t pool_size);
 
 /* Declares a host's state; DEAD wants fenced_by: who vouches, and how.  FORGET (gone): of a host
  * that has no block, no vMAC left, or is DEAD: then these go into quarantine.  Errors: NOT_FOUND,
@@ -210,8 +236,8 @@ const struct shared_vmac *fleet_vmac_record(const struct fleet *f, const struct 
 
 struct fleet_facts {
 	bool reachable, complete, joined;
-	mono_t since; /* of reachable */
-	struct error error;
+	mono_t since;	    /* of reachable */
+	struct error error; /* why it is not reachable, or why this host does not take part */
 	uint16_t number;
 	enum host_state state;
 	uint64_t hosts, alive, blocks, blocks_ours, records, moves, alarms;
