@@ -3,15 +3,16 @@
  * Everything that is watched is read in pages, all at the revision of the first, and then watched
  * from the next one on.  That is done at first, whenever the watch has ended (however it has), when
  * somebody asks for it, and every few minutes without a reason, since a watch is not to be trusted
- * for ever.  The watch of before goes on meanwhile; the index lets nothing be told twice or late. */
+ * for ever.  The watch of before goes on meanwhile; the index lets nothing be told twice or late.
+ */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "store/etcd_inside.h"
 
-#define PAGE_WHOLE	100 /* images are large */
-#define AGAIN_MOST_MS	5000
+#define PAGE_WHOLE    100 /* images are large */
+#define AGAIN_MOST_MS 5000
 
 /* --- telling --------------------------------------------------------------------------------- */
 
@@ -24,7 +25,9 @@ static bool followed(const struct etcd *e, const char *key)
 void sync_there(struct etcd *e, const struct etcd_kv *kv)
 {
 	struct item_told *t = etcd_told_new(kv);
-	int r = !t ? -1 : followed(e, kv->key) ? etcd_index_there(&e->index, kv->key, kv->revision) : 1;
+	int r = !t		       ? -1
+		: followed(e, kv->key) ? etcd_index_there(&e->index, kv->key, kv->revision)
+				       : 1;
 
 	if (r == 1) {
 		etcd_give(e, &t->item);
@@ -126,7 +129,8 @@ static void first_page(struct etcd *e, const struct etcd_answer *answer)
 	if (e->index.highest <= answer->revision && e->cluster == answer->cluster)
 		return;
 	if (e->cluster)
-		log_warning("etcd: its revisions begin anew: another cluster, or one that was restored");
+		log_warning("etcd: its revisions begin anew: another cluster, or one that was "
+			    "restored");
 	e->cluster = answer->cluster;
 	etcd_index_forget_revisions(&e->index);
 }
