@@ -16,13 +16,6 @@
 
 DEFINE_CLEANUP(json_t *, json_decref);
 
-/* Where arrays stand until the record is copied. */
-struct scratch {
-	size_t ips_used, vmacs_used, ips_room;
-	struct ip *ips;
-	struct vmac *vmacs;
-};
-
 static void scratch_done(struct scratch *s)
 {
 	free(s->ips);
@@ -185,9 +178,6 @@ static int ips_read(const struct member *m, const json_t *v, struct scratch *s,
 	return 0;
 }
 
-static int members_read(const struct members *members, const json_t *object, struct scratch *s,
-			void *to, struct error *ret_error);
-
 static int vmacs_read(const json_t *v, struct scratch *s, const struct vmac **to, size_t *ret_count,
 		      struct error *ret_error)
 {
@@ -250,8 +240,8 @@ static void member_absent(const struct member *m, char *to)
 	/* No array: what it would fill is zeroed. */
 }
 
-static int members_read(const struct members *members, const json_t *object, struct scratch *s,
-			void *to, struct error *ret_error)
+int members_read(const struct members *members, const json_t *object, struct scratch *s, void *to,
+		 struct error *ret_error)
 {
 	if (!json_is_object(object))
 		return error_set(ret_error, ERROR_BAD_VALUE, NULL, "it is not a JSON object");

@@ -102,9 +102,6 @@ static json_t *ips_write(const struct ip *ips, unsigned int count, struct error 
 	return made(TAKE_PTR(array), ret_error);
 }
 
-static json_t *members_write(const struct members *members, const void *from,
-			     struct error *ret_error);
-
 static json_t *vmacs_write(const struct vmac *vmacs, size_t count, struct error *ret_error)
 {
 	CLEANUP(json_decref_p) json_t *array = json_array();
@@ -176,8 +173,7 @@ static bool left_out(const struct member *m, const char *from)
 	return (int64_t)member_number(m, at) == m->absent;
 }
 
-static json_t *members_write(const struct members *members, const void *from,
-			     struct error *ret_error)
+json_t *members_write(const struct members *members, const void *from, struct error *ret_error)
 {
 	CLEANUP(json_decref_p) json_t *object = json_object();
 

@@ -1,7 +1,9 @@
 /* What the value of each kind of record has, a row a member, so that writing and reading cannot
- * disagree.  Private to shared_encode.c and shared_decode.c. */
+ * disagree.  For shared_encode.c and shared_decode.c, and for whoever writes other records in the
+ * same way (exports). */
 #pragma once
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -60,3 +62,19 @@ int member_check_record(const struct shared_record *r, struct error *ret_error);
 /* What stands in a record, whatever the size of the field. */
 uint64_t member_number(const struct member *m, const void *from);
 void member_number_set(const struct member *m, void *to, int64_t n);
+
+/* --- both ways ------------------------------------------------------------------------------- */
+
+/* A new object, members in the table's order; NULL: the error says why. */
+json_t *members_write(const struct members *members, const void *from, struct error *ret_error);
+
+/* Where arrays stand until the record is copied: room for the IPS and VMACS of one record. */
+struct scratch {
+	size_t ips_used, ips_room;
+	struct ip *ips;
+	struct vmac *vmacs;
+};
+
+/* Texts point into `object`.  BAD_VALUE, MISSING_FIELD. */
+int members_read(const struct members *members, const json_t *object, struct scratch *s, void *to,
+		 struct error *ret_error);
