@@ -154,5 +154,6 @@ void *etcd_thread(void *etcd)
 	txn_abandon(e);
 	exchanges_free(e);
 	lease_end(e);
+	exchanges_free(e);
 	return NULL;
 }
