@@ -90,6 +90,9 @@ static enum occurrence record_ours(const struct migrate *m, const struct shared_
 {
 	if (!is_holding(m) && m->state != MIGRATE_LIVE && r->epoch < m->epoch)
 		return OURS_OLD;
+	/* A reservation for nobody, or for the holder, is none. */
+	if (r->state == SHARED_MOVING && (uuid_is_none(&r->to) || uuid_equal(&r->to, &m->self)))
+		return is_reserving(m) ? WITHDRAWN : OURS;
 	switch ((enum shared_vmac_state)r->state) {
 	case SHARED_MOVING:
 		if (m->state == MIGRATE_FROZEN && !m->told)
