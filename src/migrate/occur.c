@@ -97,7 +97,7 @@ static enum occurrence record_ours(const struct migrate *m, const struct shared_
 	case SHARED_MOVING:
 		if (m->state == MIGRATE_FROZEN && !m->told)
 			return NOTHING;
-		return OURS_OFFERED;
+		return uuid_is_none(&r->move) && !is_reserving(m) ? OURS_LEAVING : OURS_OFFERED;
 	case SHARED_FROZEN:
 		/* Ours before the grant, or before the thaw. */
 		return is_reserving(m) || m->withdraw ? NOTHING : OURS_FROZEN;
