@@ -429,7 +429,8 @@ static bool port(struct world *w, int host, bool up)
 	if (h->port == up || (!up && w->guest == host))
 		return false;
 	h->port = up;
-	h->said = h->said && h->m.state != MIGRATE_NONE;
+	/* Of a claim that is on its way, the guest has spoken before. */
+	h->said = h->said && (h->record.fate != NO_WRITE || world_record(w)->to == host);
 	h->gate = (uint8_t)migrate_gate(h->m.state);
 	/* What the data plane told of the old port is not told of the new one. */
 	h->spoke = h->spoke && !up;
