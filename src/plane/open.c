@@ -33,6 +33,17 @@ static_assert(ROUTER_SLOTS == PLANE_ROUTERS_MAX, "one limit, two names");
 static_assert(ROW_ROUTERS_MAX == PORT_ROUTERS_MAX, "one limit, two names");
 static_assert(SLOT_COUNT <= CLAIM_SLOT_0 && CLAIM_SLOT_0 + CLAIMS_MAX <= 65536,
 	      "16 bits, disjoint");
+static_assert(PLANE_CLOSED == GATE_IS_CLOSED && PLANE_TUNNEL_IN == GATE_IS_TUNNEL_IN &&
+		      PLANE_OPEN == GATE_IS_OPEN && PLANE_REDIRECT == GATE_IS_REDIRECT &&
+		      PLANE_FENCED == GATE_IS_FENCED,
+	      "one numbering of gates");
+static_assert(PLANE_FLIPPED == EVENT_FLIPPED && PLANE_SPOKE == EVENT_SPOKE &&
+		      PLANE_STRANGER == EVENT_STRANGER && PLANE_EVENT_FRAME == EVENT_FRAME,
+	      "one numbering of events");
+static_assert((PORTS_MAX + 1) * (sizeof(struct event) + 8) <= EVENTS_OCTETS / 2,
+	      "a flip of every port has room");
+static_assert(PLANE_ANNOUNCE_MARK == MARK_ANNOUNCE, "one mark, two names");
+static_assert(TUNNEL_PEERS == TUNNEL_PEERS_MAX, "one limit, two names");
 static_assert(DROP_REASON_COUNT <= PLANE_REASONS_MAX, "plane.h's array is large enough");
 
 /* --- what libbpf says ------------------------------------------------------------------------ */
@@ -257,6 +268,18 @@ static struct tables_fds fds_of(const struct vmac_bpf *bpf)
 		.counters = bpf_map__fd(bpf->maps.counters),
 		.drops = bpf_map__fd(bpf->maps.drops),
 		.claims = bpf_map__fd(bpf->maps.claims),
+		.gates = bpf_map__fd(bpf->maps.gates),
+		.tunnel = bpf_map__fd(bpf->maps.tunnel),
+	};
+}
+
+static struct gates_fds gates_fds_of(const struct vmac_bpf *bpf)
+{
+	return (struct gates_fds){
+		.events = bpf_map__fd(bpf->maps.events),
+		.peers = bpf_map__fd(bpf->maps.tunnel_peers),
+		.vnis = bpf_map__fd(bpf->maps.tunnel_vnis),
+		.nets = bpf_map__fd(bpf->maps.tunnel_nets),
 	};
 }
 
@@ -274,6 +297,7 @@ static struct routers_fds routers_fds_of(const struct vmac_bpf *bpf)
 static int load_with(struct plane *p, struct map_pins *pins, struct error *ret_error)
 {
 	struct routers_fds routers;
+	struct gates_fds gates;
 	struct tables_fds fds;
 	int r;
 
@@ -294,6 +318,10 @@ static int load_with(struct plane *p, struct map_pins *pins, struct error *ret_e
 	}
 	fds = fds_of(p->bpf);
 	r = tables_open(&p->tables, &fds);
+	if (r < 0)
+		return load_failed(r, ret_error);
+	gates = gates_fds_of(p->bpf);
+	r = gates_open(p, &gates);
 	if (r < 0)
 		return load_failed(r, ret_error);
 	routers = routers_fds_of(p->bpf);
@@ -332,6 +360,8 @@ int plane_program_fd(const struct plane *p, enum plane_program which)
 		return bpf_program__fd(p->bpf->progs.vmac_router_in);
 	case PROGRAM_ROUTER_OUT:
 		return bpf_program__fd(p->bpf->progs.vmac_router_out);
+	case PROGRAM_TUNNEL_IN:
+		return bpf_program__fd(p->bpf->progs.vmac_tunnel_in);
 	}
 	assert(!"a program of ours");
 	return -1;
@@ -444,6 +474,7 @@ void plane_close(struct plane *p)
 	if (!p)
 		return;
 	routers_close(p->routers);
+	gates_close(p);
 	if (p->tables.counter_buffer)
 		tables_close(&p->tables);
 	vmac_bpf__destroy(p->bpf);
