@@ -84,7 +84,7 @@ __vmac_options()
 	"router delete") echo --reason ;;
 	"router history") echo --limit ;;
 	"import keepalived") echo --host ;;
-	"decode "*) echo --key --address --offloaded --all ;;
+	"decode "*) echo --key --key-file --address --offloaded --all ;;
 	"history "*) echo --segment --since --limit ;;
 	"watch "*) echo --count --seconds ;;
 	esac

@@ -32,7 +32,7 @@
 #define RETRY_EVERY	 SPAN_S(2)
 #define STOP_AT_MOST	 SPAN_S(10)
 #define EVENTS_QUEUE_MAX 65536
-#define RECEIVE_MAX	 64 /* frames a turn and link: a flood delays no timer */
+#define RECEIVE_MAX	 256 /* frames a turn and link: a flood delays no timer */
 #define MAKE_MAX	 32 /* devices a turn */
 
 /* --- one set --------------------------------------------------------------------------------- */
@@ -71,7 +71,9 @@ struct link {
 	struct host_link state; /* ifindex 0: it is not there */
 	struct ip source4, source6;
 	struct packet_link *packet;
-	sd_event_source *io;
+	sd_event_source *io, *rest; /* rest: io is off until it rings */
+	mono_t counted_from;
+	unsigned int counted; /* frames since */
 	unsigned int wanted;
 	bool in_plane, tuned, broken; /* broken: something failed, is tried again */
 	struct error trouble;

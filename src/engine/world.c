@@ -71,6 +71,7 @@ void world_init(struct world *w, const struct mem *mem)
 	*w = (struct world){ .mem = mem };
 	for (size_t i = 0; i < ARRAY_LEN(tables); i++)
 		table_init(tables[i], mem);
+	claims_init(&w->claims, mem);
 	heap_init(&w->deadlines, mem);
 }
 
@@ -100,6 +101,7 @@ void world_done(struct world *w)
 	table_done(&w->vmacs_by_name);
 	table_done(&w->ports_by_name);
 	table_done(&w->routers_by_name);
+	claims_done(&w->claims);
 	heap_done(&w->deadlines);
 }
 
@@ -258,16 +260,19 @@ static int apply_port(struct world *w, const struct port *before, const struct p
 
 static int apply_router(struct world *w, const struct router *before, const struct router *after)
 {
-	if (after && table_reserve(&w->routers_by_name, w->routers_by_name.count + 1) < 0)
+	if (after && (table_reserve(&w->routers_by_name, w->routers_by_name.count + 1) < 0 ||
+		      claims_reserve(&w->claims, after) < 0))
 		return -ENOMEM;
 	if (before) {
 		assert(w->routers[before->id] == before);
+		claims_remove(&w->claims, before);
 		table_remove(&w->routers_by_name, name_hash(before->name, 0), before);
 		w->routers[before->id] = NULL;
 	}
 	if (after) {
 		assert(!w->routers[after->id]);
 		table_add(&w->routers_by_name, name_hash(after->name, 0), (void *)after);
+		claims_add(&w->claims, after);
 		w->routers[after->id] = after;
 	}
 	return 0;

@@ -8,6 +8,7 @@
 #include "base/heap.h"
 #include "base/mem.h"
 #include "base/table.h"
+#include "engine/claims.h"
 #include "model/model.h"
 #include "model/router.h"
 #include "model/shared.h"
@@ -39,6 +40,7 @@ struct world {
 	unsigned int port_count;
 	const struct router *routers[ROUTERS_MAX + 1]; /* by id */
 	struct table routers_by_name;		       /* of const struct router */
+	struct claims claims;			       /* of the same */
 	uint32_t router_id_last;		       /* given to a new one */
 	struct table kept; /* of const struct shared_record: what fleet/ must know at a start */
 	uint64_t quarantined;

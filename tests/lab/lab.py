@@ -24,6 +24,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -58,7 +59,7 @@ def binary(name):
     """A program that the build made, in VMAC_BUILD or where ./check and people build."""
     builds = [os.environ["VMAC_BUILD"]] if "VMAC_BUILD" in os.environ else [ROOT / "build-check", ROOT / "build"]
     for build in map(pathlib.Path, builds):
-        for candidate in sorted(build.glob(f"src/*/{name}")):
+        for candidate in [*sorted(build.glob(f"src/*/{name}")), build / "tests" / "lab" / name]:
             if os.access(candidate, os.X_OK) and candidate.is_file():
                 return str(candidate)
     raise LabError(f"no {name} in {' or '.join(map(str, builds))}; build first")
@@ -432,6 +433,27 @@ def _console():
         sys.dont_write_bytecode = dont_write
         sys.modules["vmac_console"] = module
     return sys.modules["vmac_console"]
+
+
+@contextlib.contextmanager
+def small_disk(size="12m"):
+    """A file system of its own, which can be filled."""
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="vmac-t-disk-"))
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "vmac-t", directory], check=True)
+    try:
+        yield directory
+    finally:
+        subprocess.run(["umount", "--lazy", directory], check=True)
+        directory.rmdir()
+
+
+def fill(disk):
+    """Leaves not one block free; returns the file to delete when there is to be room again."""
+    ballast = disk / "ballast"
+    with open(ballast, "wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    return ballast
 
 
 class Lab:
