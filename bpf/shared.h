@@ -165,8 +165,8 @@ struct gate_slot {
 #define EVENT_SPOKE    1
 #define EVENT_STRANGER 2
 
-#define EVENT_FRAME  64
-#define EVENT_GAP_NS 1000000000ULL
+#define EVENT_FRAME	    64
+#define EVENT_GAP_NS	    1000000000ULL
 /* Of strangers that bear what looks like a tag (src/wire/claim.h): RARP, and this in its padding.
  * Whoever waits for the true one must not be deaf for a second after a false one. */
 #define EVENT_TAGGED_GAP_NS 100000000ULL

@@ -510,8 +510,7 @@ int vmac_tunnel_in(struct __sk_buff *skb)
 	if (sa == da || receiver_of((__u32)net, sa) == to)
 		return drop(SLOT_TUNNEL, DROP_TUNNEL_ECHO, w);
 	state = gate_state_of(to);
-	if (!MEMBER_IFINDEX(member_of(to)) ||
-	    (state != GATE_IS_OPEN && state != GATE_IS_TUNNEL_IN))
+	if (!MEMBER_IFINDEX(member_of(to)) || (state != GATE_IS_OPEN && state != GATE_IS_TUNNEL_IN))
 		return drop(SLOT_TUNNEL, DROP_TUNNEL_PORT, w);
 	return send_to_port(skb, SLOT_TUNNEL, to, member_of(to), w);
 }

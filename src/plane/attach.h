@@ -21,8 +21,8 @@
 #include "base/error.h"
 
 /* Where: a port's program comes before any other on the link, so that nothing can wave a guest's
- * frame past the guard, and so do the tunnel's and the lease programs; an uplink's come behind those that are there,
- * so that the host's own filters see the frames. */
+ * frame past the guard, and so do the tunnel's and the lease programs; an uplink's come behind
+ * those that are there, so that the host's own filters see the frames. */
 enum attach_side {
 	ATTACH_PORT,
 	ATTACH_UPLINK_IN,

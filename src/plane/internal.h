@@ -33,7 +33,7 @@ struct plane {
 	/* event.c's and tunnel.c's. */
 	struct ring_buffer *events;
 	int peers_fd, vnis_fd, nets_fd;
-	int tunnel; /* ifindex as set since plane_open(); 0 = not set */
+	int tunnel;	 /* ifindex as set since plane_open(); 0 = not set */
 	bool found_open; /* a port's flip that this process may not have been told of */
 	uint32_t flip_told[PORTS_MAX + 1]; /* the generation of the gate's flip that it was */
 	uint32_t gate_born[PORTS_MAX + 1]; /* the generation from which a port's gate is its own */

@@ -11,8 +11,8 @@
  * The vMACs of routers that a port may have are entries of their own (claim.c), there before its
  * row is and gone after.
  *
- * What passes the port at all is its gate (gate.c): a port is set with the gate as it was before, or
- * closed, and then its gate is changed; but one that shuts is shut first.
+ * What passes the port at all is its gate (gate.c): a port is set with the gate as it was before,
+ * or closed, and then its gate is changed; but one that shuts is shut first.
  *
  * The host answers in every net of an uplink that has a port: the uplink's own address stands in
  * the table for exactly as long as the net's list is not empty. */

@@ -135,9 +135,9 @@ int plane_port_gate(struct plane *p, uint32_t id, enum plane_gate gate,
 
 /* --- the tunnel ------------------------------------------------------------------------------ */
 
-/* The metadata-mode VXLAN link, 0 = none (again after every plane_open(), as with ports); a net has a number in it (VNI, 1 … 2^24 - 1; 0 = takes no
- * part).  Frames are taken from `peers` only, for ports that are TUNNEL_IN or OPEN, and never with
- * the port's own vMAC as their source. */
+/* The metadata-mode VXLAN link, 0 = none (again after every plane_open(), as with ports); a net has
+ * a number in it (VNI, 1 … 2^24 - 1; 0 = takes no part).  Frames are taken from `peers` only, for
+ * ports that are TUNNEL_IN or OPEN, and never with the port's own vMAC as their source. */
 #define TUNNEL_PEERS_MAX 4096
 int plane_tunnel_set(struct plane *p, int ifindex, struct error *ret_error);
 /* The source of outer packets, by which peers know this host; family 0 (as at first): as its routes
@@ -208,7 +208,7 @@ struct plane_counters {
 	uint64_t tx_frames, tx_octets; /* handed to the link */
 	uint64_t drops[PLANE_REASONS_MAX];
 	uint64_t redirected; /* port: frames sent after its guest, into the tunnel */
-	mono_t last_seen; /* last frame from the guest, to about a second; ns 0 = never */
+	mono_t last_seen;    /* last frame from the guest, to about a second; ns 0 = never */
 };
 
 /* Sums the per-CPU counters of one port slot.  NOT_FOUND when the slot is not set. */
