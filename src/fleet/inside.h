@@ -471,7 +471,7 @@ void claim_outcome(struct fleet *f, struct claim *c, enum shared_outcome outcome
 void claims_unreachable(struct fleet *f);
 /* A record that an abandoned claim made. */
 bool claim_abandoned(struct fleet *f, const struct shared_record *r);
-void claims_end(struct fleet *f);
+void claims_free(struct fleet *f);
 
 /* --- view.c ---------------------------------------------------------------------------------- */
 
