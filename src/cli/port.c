@@ -330,7 +330,10 @@ static const struct verb verbs[] = {
 	  .more = "Only frames from its vMAC leave a port, and where IPs are bound only packets from\n"
 		  "these; DHCP answers and router advertisements are dropped unless allowed. With --router\n"
 		  "the guest may also speak with that vMAC while it is the active router, and forward\n"
-		  "packets from any IP.",
+		  "packets from any IP.\n\n"
+		  "--mac also takes the address of a vMAC that another host holds: a guest that comes from\n"
+		  "there.  The port stays closed until its move is prepared (mac prepare, before or after),\n"
+		  "and opens with the guest's first frame.",
 	  .examples = "  vmac port add web1 --kind tap --user libvirt-qemu\n"
 		      "  vmac port add c7 --kind veth --netns c7 --ip 192.0.2.7\n"
 		      "  vmac port add gw --kind netdev --ifname vnet3 --mac gw --allow router-advert\n" },

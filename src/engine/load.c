@@ -98,6 +98,11 @@ static int load_router(void *ctx, const struct router *r)
 	return load_record(load, CHANGE_ROUTER, r);
 }
 
+static int load_kept(void *ctx, const struct shared_record *kept)
+{
+	return load_record(ctx, CHANGE_SHARED, kept);
+}
+
 static int load_expect(void *ctx, uint64_t count)
 {
 	struct load *load = ctx;
@@ -161,6 +166,7 @@ int engine_load(struct engine *e, struct error *ret_error)
 		.pool = load_pool,
 		.port = load_port,
 		.router = load_router,
+		.shared = load_kept,
 		.expect_vmacs = load_expect,
 		.vmac = load_vmac,
 		.ctx = &load,

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "engine/inside.h"
+#include "engine/side.h"
 
 void engine_refuse(struct engine *e, answer_fn done, void *ctx, const struct error *error)
 {
@@ -120,6 +120,16 @@ void txn_refuse(struct txn *t, const struct error *error)
 	txn_free(t);
 }
 
+void txn_rehearsed(struct txn *t)
+{
+	struct answer answer = t->answer;
+
+	txn_undo(t);
+	if (t->done)
+		t->done(t->ctx, &answer);
+	txn_free(t);
+}
+
 void txn_drop(struct txn *t)
 {
 	txn_free(t);
@@ -133,6 +143,8 @@ static void txn_settled(struct txn *t)
 	for (size_t i = 0; i < t->base.count; i++)
 		if (t->changes[i].verb[0])
 			event_change(e, t, &t->changes[i]);
+	if (e->side)
+		side_settled(e->side, t);
 	if (t->carry && t->carry(t, &error) < 0) {
 		engine_refuse(e, t->done, t->ctx, &error);
 	} else if (t->done) {
@@ -190,6 +202,7 @@ void engine_when_durable(struct engine *e, void (*fn)(void *ctx), void *ctx)
 void engine_store_ready(struct engine *e)
 {
 	store_dispatch(e->cfg.store);
+	side_turn(e);
 	while (e->waiters && e->waiters->behind <= e->settled) {
 		struct waiter *w = e->waiters;
 

@@ -56,10 +56,17 @@ static bool vmac_has_name(const void *item, const void *key)
 	return v->segment == k->segment && strcmp(v->name, k->name) == 0;
 }
 
+static bool kept_has_key(const void *item, const void *key)
+{
+	return shared_same_key(item, key);
+}
+
 void world_init(struct world *w, const struct mem *mem)
 {
-	struct table *tables[] = { &w->segments_by_name, &w->pools_by_name, &w->vmacs,
-				   &w->vmacs_by_name,	 &w->ports_by_name, &w->routers_by_name };
+	struct table *tables[] = {
+		&w->segments_by_name, &w->pools_by_name,   &w->vmacs, &w->vmacs_by_name,
+		&w->ports_by_name,    &w->routers_by_name, &w->kept
+	};
 
 	*w = (struct world){ .mem = mem };
 	for (size_t i = 0; i < ARRAY_LEN(tables); i++)
@@ -85,6 +92,9 @@ void world_done(struct world *w)
 		mem_free(w->mem, (void *)s->record);
 		mem_free(w->mem, s);
 	}
+	table_for_each (&w->kept, void, k)
+		mem_free(w->mem, k);
+	table_done(&w->kept);
 	table_done(&w->segments_by_name);
 	table_done(&w->pools_by_name);
 	table_done(&w->vmacs);
@@ -149,6 +159,11 @@ struct world_pool *world_pool_over(const struct world *w, uint32_t segment, vmac
 	return NULL;
 }
 
+const struct shared_record *world_kept(const struct world *w, const struct shared_record *key)
+{
+	return table_get(&w->kept, shared_key_hash(key), key, kept_has_key);
+}
+
 /* --- segments, pools, ports ------------------------------------------------------------------ */
 
 static int apply_segment(struct world *w, const struct segment *before, const struct segment *after)
@@ -190,6 +205,8 @@ static int pool_enter(struct world *w, const struct pool *after)
 		return -ENOMEM;
 	}
 	p->record = after;
+	if (w->in_blocks && p->machine.usable.size > 0)
+		pool_machine_blocks(&p->machine, pool_numbers_a_block(p->machine.usable.size));
 	w->pools[after->id] = p;
 	table_add(&w->pools_by_name, name_hash(after->name, 0), p);
 	world_segment(w, after->segment)->pools++;
@@ -258,6 +275,18 @@ static int apply_router(struct world *w, const struct router *before, const stru
 		claims_add(&w->claims, after);
 		w->routers[after->id] = after;
 	}
+	return 0;
+}
+
+static int apply_kept(struct world *w, const struct shared_record *before,
+		      const struct shared_record *after)
+{
+	if (after && table_reserve(&w->kept, w->kept.count + 1) < 0)
+		return -ENOMEM;
+	if (before)
+		table_remove(&w->kept, shared_key_hash(before), before);
+	if (after)
+		table_add(&w->kept, shared_key_hash(after), (void *)after);
 	return 0;
 }
 
@@ -367,14 +396,21 @@ static int apply_vmac(struct world *w, const struct vmac *before, const struct v
 	return 0;
 }
 
+/* A guest that is on its way, or has gone, may have a port here. */
+static bool port_fits(const struct vmac *v)
+{
+	if (v->state == VMAC_MOVING || v->state == VMAC_AWAY)
+		return true;
+	return (v->state == VMAC_BOUND) == (v->port != 0);
+}
+
 /* What a record names is there, and nothing else has its address or its name. */
 static bool vmac_fits(const struct world *w, const struct vmac *v)
 {
 	const struct world_pool *p = world_pool(w, v->pool);
 	const struct port *port = v->port <= PORTS_MAX ? w->ports[v->port] : NULL;
 
-	if (!world_segment(w, v->segment) || world_vmac(w, v->segment, v->address) ||
-	    (v->state == VMAC_BOUND) != (v->port != 0))
+	if (!world_segment(w, v->segment) || world_vmac(w, v->segment, v->address) || !port_fits(v))
 		return false;
 	if (v->pool &&
 	    (!p || p->record->segment != v->segment || !pool_machine_has(&p->machine, v->address)))
@@ -423,6 +459,7 @@ int world_apply(struct world *w, enum change_kind kind, const void *before, cons
 	case CHANGE_ROUTER:
 		return apply_router(w, before, after);
 	case CHANGE_SHARED:
+		return apply_kept(w, before, after);
 	case CHANGE_KIND_COUNT:
 		break;
 	}
@@ -455,6 +492,8 @@ void *world_copy(const struct world *w, enum change_kind kind, const void *recor
 	size_t size;
 	void *copy;
 
+	if (kind == CHANGE_SHARED)
+		return shared_copy(w->mem, record);
 	if (kind == CHANGE_ROUTER)
 		return (void *)router_record_new(record, w->mem);
 	size = record_size(kind, record);

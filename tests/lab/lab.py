@@ -266,8 +266,9 @@ class Api:
 class Daemon:
     """vmacd in a namespace (or, without one, for the registry alone), and vmac talking to it."""
 
-    def __init__(self, lab, ns, name, *options):
+    def __init__(self, lab, ns, name, *options, config=None):
         self.lab, self.ns = lab, ns
+        self.config = config
         self.instance = f"{lab.name.removeprefix('vmac-')}-{name}"
         self.directory = lab.directory / name
         self.directory.mkdir()
@@ -279,7 +280,11 @@ class Daemon:
         lab.instances.append(self)
 
     def argv(self, *more):
-        return [binary("vmacd"), "--config", os.devnull, "--instance", self.instance, "--state-dir", str(self.state),
+        config = os.devnull
+        if self.config is not None:
+            config = self.directory / "vmacd.yaml"
+            config.write_text(self.config)
+        return [binary("vmacd"), "--config", str(config), "--instance", self.instance, "--state-dir", str(self.state),
                 "--socket", str(self.socket), *self.options, *more]
 
     def start(self, seconds=20):
@@ -505,8 +510,8 @@ class Lab:
             a.run("ip", "link", "set", a_name, "up")
             b.run("ip", "link", "set", b_name, "up")
 
-    def daemon(self, ns, name="vmacd", *options, start=True):
-        daemon = Daemon(self, ns, name, *options)
+    def daemon(self, ns, name="vmacd", *options, start=True, config=None):
+        daemon = Daemon(self, ns, name, *options, config=config)
         return daemon.start() if start else daemon
 
     def guest(self, ns, name, *nics):

@@ -64,8 +64,8 @@ static void tell(struct engine *e, struct waiting *w)
 	w->event.subject = w->subject;
 	w->event.actor = w->who;
 	w->event.reason = w->reason;
-	w->event.from = "";
-	w->event.to = "";
+	w->event.from = w->event.from ? w->event.from : "";
+	w->event.to = w->event.to ? w->event.to : "";
 	e->event_fn(e->event_ctx, &w->event);
 }
 
