@@ -295,7 +295,7 @@ static const struct verb verbs[] = {
 	  .summary = "Here, where a guest is to come: have its vMAC reserved for this host",
 	  .more = "Its port here opens with the guest's first frame.  The host that has it goes on until then.",
 	  .examples = "  vmac mac prepare 0a:51:22:00:00:07 --segment lan\n"
-		      "  vmac port add web1 --segment lan --mac 0a:51:22:00:00:07   # before or after\n" },
+		      "  vmac port add web1 --kind tap --mac 0a:51:22:00:00:07   # before or after\n" },
 	{ .name = "activate", .args = "ADDRESS|NAME...", .args_min = 1, .args_max = ARGUMENTS_MAX,
 	  .run = move_hint, .writes = true, OPTIONS(show_options),
 	  .summary = "Open a prepared port now, for a hypervisor that announces nothing",

@@ -1,39 +1,12 @@
+#include "cli/account.h"
 #include "cli/nouns.h"
 #include "cli/show.h"
 
-#include <grp.h>
-#include <pwd.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* --- add ------------------------------------------------------------------------------------- */
-
-/* A name or a number; -1: neither. */
-static long long user_id(const char *text)
-{
-	const struct passwd *pw = getpwnam(text);
-	unsigned long long n;
-	char *end;
-
-	if (pw)
-		return pw->pw_uid;
-	n = strtoull(text, &end, 10);
-	return text[0] >= '0' && text[0] <= '9' && !*end && n < UINT32_MAX ? (long long)n : -1;
-}
-
-static long long group_id(const char *text)
-{
-	const struct group *gr = getgrnam(text);
-	unsigned long long n;
-	char *end;
-
-	if (gr)
-		return gr->gr_gid;
-	n = strtoull(text, &end, 10);
-	return text[0] >= '0' && text[0] <= '9' && !*end && n < UINT32_MAX ? (long long)n : -1;
-}
 
 static int add_owner(const struct command *c, json_t *body)
 {
@@ -41,13 +14,13 @@ static int add_owner(const struct command *c, json_t *body)
 	long long id;
 
 	if (user) {
-		id = user_id(user);
+		id = account_user(user);
 		if (id < 0)
 			return command_misuse(c, "--user: there is no user %s", user);
 		json_object_set_new(body, "owner_uid", json_integer(id));
 	}
 	if (group) {
-		id = group_id(group);
+		id = account_group(group);
 		if (id < 0)
 			return command_misuse(c, "--group: there is no group %s", group);
 		json_object_set_new(body, "owner_gid", json_integer(id));

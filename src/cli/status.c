@@ -12,10 +12,12 @@ static void fleet_part(struct grid *g, const json_t *f)
 		return;
 	show_number(json_number(f, "available"), available);
 	if (json_yes(f, "reachable"))
-		show_pairf(g, "shared registry", "%s at %s, reachable for %s", json_text(f, "backend"),
-			   json_text(f, "endpoint"), json_text(f, "since"));
+		show_pairf(g, "shared registry", "%s at %s, reachable for %s",
+			   json_text(f, "backend"), json_text(f, "endpoint"),
+			   json_text(f, "since"));
 	else
-		show_pairf(g, "shared registry", "NOT REACHABLE since %s: %s; %s addresses are left",
+		show_pairf(g, "shared registry",
+			   "NOT REACHABLE since %s: %s; %s addresses are left",
 			   json_text(f, "since"),
 			   json_text(json_object_get(f, "trouble"), "message"), available);
 	if (json_yes(f, "reachable"))

@@ -72,7 +72,7 @@ void engine_vmac_look(struct engine *e, const struct vmac *v, struct vmac_view *
 	*ret = (struct vmac_view){ .vmac = v,
 				   .segment = e->segments[0]->name,
 				   .pool = v->pool && e->pools[0] ? e->pools[0]->name : "",
-				   .port = "" };
+				   .port = v->port ? e->ports[v->port - 1]->name : "" };
 	ret->has_move = fake_fleet_move(v->address, &ret->move);
 }
 
