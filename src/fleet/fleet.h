@@ -57,7 +57,8 @@ struct fleet_ops {
 		       uint64_t token);
 	/* shared_read() of an image; fleet_image() */
 	void (*read)(void *ctx, const struct shared_record *key, uint64_t token);
-	/* shared_reconcile(): memory was short, so records may be missing here. */
+	/* Memory was short, so something may be missing here: shared_reconcile(), and ports are
+	 * told again. */
 	void (*reconcile)(void *ctx);
 	/* The gate of the port of this vMAC is to be so, at once; peer: whereto (REDIRECT), NULL =
 	 * nowhere.  Where an operator closed the port it stays closed; where there is no port it is

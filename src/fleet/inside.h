@@ -211,6 +211,7 @@ struct place {
 	bool dropped; /* the machine wanted to write while a write was on its way */
 	struct write write, ask_write, seed_write;
 	bool delete_sent;
+	bool released; /* the journal let go of it in this run */
 	mono_t release_at; /* RELEASED, and we count its quarantine; else MONO_NEVER */
 	mono_t ask_unanswered;
 	mono_t settle_at; /* else MONO_NEVER */
@@ -470,6 +471,7 @@ void claim_outcome(struct fleet *f, struct claim *c, enum shared_outcome outcome
 		   const struct error *error);
 void claims_unreachable(struct fleet *f);
 /* A record that an abandoned claim made. */
+bool claim_pending(const struct fleet *f, const struct shared_record *r);
 bool claim_abandoned(struct fleet *f, const struct shared_record *r);
 void claims_free(struct fleet *f);
 

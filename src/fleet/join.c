@@ -119,7 +119,7 @@ void self_told(struct fleet *f)
 	if (f->join != JOIN_IN)
 		return;
 	/* Gone, dead or old: we are here, so we join once more. */
-	if (!h || h->state == HOST_DEAD || f->behind > 0) {
+	if (!h || h->state == HOST_DEAD || h->incarnation < f->self_kept->host.incarnation) {
 		if (h && h->state == HOST_DEAD) {
 			alarm_allowed(f, NULL);
 			note(f, FLEET_ALARM, h->name,

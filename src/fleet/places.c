@@ -202,8 +202,6 @@ void vmac_told(struct fleet *f, const struct shared_record *r)
 		return;
 	p->record = mirror_get(f, r);
 	p->record_stale = true;
-	if (!p->record)
-		p->delete_sent = false;
 	place_settle(f, p);
 }
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TOLD, COMPLETE, OUTCOME, KEPT, VMAC_CHANGED, IMAGE_READ };
+enum { TOLD, COMPLETE, OUTCOME, KEPT, VMAC_CHANGED, IMAGE_READ, PORTS };
 
 uint64_t rig_random(struct rig *rig)
 {
@@ -343,6 +343,7 @@ static void op_reconcile(void *ctx)
 	struct rig_host *h = ctx;
 
 	h->reconciles++;
+	push(h, PORTS);
 	if (!h->cut)
 		rig_tell_all(h->rig, (unsigned int)(h - h->rig->hosts));
 }
@@ -630,6 +631,14 @@ bool rig_deliver(struct rig *rig, unsigned int host)
 			   rig->now);
 		break;
 	}
+	case PORTS:
+		for (int i = 0; i < RIG_VMACS; i++) {
+			struct fleet_name n = rig_name(i);
+
+			if (h->places[i].port)
+				fleet_port(h->fleet, &n, true, rig->now);
+		}
+		break;
 	case IMAGE_READ:
 		fleet_image(h->fleet, m->token, m->record, m->outcome == SHARED_DONE ? NULL : &e,
 			    rig->now);
@@ -724,7 +733,7 @@ int rig_allocate(struct rig *rig, unsigned int host)
 		    fleet_vmac_record(h->fleet, &n))
 			continue;
 		for (unsigned int o = 0; o < rig->host_count; o++)
-			if (o != host && rig_held(rig, o, i))
+			if (rig->check_blocks && o != host && rig_held(rig, o, i))
 				fail_msg("%d is allocated by %s, and %s has it", i, h->name,
 					 rig->hosts[o].name);
 		journal_set(h, i, VMAC_RESERVED, rig->epochs[i] + 1);

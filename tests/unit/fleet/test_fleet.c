@@ -349,6 +349,7 @@ static void dead_and_forgotten(void **state)
 	assert_int_equal(before, 2);
 	assert_true(fleet_host_state(rig.hosts[1].fleet, "kvm1", HOST_DEAD, "x", rig.now, &e) < 0);
 	assert_non_null(strstr(e.message, "host kvm1 is alive"));
+	rig.check_blocks = false;
 	rig_down(&rig, 0);
 	lease_ends(0);
 	assert_true(fleet_host_state(rig.hosts[1].fleet, "kvm1", HOST_DEAD, "", rig.now, &e) < 0);
@@ -365,7 +366,6 @@ static void dead_and_forgotten(void **state)
 		rig_run(&rig, 1000);
 	assert_int_equal(blocks_of(1), 4);
 	/* It comes back, with all that it believes to have. */
-	rig.check_blocks = false;
 	rig_up(&rig, 0);
 	assert_int_equal(gate(0, n), MIGRATE_GATE_OPEN); /* as long as it knows no better */
 	rig_run(&rig, 5000);
