@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -66,6 +67,8 @@ def claims(e, tools, clients, count, prefix):
     64 are 4 daemons."""
     daemons = -(-clients // 16)
     drives = [Drive(e, tools, "mode=2") for _ in range(daemons)]
+    for drive in drives:
+        drive.ask("facts", "facts")  # it has started
     lines, threads = [], []
     for i, drive in enumerate(drives):
         threads.append(threading.Thread(target=lambda d=drive, i=i: lines.append(
@@ -93,6 +96,7 @@ class Plain:
         made = http.client.HTTPConnection(*self.address)
         made.sock = self.e.hub.socket()
         made.sock.connect(self.address)
+        made.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return made
 
     def post(self, connection, path, body):

@@ -84,16 +84,21 @@ static void item_call(struct etcd *e, struct item *item)
 
 static void module_dispatch(struct etcd *e)
 {
-	struct item_queue taken;
+	struct item_queue taken = { 0 };
+	size_t before, after;
 	struct item *item;
 	eventfd_t rung;
 
 	eventfd_read(e->ring, &rung);
 	pthread_mutex_lock(&e->mutex);
-	taken = e->answers;
-	e->answers = (struct item_queue){ 0 };
+	before = e->answers.count;
+	while (taken.count < ETCD_DISPATCH_MAX && (item = item_take(&e->answers)))
+		item_put(&taken, item);
+	after = e->answers.count;
 	pthread_mutex_unlock(&e->mutex);
-	if (taken.count > ETCD_TOLD_MAX) /* it paused for us */
+	if (after > 0)
+		eventfd_write(e->ring, 1);
+	if (before > ETCD_TOLD_MAX && after <= ETCD_TOLD_MAX) /* it paused for us */
 		curl_multi_wakeup(e->multi);
 	while ((item = item_take(&taken)))
 		item_call(e, item);

@@ -51,6 +51,7 @@
 #define ETCD_PENDING_MAX  65536
 #define ETCD_REQUESTS_MAX 16   /* under way at once, and connections */
 #define ETCD_PAGE	  1000 /* keys of one answer of a full read */
+#define ETCD_DISPATCH_MAX 256  /* callbacks of one dispatch: its caller has other things to do */
 #define ETCD_PING_MS	  5000
 /* A transaction is tried for so many time-outs: 10 s, which outlives an election. */
 #define ETCD_TRIES	  5
@@ -116,7 +117,7 @@ struct etcd;
 struct etcd_module {
 	unsigned int version; /* ETCD_MODULE_VERSION */
 	int (*open)(const struct etcd_config *config, struct etcd **ret, struct error *ret_error);
-	/* Within a second, whatever hangs. Answers what waits. */
+	/* Within a second, whatever hangs.  Answers what waits. */
 	void (*close)(struct etcd *e);
 	int (*fd)(const struct etcd *e);
 	void (*dispatch)(struct etcd *e);
