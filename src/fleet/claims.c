@@ -450,7 +450,7 @@ void fleet_retire(struct fleet *f, const struct shared_record *key, fleet_agreed
 	agree_or_retire(f, CLAIM_RETIRE, key, done, ctx);
 }
 
-void claims_end(struct fleet *f)
+void claims_free(struct fleet *f)
 {
 	LIST_FOR_EACH(&f->claims, l)
 	claim_free(f, OF_LINK(struct claim, link, l));

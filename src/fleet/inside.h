@@ -473,7 +473,7 @@ void claims_unreachable(struct fleet *f);
 /* A record that an abandoned claim made. */
 bool claim_pending(const struct fleet *f, const struct shared_record *r);
 bool claim_abandoned(struct fleet *f, const struct shared_record *r);
-void claims_end(struct fleet *f);
+void claims_free(struct fleet *f);
 
 /* --- view.c ---------------------------------------------------------------------------------- */
 
