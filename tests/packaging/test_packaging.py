@@ -143,7 +143,8 @@ def test_example_shows_every_key():
     config = yaml.safe_load(uncommented(text))
     first, second = config["routers"]
     keys = [set(config), set(config["socket"]), set(config["registry"]), set(config["segments"][0]),
-            set(config["pools"][0]), set(first), set(second), set(first["sets"][0])]
+            set(config["pools"][0]), set(first), set(second), set(first["sets"][0]),
+            set(config["registry"]["shared"]), set(config["host"])]
     explained = [name for line in re.findall(r"^\.It Cm (.*)", page, re.M) for name in re.findall(r"\w+", line.split(" Pq")[0])
                  if name not in ("default", "Li")]
     assert set().union(*keys) == set(explained)
