@@ -453,8 +453,10 @@ static int run_in(struct guest *g, int (*run)(struct guest *g))
 	struct vmac_reply why;
 
 	g->segments = only ? json_pack("[{s:s}]", "name", only) : hook_segments(g->c, &why);
-	if (!g->segments)
-		return hook_complain("asking vmacd", &why);
+	if (!g->segments) {
+		hook_complain("asking vmacd", &why);
+		return 1;
+	}
 	return run(g) == 0 ? 0 : 1;
 }
 
