@@ -52,8 +52,9 @@ static void move_row(struct grid *g, const json_t *m)
 
 int move_list(struct command *c)
 {
-	static const char *const headings[] = { "ADDRESS", "SEGMENT", "STATE", "GATE",	     "HOLDER",
-						"TO",	   ">EPOCH",  "SINCE", ">STRANGERS", "BECAUSE" };
+	static const char *const headings[] = { "ADDRESS",    "SEGMENT", "STATE",  "GATE",
+						"HOLDER",     "TO",	 ">EPOCH", "SINCE",
+						">STRANGERS", "BECAUSE" };
 
 	return show_list(c, "/v1/moves", NULL, 0, headings, ARRAY_LEN(headings), move_row);
 }
