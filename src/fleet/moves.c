@@ -154,8 +154,8 @@ void move_outcome(struct fleet *f, struct place *p, enum shared_outcome outcome,
 	case SHARED_REFUSED:
 		/* It hears that the registry is back from us alone: when it is time to try. */
 		move_simple(f, p, MIGRATE_UNREACHABLE);
-		p->settle_at = mono_after(f->now, outcome == SHARED_REFUSED ? FLEET_REFUSED_RETRY :
-									      FLEET_RETRY);
+		p->settle_at = mono_after(f->now, outcome == SHARED_REFUSED ? FLEET_REFUSED_RETRY
+									    : FLEET_RETRY);
 		break;
 	}
 	place_settle(f, p);

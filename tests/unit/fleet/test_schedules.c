@@ -183,12 +183,15 @@ static void one_run(uint64_t seed)
 static void runs(void **state)
 {
 	const char *one = getenv("FLEET_SEED");
+	uint64_t count = RUNS;
 
 	if (one) {
 		one_run(strtoull(one, NULL, 10));
 		return;
 	}
-	for (uint64_t seed = 0; seed < RUNS; seed++)
+	if (getenv("FLEET_RUNS"))
+		count = strtoull(getenv("FLEET_RUNS"), NULL, 10);
+	for (uint64_t seed = 0; seed < count; seed++)
 		one_run(seed);
 }
 
