@@ -23,7 +23,8 @@
 
 /* --- limits ---------------------------------------------------------------------------------- */
 
-#define FLEET_RETRY	     SPAN_S(1) /* of what could not be told, or for which there was no memory */
+/* Of what could not be told, or for which there was no memory. */
+#define FLEET_RETRY	     SPAN_S(1)
 #define FLEET_REFUSED_RETRY  SPAN_S(30) /* of what the registry refused: full, or denied */
 #define FLEET_IMAGE_INTERVAL SPAN_S(1)	/* of one block's image, at most so often */
 #define FLEET_IMAGES_MAX     16		/* on their way at once */

@@ -67,7 +67,7 @@ class VmacHost:
     def prepare(self, vm, incoming):
         name = f"{vm.name}-{vm.numbers}"
         if not vm.mac:
-            vm.mac = self.vmacj("port", "add", name, "--kind", "tap", "--segment", "lan")["mac"]
+            vm.mac = self.vmacj("port", "add", name, "--kind", "tap", "--segment", "lan")["vmac"]
             return name
         if incoming and self.fleet.prepare:
             self.vmac("mac", "prepare", vm.mac, "--segment", "lan")
@@ -82,7 +82,7 @@ class VmacHost:
         def hint(verb):
             api = self.daemon.api()
             with contextlib.suppress(lab.ApiError, OSError):
-                api.call("POST", f"/v1/segments/lan/vmacs/{vm.mac}/{verb}", {})
+                api.call("POST", f"/v1/vmacs/lan/{vm.mac}/{verb}", {})
             api.close()
         incarnation.qmp.on("STOP", lambda _: hint("stop"))
         incarnation.qmp.on("RESUME", lambda _: hint("resume"))

@@ -295,7 +295,8 @@ class Daemon:
         with open(self.log, "ab") as log:
             # What is installed is found by its place; what is only built must be named.
             self.process = self.lab.start(*argv, stdout=log, stderr=log,
-                                          env={**os.environ, "VMAC_HTTP_PROBE": binary("http-probe")})
+                                          env={**os.environ, "VMAC_HTTP_PROBE": binary("http-probe"),
+                                               "VMAC_ETCD_MODULE": binary("libvmac_etcd.so")})
 
         def answers():
             if self.process.poll() is not None:

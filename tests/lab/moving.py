@@ -296,8 +296,10 @@ class Talk:
             self.tcp.close()
             self.listener.close()
         self.udp.close()
+        # From the first that it heard, too: the client may have begun sooner than the guest.
+        to_guest = said["last"] + 1 - said["first"]
         return {
-            "to_guest": {"sent": said["last"] + 1, "lost": said["last"] + 1 - said["got"], "twice": said["twice"]},
+            "to_guest": {"sent": to_guest, "lost": to_guest - said["got"], "twice": said["twice"]},
             "from_guest": {"sent": said["sent"], "lost": said["sent"] - len(self.seen), "twice": self.twice},
             "blackout": (self.gaps() or [(0, 0)])[0][0],
             "octets": self.octets, "stream_error": self.stream_error, "stream_gap": self.stream_gap,

@@ -5,7 +5,7 @@
  *                             come back the other way
  *   talk tcp PEER PORT        connects and sends 64-bit numbers, one after the other, for ever
  *
- * On SIGTERM, udp prints "sent N got N twice N last N" to the file that stdout is. */
+ * On SIGTERM, udp prints "sent N got N twice N first N last N" to the file that stdout is. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <endian.h>
@@ -58,7 +58,8 @@ static struct sockaddr_in address_of(const char *peer, const char *port)
 static int udp(const struct sockaddr_in *peer, unsigned int pps)
 {
 	struct sockaddr_in own = { .sin_family = AF_INET, .sin_port = peer->sin_port };
-	uint64_t gap = 1000000000 / pps, next = now_ns(), number, sent = 0, got = 0, twice = 0, last = 0;
+	uint64_t gap = 1000000000 / pps, next = now_ns(), number, sent = 0, got = 0, twice = 0,
+		 first = 0, last = 0;
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0), size = 1 << 20;
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 
@@ -90,11 +91,14 @@ static int udp(const struct sockaddr_in *peer, unsigned int pps)
 			else
 				got++;
 			seen[number / 8] |= (uint8_t)(1 << number % 8);
+			if (got == 1 && twice == 0)
+				first = number;
 			last = number;
 		}
 	}
-	printf("sent %llu got %llu twice %llu last %llu\n", (unsigned long long)sent,
-	       (unsigned long long)got, (unsigned long long)twice, (unsigned long long)last);
+	printf("sent %llu got %llu twice %llu first %llu last %llu\n", (unsigned long long)sent,
+	       (unsigned long long)got, (unsigned long long)twice, (unsigned long long)first,
+	       (unsigned long long)last);
 	return 0;
 }
 
