@@ -6,6 +6,7 @@
  *   side_journal.c   fleet/'s orders -> this host's own registry
  *   side_wanted.c    what is agreed upon: segments, pools, who can be reached by the tunnel
  *   side_command.c   commands that the hosts have to agree upon first
+ *   side_park.c      … while they wait
  *   side_view.c      hosts and moves as others may see them
  *
  * fleet/ is never called from inside one of its own calls.  What its orders make necessary to tell
