@@ -36,9 +36,9 @@ static inline uint64_t vmac_key(uint32_t segment, vmac_mac_t address)
  *
  *   segment  internal | uplink=IFNAME  vlan=N
  *   pool     ranges=A..B,…  excludes=A..B,…  quarantine=DURATION  limit=N   (never the key)
- *   vMAC     reserved | bound | moving | quarantined | away  port=ID  epoch=N  until=TIME  name=  owner=
- *            tenant=  ips=IP,…          (epoch: bound, moving and away only; quarantined: until only,
- *                                        for the name and the owner are gone)
+ *   vMAC     reserved | bound | moving | quarantined | away  port=ID  epoch=N  until=TIME  name=
+ *            owner=  tenant=  ips=IP,…  (epoch: bound, moving and away only; quarantined: until
+ *                                        only, for the name and the owner are gone)
  *   port     open | closed  kind=tap|veth|netdev  mac=ADDRESS  ifname=IFNAME  netns=PATH
  *            peer=IFNAME  mtu=N  allow=dhcp-server,router-advert,any-ip  flood=PPS
  *   router   enabled | disabled  protocol=vrrp3  priority=N  interval=DURATION  hold=DURATION

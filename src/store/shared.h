@@ -104,7 +104,8 @@ void shared_facts(struct shared *s, struct shared_facts *ret);
 int shared_dump(const struct shared_config *config,
 		int (*fn)(void *ctx, const struct shared_record *r), void *ctx,
 		struct error *ret_error);
-/* Puts records (create only; IN_USE when one exists, unless `replace`). */
+/* Puts records (create only; IN_USE when one exists, unless `replace`).  `next` returns 1 with a
+ * record, borrowed until its next call, 0 at the end, < 0 to stop with that. */
 int shared_restore(const struct shared_config *config, bool replace,
 		   int (*next)(void *ctx, struct shared_record *ret), void *ctx,
 		   struct error *ret_error);
@@ -112,10 +113,14 @@ int shared_restore(const struct shared_config *config, bool replace,
 /* --- the form of a record in the registry and in exports ----------------------------------------
  */
 
-/* The key below the prefix, and the value as JSON.  Caller frees both with mem_free(). */
+/* The key below the prefix, and the value as JSON (ret_value NULL: the key alone, and only what it
+ * consists of has to be there).  Caller frees both with mem_free().  BAD_VALUE: a name or number
+ * that breaks the rules. */
 int shared_encode(const struct mem *mem, const struct shared_record *r, char **ret_key,
 		  char **ret_value, struct error *ret_error);
-/* BAD_JSON, MISSING_FIELD, BAD_VALUE, REGISTRY_VERSION: names the key and the field. */
+/* value NULL: the key alone, of a record that is gone (revision 0).  NOT_FOUND: a kind of key that
+ * is not known: a newer writer's, to be passed over; BAD_JSON, MISSING_FIELD, BAD_VALUE,
+ * REGISTRY_VERSION: names the key and the field.  Caller frees with mem_free(). */
 int shared_decode(const struct mem *mem, const char *key, const char *value, size_t len,
 		  uint64_t revision, struct shared_record **ret, struct error *ret_error);
 
@@ -124,7 +129,10 @@ int shared_decode(const struct mem *mem, const char *key, const char *value, siz
 /* One registry that several struct shared of this process open.  The faults are what the simulation
  * plays with; each host is named by the order in which it opened. */
 void *shared_mem_new(const struct mem *mem, uint64_t seed);
-void shared_mem_free(void *registry);
+void shared_mem_free(void *registry); /* when nobody has it open */
+/* The lease of a host that is cut off, or was when it was closed, runs out: its ALIVE record goes.
+ */
+void shared_mem_expire(void *registry, const struct uuid *host);
 struct shared_mem_faults {
 	bool cut;		/* unreachable for this host */
 	bool answer_lost;	/* transactions are done, their answers are lost */

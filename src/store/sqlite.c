@@ -125,7 +125,7 @@ static int sqlite_load(struct store *store, const struct store_visitor *visitor,
 
 	/* The worker has nothing to do before the first submit, so its connection is free. */
 	assert(s->submitted == 0);
-	r = sqlite_load_small(s->db, visitor, ret_error);
+	r = sqlite_load_small(s->db, s->mem, visitor, ret_error);
 	return r < 0 ? r : sqlite_load_vmacs(s->db, s->paths.main, s->mem, visitor, ret_error);
 }
 

@@ -178,6 +178,8 @@ enum apply_statement {
 	APPLY_PORT_DELETE,
 	APPLY_ROUTER_PUT,
 	APPLY_ROUTER_DELETE,
+	APPLY_SHARED_PUT,
+	APPLY_SHARED_DELETE,
 	APPLY_VMAC_INSERT,
 	APPLY_VMAC_UPDATE,
 	APPLY_VMAC_DELETE,
@@ -217,7 +219,9 @@ int applier_commit(struct applier *a, const struct queue *group, struct error *r
 
 /* --- load (sqlite_load.c, sqlite_load_vmacs.c) ----------------------------------------------- */
 
-int sqlite_load_small(sqlite3 *db, const struct store_visitor *visitor, struct error *ret_error);
+/* mem: for records that are freed again once the visitor has seen them. */
+int sqlite_load_small(sqlite3 *db, const struct mem *mem, const struct store_visitor *visitor,
+		      struct error *ret_error);
 
 /* db: the writer's connection, for a look at the whole; the rest goes through others to `path`. */
 int sqlite_load_vmacs(sqlite3 *db, const char *path, const struct mem *mem,

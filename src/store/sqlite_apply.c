@@ -9,6 +9,7 @@
 #include "model/record.h"
 #include "store/change_line.h"
 #include "store/router_json.h"
+#include "store/shared.h"
 #include "store/sqlite.h"
 
 #define CONTAINER_OF(p, type, member) ((type *)((char *)(p)-offsetof(type, member)))
@@ -25,6 +26,8 @@ static const char *const sql[] = {
 	[APPLY_PORT_DELETE] = "DELETE FROM port WHERE id = ?",
 	[APPLY_ROUTER_PUT] = "INSERT OR REPLACE INTO router VALUES (?, ?, ?)",
 	[APPLY_ROUTER_DELETE] = "DELETE FROM router WHERE id = ?",
+	[APPLY_SHARED_PUT] = "INSERT OR REPLACE INTO shared VALUES (?, ?, ?)",
+	[APPLY_SHARED_DELETE] = "DELETE FROM shared WHERE key = ?",
 	[APPLY_VMAC_INSERT] = "INSERT INTO vmac SELECT * FROM new_vmac",
 	[APPLY_VMAC_UPDATE] = "UPDATE vmac SET status = ?3, pool = ?4, port = ?5, epoch = ?6,"
 			      " created = ?7, name = ?8, owner = ?9, more = ?10"
@@ -179,6 +182,43 @@ static int apply_router(struct applier *a, const struct change *c, struct error 
 	r = applier_run(a, APPLY_ROUTER_PUT, ret_error);
 	sqlite3_clear_bindings(s);
 	free(record);
+	return r;
+}
+
+static void *plain_alloc(void *ctx, size_t size)
+{
+	return calloc(1, size);
+}
+
+static void plain_free(void *ctx, void *p)
+{
+	free(p);
+}
+
+static const struct mem plain_mem = { plain_alloc, plain_free, NULL };
+
+static int apply_shared(struct applier *a, const struct change *c, struct error *ret_error)
+{
+	enum apply_statement which = c->after ? APPLY_SHARED_PUT : APPLY_SHARED_DELETE;
+	const struct shared_record *record = c->after ? c->after : c->before;
+	sqlite3_stmt *s = a->statements[which];
+	char *key, *value = NULL;
+	int r = shared_encode(&plain_mem, record, &key, c->after ? &value : NULL, ret_error);
+
+	if (r < 0)
+		return r;
+	assert(!c->before || !c->after || shared_same_key(c->before, c->after));
+	bind_text(s, 1, key);
+	if (c->after) {
+		sqlite3_bind_int64(s, 2, (int64_t)record->revision);
+		bind_text(s, 3, value);
+		r = applier_run(a, which, ret_error);
+	} else {
+		r = applier_run_one(a, which, ret_error);
+	}
+	sqlite3_clear_bindings(s);
+	free(key);
+	free(value);
 	return r;
 }
 
@@ -395,6 +435,7 @@ static int applier_apply(struct applier *a, const struct change *c, struct error
 	case CHANGE_ROUTER:
 		return apply_router(a, c, ret_error);
 	case CHANGE_SHARED:
+		return apply_shared(a, c, ret_error);
 	case CHANGE_KIND_COUNT:
 		break;
 	}

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "store/router_json.h"
+#include "store/shared.h"
 #include "store/sqlite.h"
 
 /* Copies a text that must fit and must not hold a zero octet.  -EINVAL otherwise. */
@@ -168,6 +169,47 @@ static int load_router(sqlite3_stmt *s, const struct store_visitor *visitor)
 	return r;
 }
 
+/* Its key names it in the message: it has no id. */
+static int load_shared_one(sqlite3_stmt *s, const struct mem *mem,
+			   const struct store_visitor *visitor, struct error *ret_error)
+{
+	struct shared_record *record;
+	struct error error;
+	uint64_t revision;
+	int r;
+
+	if (column_number(s, 1, INT64_MAX, &revision) < 0)
+		return sqlite_corrupt(ret_error, "a shared record's revision cannot be");
+	r = shared_decode(mem, column_text(s, 0), column_text(s, 2),
+			  (size_t)sqlite3_column_bytes(s, 2), revision, &record, &error);
+	if (r < 0 && error.code == ERROR_NO_MEMORY)
+		return *ret_error = error, r;
+	if (r < 0)
+		return sqlite_corrupt(ret_error, "a shared record cannot be: %s", error.message);
+	if (visitor->shared)
+		r = visitor->shared(visitor->ctx, record);
+	mem_free(mem, record);
+	return r;
+}
+
+static int load_shared(sqlite3 *db, const struct mem *mem, const struct store_visitor *visitor,
+		       struct error *ret_error)
+{
+	sqlite3_stmt *s;
+	int r = sqlite_prepare(db, "SELECT key, revision, value FROM shared ORDER BY key", &s,
+			       ret_error);
+	int rc = SQLITE_DONE;
+
+	if (r < 0)
+		return r;
+	while (r == 0 && (rc = sqlite3_step(s)) == SQLITE_ROW)
+		r = load_shared_one(s, mem, visitor, ret_error);
+	if (r == 0 && rc != SQLITE_DONE)
+		r = sqlite_failed(ret_error, db, "read");
+	sqlite3_finalize(s);
+	return r;
+}
+
 /* one() returns -EUCLEAN for a row that cannot be, -ENOMEM, else what the visitor says. */
 static int load_table(sqlite3 *db, const char *sql, const char *what,
 		      int (*one)(sqlite3_stmt *s, const struct store_visitor *visitor),
@@ -191,7 +233,8 @@ static int load_table(sqlite3 *db, const char *sql, const char *what,
 	return r;
 }
 
-int sqlite_load_small(sqlite3 *db, const struct store_visitor *visitor, struct error *ret_error)
+int sqlite_load_small(sqlite3 *db, const struct mem *mem, const struct store_visitor *visitor,
+		      struct error *ret_error)
 {
 	int r = load_table(db, "SELECT * FROM segment ORDER BY id", "segment", load_segment,
 			   visitor, ret_error);
@@ -205,5 +248,7 @@ int sqlite_load_small(sqlite3 *db, const struct store_visitor *visitor, struct e
 	if (r == 0)
 		r = load_table(db, "SELECT * FROM router ORDER BY id", "router", load_router,
 			       visitor, ret_error);
+	if (r == 0)
+		r = load_shared(db, mem, visitor, ret_error);
 	return r;
 }

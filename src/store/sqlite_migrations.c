@@ -123,11 +123,36 @@ static const char version_2[] =
 	"  ELSE 'router' END AS kind,"
 	" segment, subject, verb, actor, reason, before, after"
 	" FROM history;";
+
+/* What this host must know of the registry that it shares with others, with nobody in reach: keys
+ * and values as they stand there. */
+static const char version_3[] =
+	"CREATE TABLE shared ("
+	" key TEXT PRIMARY KEY,"
+	" revision INTEGER NOT NULL,"
+	" value TEXT NOT NULL) WITHOUT ROWID;"
+
+	"DROP VIEW vmacs;"
+	"CREATE VIEW vmacs AS SELECT v.id, s.name AS segment,"
+	" printf('%02x:%02x:%02x:%02x:%02x:%02x', v.key >> 40 & 255, v.key >> 32 & 255,"
+	"  v.key >> 24 & 255, v.key >> 16 & 255, v.key >> 8 & 255, v.key & 255) AS address,"
+	" CASE status % 10 WHEN 0 THEN 'reserved' WHEN 1 THEN 'bound' WHEN 2 THEN 'moving'"
+	"  WHEN 3 THEN 'quarantined' ELSE 'away' END AS state,"
+	" CASE status / 10 % 10 WHEN 0 THEN 'station' WHEN 1 THEN 'router' ELSE 'cluster' END AS kind,"
+	" CASE status / 100 WHEN 0 THEN 'allocated' WHEN 1 THEN 'pinned' WHEN 2 THEN 'adopted'"
+	"  ELSE 'protocol' END AS origin,"
+	" pool.name AS pool, port.name AS port, coalesce(epoch, 0) AS epoch,"
+	" datetime(v.created / 1000, 'unixepoch') AS created, v.name, v.owner, v.more"
+	" FROM vmac v"
+	" LEFT JOIN segment s ON s.id = (v.key >> 48 & 65535)"
+	" LEFT JOIN pool ON pool.id = v.pool"
+	" LEFT JOIN port ON port.id = v.port;";
 /* clang-format on */
 
 const struct sqlite_migration sqlite_migrations[] = {
 	{ 1, version_1 },
 	{ 2, version_2 },
+	{ 3, version_3 },
 };
 
 const size_t sqlite_migration_count = ARRAY_LEN(sqlite_migrations);

@@ -58,11 +58,11 @@ int store_open(const struct store_config *config, struct store **ret, struct err
  * fine. */
 void store_close(struct store *s);
 
-/* What the store calls for each record, segments first, then pools, ports, routers, vMACs (in the
- * order in which they were created, which is also their order in memory). segment, pool, port and
- * router (which passed router_check()) are borrowed for the call; the vMAC's block (allocated from
- * config.mem) becomes the callee's, also when it returns an error.  Any negative return ends the
- * load with that value. */
+/* What the store calls for each record, segments first, then pools, ports, routers, kept shared
+ * records (by key), vMACs (in the order in which they were created, which is also their order in
+ * memory).  segment, pool, port, router (which passed router_check()) and the shared record are
+ * borrowed for the call; the vMAC's block (allocated from config.mem) becomes the callee's, also
+ * when it returns an error.  Any negative return ends the load with that value. */
 struct store_visitor {
 	int (*segment)(void *ctx, const struct segment *s);
 	int (*pool)(void *ctx, const struct pool *p);

@@ -252,6 +252,15 @@ static int take_router(void *ctx, const struct router *r)
 	return 0;
 }
 
+static int take_shared(void *ctx, const struct shared_record *kept)
+{
+	struct loaded *l = ctx;
+
+	assert_true(l->shared_count < LOADED_SHARED_MAX && !l->vmacs);
+	l->shared[l->shared_count++] = shared_copy(&fixture_mem, kept);
+	return 0;
+}
+
 static int take_expect(void *ctx, uint64_t count)
 {
 	struct loaded *l = ctx;
@@ -280,6 +289,7 @@ int loaded_try(struct store *s, struct loaded *ret, struct error *ret_error)
 		.pool = take_pool,
 		.port = take_port,
 		.router = take_router,
+		.shared = take_shared,
 		.expect_vmacs = take_expect,
 		.vmac = take_vmac,
 		.ctx = ret,
@@ -300,6 +310,8 @@ void loaded_done(struct loaded *l)
 		mem_free(&fixture_mem, l->vmacs[i]);
 	for (size_t i = 0; i < l->router_count; i++)
 		free(l->routers[i]);
+	for (size_t i = 0; i < l->shared_count; i++)
+		mem_free(&fixture_mem, l->shared[i]);
 	free(l->vmacs);
 	*l = (struct loaded){ 0 };
 }

@@ -62,13 +62,15 @@ void deed_do(struct store *s, struct deed *d);
 /* --- what a load gives ----------------------------------------------------------------------- */
 
 #define LOADED_ROUTERS_MAX 512
+#define LOADED_SHARED_MAX  4096
 
 struct loaded {
 	struct segment segments[16];
 	struct pool pools[16];
 	struct port ports[16];
 	struct router *routers[LOADED_ROUTERS_MAX];
-	size_t segment_count, pool_count, port_count, router_count;
+	struct shared_record *shared[LOADED_SHARED_MAX];
+	size_t segment_count, pool_count, port_count, router_count, shared_count;
 	struct vmac **vmacs;
 	size_t vmac_count, vmac_capacity;
 	uint64_t expected;

@@ -33,7 +33,7 @@ static void test_status(void **state)
 		if (row_status_parse(bad, &v) == 0)
 			assert_int_equal(row_status(&v), bad);
 	}
-	assert_int_equal(row_status_parse(4, &(struct vmac){ 0 }), -EINVAL);
+	assert_int_equal(row_status_parse(5, &(struct vmac){ 0 }), -EINVAL);
 	assert_int_equal(row_status_parse(30, &(struct vmac){ 0 }), -EINVAL);
 	assert_int_equal(row_status_parse(400, &(struct vmac){ 0 }), -EINVAL);
 	assert_int_equal(row_status_parse(INT64_MIN, &(struct vmac){ 0 }), -EINVAL);
