@@ -121,6 +121,7 @@ bool migrate_idle(const struct migrate *m)
 		return false;
 	if (m->state == MIGRATE_NONE && is_holder_by_record(m))
 		return false;
-	return !m->writing && !m->ask_writing && !m->withdraw && !m->reassert && !m->declined &&
-	       uuid_is_none(&m->asked) && migrate_next_expiry(m).ns == MONO_NEVER.ns;
+	return !m->writing && !m->ask_writing && !m->withdraw && !m->reassert &&
+	       !(m->declined && uuid_equal(&m->to, &m->self)) && uuid_is_none(&m->asked) &&
+	       migrate_next_expiry(m).ns == MONO_NEVER.ns;
 }

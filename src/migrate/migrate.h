@@ -137,7 +137,7 @@ enum migrate_event_kind {
 	MIGRATE_THAW_NOW,
 	MIGRATE_FORCE, /* at a host that wants it: the holder is vouched dead, or the operator
 			  insists */
-	/* The data plane. */
+	/* The data plane.  What it told of a port before the last PORT_UP is not to be told. */
 	MIGRATE_FLIPPED, /* the armed gate opened with the guest's first frame */
 	MIGRATE_SPOKE,	 /* a frame came out of a port whose gate is not open, and was dropped */
 	/* The registry: the record as it is now (told, or the outcome of our own write). */

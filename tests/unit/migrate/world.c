@@ -431,6 +431,9 @@ static bool port(struct world *w, int host, bool up)
 	h->port = up;
 	h->said = h->said && h->m.state != MIGRATE_NONE;
 	h->gate = (uint8_t)migrate_gate(h->m.state);
+	/* What the data plane told of the old port is not told of the new one. */
+	h->spoke = h->spoke && !up;
+	h->flipped = h->flipped && !up;
 	return event(w, host, up ? MIGRATE_PORT_UP : MIGRATE_PORT_DOWN);
 }
 

@@ -7,6 +7,7 @@
 #include "hex.h"
 #include "wire/advert.h"
 #include "wire/announce.h"
+#include "wire/claim.h"
 #include "wire/ip.h"
 #include "wire/nd.h"
 
@@ -296,6 +297,13 @@ static void rarp(struct writer *w)
 	announce_rarp(w, vmac4);
 }
 
+static void claim(struct writer *w)
+{
+	static const uint8_t key[CLAIM_KEY_LEN] = "a cluster's key";
+
+	claim_write(w, &(struct claim_tag){ .address = vmac4, .epoch = 6, .host = 2 }, key);
+}
+
 const struct frame frames[] = {
 	{ "vrrp2_plain", vrrp2_plain, ADVERT_VRRP, 7 },
 	{ "vrrp2_text", vrrp2_text, ADVERT_VRRP, 7 },
@@ -323,5 +331,6 @@ const struct frame frames[] = {
 	{ "garp_reply", garp_reply, -1, 0 },
 	{ "na", na, -1, 0 },
 	{ "rarp", rarp, -1, 0 },
+	{ "claim", claim, -1, 0 },
 };
 const size_t frame_count = ARRAY_LEN(frames);

@@ -125,7 +125,8 @@ def test_tshark_reads_what_we_meant(capture):
     assert by_name["hsrp2_ipv6"]["hsrp2.virt_ip_v6"] == "fe80::64"
     assert by_name["garp_request"]["arp.opcode"] == "1"
     assert by_name["garp_reply"]["arp.opcode"] == "2"
-    assert by_name["rarp"]["arp.opcode"] == "3"
+    for name in ("rarp", "claim"):
+        assert by_name[name]["arp.opcode"] == "3"
     for name in ("garp_request", "garp_reply"):
         assert by_name[name]["arp.src.proto_ipv4"] == "10.9.0.100"
         assert by_name[name]["arp.dst.hw_mac"] == "00:00:5e:00:01:07"
