@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "model/record.h"
+#include "store/shared.h"
 
 #define CONFIG_OCTETS_MAX (1024 * 1024)
 #define CONFIG_LIST_MAX	  4096
@@ -58,8 +59,36 @@ static const cyaml_schema_field_t socket_fields[] = {
 	CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t shared_fields[] = {
+	CYAML_FIELD_SEQUENCE("endpoints", CYAML_FLAG_POINTER, struct config_shared, endpoints,
+			     &text_value, 0, SHARED_ENDPOINTS_MAX),
+	CYAML_FIELD_STRING_PTR("prefix", OPTIONAL_TEXT, struct config_shared, prefix, 0, 128),
+	CYAML_FIELD_STRING_PTR("ca", OPTIONAL_TEXT, struct config_shared, ca, 0, PATH_MAX_LEN),
+	CYAML_FIELD_STRING_PTR("cert", OPTIONAL_TEXT, struct config_shared, cert, 0, PATH_MAX_LEN),
+	CYAML_FIELD_STRING_PTR("key", OPTIONAL_TEXT, struct config_shared, key, 0, PATH_MAX_LEN),
+	CYAML_FIELD_STRING_PTR("user", OPTIONAL_TEXT, struct config_shared, user, 0, 64),
+	CYAML_FIELD_STRING_PTR("password_file", OPTIONAL_TEXT, struct config_shared, password_file,
+			       0, PATH_MAX_LEN),
+	CYAML_FIELD_STRING_PTR("timeout", OPTIONAL_TEXT, struct config_shared, timeout, 0, 64),
+	CYAML_FIELD_STRING_PTR("lease", OPTIONAL_TEXT, struct config_shared, lease, 0, 64),
+	CYAML_FIELD_STRING_PTR("reconcile", OPTIONAL_TEXT, struct config_shared, reconcile, 0, 64),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t host_fields[] = {
+	CYAML_FIELD_STRING_PTR("name", OPTIONAL_TEXT, struct config_host, name, 0, NAME_MAX_LEN),
+	CYAML_FIELD_STRING_PTR("address", OPTIONAL_TEXT, struct config_host, address, 0, 64),
+	CYAML_FIELD_UINT("tunnel_port", CYAML_FLAG_OPTIONAL, struct config_host, tunnel_port),
+	CYAML_FIELD_STRING_PTR("cluster_key_file", OPTIONAL_TEXT, struct config_host,
+			       cluster_key_file, 0, PATH_MAX_LEN),
+	CYAML_FIELD_STRING_PTR("opens", OPTIONAL_TEXT, struct config_host, opens, 0, 16),
+	CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t registry_fields[] = {
 	CYAML_FIELD_STRING_PTR("backend", OPTIONAL_TEXT, struct config_registry, backend, 0, 16),
+	CYAML_FIELD_MAPPING_PTR("shared", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+				struct config_registry, shared, shared_fields),
 	CYAML_FIELD_END,
 };
 
@@ -73,6 +102,7 @@ static const cyaml_schema_field_t config_fields[] = {
 	CYAML_FIELD_MAPPING("socket", CYAML_FLAG_OPTIONAL, struct config, socket, socket_fields),
 	CYAML_FIELD_MAPPING("registry", CYAML_FLAG_OPTIONAL, struct config, registry,
 			    registry_fields),
+	CYAML_FIELD_MAPPING("host", CYAML_FLAG_OPTIONAL, struct config, host, host_fields),
 	CYAML_FIELD_SEQUENCE("segments", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct config,
 			     segments, &segment_value, 0, CONFIG_LIST_MAX),
 	CYAML_FIELD_SEQUENCE("pools", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct config,
@@ -153,7 +183,7 @@ static int fill_defaults(struct config *c)
 	r |= default_text(&c->socket.mode, "0660");
 	r |= default_text(&c->socket.group, "");
 	r |= default_text(&c->registry.backend, "sqlite");
-	return r;
+	return r < 0 ? r : config_fleet_defaults(c);
 }
 
 /* --- checks ---------------------------------------------------------------------------------- */
@@ -256,6 +286,8 @@ int config_check(const char *name, const struct config *c, struct error *ret_err
 	if (r == 0)
 		r = one_of("registry: backend", c->registry.backend, backends, ARRAY_LEN(backends),
 			   ret_error);
+	if (r == 0)
+		r = config_fleet_check(c, ret_error);
 	for (unsigned int i = 0; i < c->segments_count && r == 0; i++)
 		r = check_segment(&c->segments[i], ret_error);
 	for (unsigned int i = 0; i < c->pools_count && r == 0; i++)
@@ -360,6 +392,7 @@ void config_differences(const struct config *a, const struct config *b, char *bu
 		{ "socket: group", a->socket.group, b->socket.group },
 		{ "registry: backend", a->registry.backend, b->registry.backend },
 	};
+	const char *fleet = config_fleet_differences(a, b);
 	size_t used = 0;
 
 	buf[0] = '\0';
@@ -367,6 +400,8 @@ void config_differences(const struct config *a, const struct config *b, char *bu
 		if (strcmp(texts[i].a, texts[i].b) != 0 && used < size)
 			used += (size_t)snprintf(buf + used, size - used, "%s%s", used ? ", " : "",
 						 texts[i].name);
+	if (fleet[0] && used < size)
+		snprintf(buf + used, size - used, "%s%s", used ? ", " : "", fleet);
 }
 
 int config_print(const struct config *c, bool secrets, FILE *to, struct error *ret_error)

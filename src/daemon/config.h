@@ -20,6 +20,14 @@ struct config_pool {
 	unsigned long long limit;
 };
 
+/* What hosts agree upon: etcd. */
+struct config_shared {
+	char **endpoints;
+	unsigned int endpoints_count;
+	char *prefix, *ca, *cert, *key, *user, *password_file; /* "" = none */
+	char *timeout, *lease, *reconcile;
+};
+
 /* Every text is allocated and never NULL after config_load(), except where said above. */
 struct config {
 	char *instance, *state_dir, *log_level;
@@ -28,7 +36,15 @@ struct config {
 	} socket;
 	struct config_registry {
 		char *backend;
+		struct config_shared *shared; /* NULL: this host is alone */
 	} registry;
+	/* This host among others. */
+	struct config_host {
+		char *name, *address;	/* address "" = no tunnel */
+		char *cluster_key_file; /* "" = announcements bear no tag */
+		char *opens;		/* "announcement" or "any-frame" */
+		unsigned int tunnel_port;
+	} host;
 	struct config_segment *segments;
 	unsigned int segments_count;
 	struct config_pool *pools;
@@ -58,6 +74,13 @@ int config_print(const struct config *c, bool secrets, FILE *to, struct error *r
 
 /* The names of what differs and cannot be changed while we run ("socket, registry"), or "". */
 void config_differences(const struct config *a, const struct config *b, char *buf, size_t size);
+
+/* config_fleet.c: the keys `host` and `registry: shared`. */
+int config_fleet_defaults(struct config *c);
+int config_fleet_check(const struct config *c, struct error *ret_error);
+const char *config_fleet_differences(const struct config *a, const struct config *b);
+/* Reads the cluster's key: 32 hexadecimal digits.  BAD_CONFIG. */
+int config_cluster_key(const char *path, uint8_t ret[static 16], struct error *ret_error);
 
 /* config_routers.c: reads the key `routers`, and writes it. */
 int config_routers_parse(const char *name, const void *data, size_t len, struct config *c,

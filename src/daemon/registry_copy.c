@@ -17,8 +17,6 @@
 #include "base/cleanup.h"
 #include "daemon/registry_tool.h"
 
-#define TUNNEL_PORT 14789
-
 struct copying {
 	const struct tool *tool;
 	struct own own;
@@ -73,7 +71,8 @@ static int want_host(struct copying *c)
 	}
 	r.host.uuid = c->self;
 	r.host.number = number;
-	r.host.tunnel_port = TUNNEL_PORT;
+	r.host.address = c->tool->address;
+	r.host.tunnel_port = c->tool->tunnel_port;
 	snprintf(r.host.name, sizeof(r.host.name), "%s", c->tool->host);
 	snprintf(r.host.version, sizeof(r.host.version), "%s", VMAC_VERSION);
 	return record_set_add(&c->wanted, &r);

@@ -33,7 +33,7 @@ static const char help[] =
 	"  --state-dir DIR     where this host's registry lives\n"
 	"  --shared            the shared registry, not this host's own\n"
 	"  --repair            mend what can be mended without asking anybody\n"
-	"  --host NAME         this host, by the name that others know; default: the kernel's\n"
+	"  --host NAME         this host, by the name that others know; default: as vmacd's\n"
 	"  --endpoint URL      of etcd; may be given more than once\n"
 	"  --prefix TEXT       of all keys (/vmac/v1/)\n"
 	"  --ca FILE  --cert FILE  --key FILE  --user NAME  --password-file FILE\n"
@@ -148,6 +148,30 @@ static bool take(int opt, struct given *g)
 	return opt == OPT_SHARED || opt == OPT_REPAIR;
 }
 
+static void prefer(const char **option, const char *text)
+{
+	if (!*option && text[0])
+		*option = text;
+}
+
+static void configure_shared(struct given *g, const struct config_shared *s)
+{
+	struct shared_config *c = &g->tool.shared;
+
+	if (c->endpoint_count == 0) {
+		c->endpoint_count = s->endpoints_count;
+		for (unsigned int i = 0; i < s->endpoints_count; i++)
+			c->endpoints[i] = s->endpoints[i];
+	}
+	prefer(&c->prefix, s->prefix);
+	prefer(&c->ca, s->ca);
+	prefer(&c->cert, s->cert);
+	prefer(&c->key, s->key);
+	prefer(&c->user, s->user);
+	prefer(&c->password_file, s->password_file);
+	g->tool.has_shared = true;
+}
+
 /* The file's values, where no option was given. */
 static int configure(struct given *g, struct config **ret, struct error *ret_error)
 {
@@ -161,6 +185,12 @@ static int configure(struct given *g, struct config **ret, struct error *ret_err
 		return r;
 	if (!g->tool.state_dir)
 		g->tool.state_dir = (*ret)->state_dir;
+	if ((*ret)->registry.shared)
+		configure_shared(g, (*ret)->registry.shared);
+	prefer(&g->tool.host, (*ret)->host.name);
+	if ((*ret)->host.address[0])
+		ip_parse((*ret)->host.address, &g->tool.address);
+	g->tool.tunnel_port = (uint16_t)(*ret)->host.tunnel_port;
 	return 0;
 }
 
@@ -229,7 +259,6 @@ static int run(const char *command, const struct tool *t)
 
 int main(int argc, char **argv)
 {
-	static char name[256];
 	struct given g = { .tool.shared = { .backend = "etcd", .mem = &tool_mem } };
 	struct config *config = NULL;
 	struct error error;
@@ -249,9 +278,6 @@ int main(int argc, char **argv)
 		return usage("too many arguments");
 	if (argc - optind == 2)
 		g.tool.file = argv[optind + 1];
-	gethostname(name, sizeof(name) - 1);
-	if (!g.tool.host)
-		g.tool.host = name;
 	if (configure(&g, &config, &error) < 0 || (g.from && use_export(&g, &error) < 0))
 		status = complain(&error);
 	else

@@ -85,6 +85,8 @@ const struct pool *own_pool(const struct own *o, uint32_t id);
 struct tool {
 	struct shared_config shared;
 	const char *state_dir, *host; /* host: this one's name */
+	struct ip address;	      /* of this host's end of the tunnel; family 0 = none */
+	uint16_t tunnel_port;
 	bool has_shared, wants_shared, repair;
 	const char *file;		       /* NULL = standard output, or none */
 	const char *target;		       /* of copy */

@@ -184,7 +184,22 @@ void block_ours(struct fleet *f, struct own_block *o, bool ours)
 	o->ours = ours;
 	p->ours += ours ? 1 : -UINT64_C(1);
 	f->blocks_ours += ours ? 1 : -UINT64_C(1);
+	/* Until the engine says how much that is. */
+	if (ours)
+		p->available += pool_block_size(p) - o->block->used;
 	f->ops->block(f->ctx, p->name, o->block->number, pool_block_size(p), ours);
+}
+
+static void count_one(void *ctx, const struct vmac *v)
+{
+	++*(uint32_t *)ctx;
+}
+
+/* What was told while there was no memory, or before the block was known, was not counted. */
+static void recount(struct fleet *f, struct block *b)
+{
+	b->used = 0;
+	f->ops->each(f->ctx, b->pool->name, b->number, count_one, &b->used);
 }
 
 static void block_take(struct fleet *f, struct own_block *o)
@@ -193,6 +208,7 @@ static void block_take(struct fleet *f, struct own_block *o)
 
 	if (o->ours || pool_block_size(b->pool) == 0 || !block_keep(f, b))
 		return;
+	recount(f, b);
 	block_ours(f, o, true);
 	if (f->complete)
 		note(f, FLEET_BLOCK, "", "block %llx of pool %s is ours",
@@ -203,6 +219,9 @@ static void block_take(struct fleet *f, struct own_block *o)
 
 static void block_give_back(struct fleet *f, struct own_block *o)
 {
+	recount(f, o->block);
+	if (o->block->used > 0)
+		return;
 	block_ours(f, o, false);
 	o->doing = BLOCK_LEAVES_JOURNAL;
 	block_unkeep(f, o, write_expect(f, &o->write, WRITE_BLOCK, true));
@@ -385,6 +404,7 @@ void blocks_settle(struct fleet *f)
 
 void block_outcome(struct fleet *f, struct block *b, enum shared_outcome outcome)
 {
+	struct pool_state *p = b->pool;
 	struct own_block *o = b->own;
 
 	write_later(f, &o->write, outcome);
@@ -393,7 +413,8 @@ void block_outcome(struct fleet *f, struct block *b, enum shared_outcome outcome
 	else if (outcome == SHARED_LOST || (outcome == SHARED_DONE && b->host == f->me))
 		o->doing = outcome == SHARED_LOST ? BLOCK_RESTS : o->doing;
 	block_attend(f, b);
-	pool_claim(f, b->pool);
+	blocks_settle(f);
+	pool_claim(f, p);
 }
 
 int block_load(struct fleet *f, const struct shared_record *kept)

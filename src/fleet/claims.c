@@ -161,6 +161,18 @@ static void claim_address(struct fleet *f, struct claim *c)
 	write_send_all(f, &c->write, WRITE_CLAIM, puts, count);
 }
 
+bool claim_pending(const struct fleet *f, const struct shared_record *r)
+{
+	LIST_FOR_EACH((struct link *)&f->claims, l)
+	{
+		const struct claim *c = OF_LINK(struct claim, link, l);
+
+		if (!c->abandoned && shared_same_key(c->wanted, r))
+			return true;
+	}
+	return false;
+}
+
 bool claim_abandoned(struct fleet *f, const struct shared_record *r)
 {
 	LIST_FOR_EACH(&f->claims, l)
@@ -352,6 +364,8 @@ void claim_settle(struct fleet *f, struct claim *c)
 void claim_outcome(struct fleet *f, struct claim *c, enum shared_outcome outcome,
 		   const struct error *error)
 {
+	const struct shared_record *is;
+
 	write_later(f, &c->write, outcome);
 	if (c->abandoned)
 		return;
@@ -359,7 +373,11 @@ void claim_outcome(struct fleet *f, struct claim *c, enum shared_outcome outcome
 		claim_settle(f, c); /* looks at what was told */
 		return;
 	}
-	if (outcome == SHARED_UNREACHABLE)
+	/* Told, but not answered. */
+	is = c->kind == CLAIM_ADDRESS ? mirror_get(f, c->wanted) : NULL;
+	if (is && uuid_equal(&is->vmac.request, &c->request))
+		claim_settle(f, c);
+	else if (outcome == SHARED_UNREACHABLE)
 		refuse_unreachable(f, c);
 	else
 		answer(f, c, NULL, error);
@@ -432,7 +450,7 @@ void fleet_retire(struct fleet *f, const struct shared_record *key, fleet_agreed
 	agree_or_retire(f, CLAIM_RETIRE, key, done, ctx);
 }
 
-void claims_done(struct fleet *f)
+void claims_free(struct fleet *f)
 {
 	LIST_FOR_EACH(&f->claims, l)
 	claim_free(f, OF_LINK(struct claim, link, l));

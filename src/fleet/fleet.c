@@ -96,7 +96,7 @@ void fleet_free(struct fleet *f)
 {
 	if (!f)
 		return;
-	claims_done(f);
+	claims_free(f);
 	places_done(f);
 	hosts_done(f);
 	pools_done(f);

@@ -49,15 +49,17 @@ struct fleet_note {
 	const char *text;
 };
 
-/* Called from inside; they never call back.  Everything that needs an answer has a token (never 0),
- * given back through the function named. */
+/* Called from inside; they never call back (nor do the functions given to fleet_claim(),
+ * fleet_agree() and fleet_retire(), nor those that look).  Everything that needs an answer has a
+ * token (never 0), given back through the function named. */
 struct fleet_ops {
 	/* shared_submit(); fleet_outcome() */
 	void (*submit)(void *ctx, const struct shared_put *puts, unsigned int count,
 		       uint64_t token);
 	/* shared_read() of an image; fleet_image() */
 	void (*read)(void *ctx, const struct shared_record *key, uint64_t token);
-	/* shared_reconcile(): memory was short, so records may be missing here. */
+	/* Memory was short, so something may be missing here: shared_reconcile(), and ports are
+	 * told again. */
 	void (*reconcile)(void *ctx);
 	/* The gate of the port of this vMAC is to be so, at once; peer: whereto (REDIRECT), NULL =
 	 * nowhere.  Where an operator closed the port it stays closed; where there is no port it is
@@ -172,8 +174,10 @@ int fleet_hint(struct fleet *f, enum migrate_event_kind hint, const struct fleet
 	       int64_t lifetime_ms, mono_t now, struct error *ret_error);
 
 /* Claims an address (pinned, adopted: template says which) or an identity for this host, before its
- * journal has it.  `token` is answered by ops->submit's way: fleet calls done() from one of the
- * functions above, once.  Errors to done: ADDRESS_IN_USE (names the host), REGISTRY_UNREACHABLE. */
+ * journal has it: done is called once, from here or from one of the functions above.  Whoever
+ * cannot write it into the journal then says so by fleet_vmac(), before as it was to be and after
+ * NULL. Errors to done: ADDRESS_IN_USE (names the host; also for what another host's block may give
+ * to anybody), REGISTRY_UNREACHABLE. */
 typedef void (*fleet_claimed_fn)(void *ctx, const struct shared_vmac *record,
 				 const struct error *error);
 void fleet_claim(struct fleet *f, const struct shared_vmac *wanted, const char *identity,
@@ -182,7 +186,8 @@ void fleet_claim(struct fleet *f, const struct shared_vmac *wanted, const char *
 /* A segment or pool of this host's is to be everybody's: claimed (or found equal) before the
  * journal has it.  A segment's number may be 0: then one is chosen.  A pool's block_size may be 0
  * (of `size`, see fleet_block_size()) and its key all zero: then, where others have the pool,
- * theirs counts.  CONFLICT where others have it otherwise: says how. */
+ * theirs counts.  CONFLICT where others have it otherwise: says how.  The vMACs of a pool that
+ * was this host's alone are told anew, by fleet_vmac() with before NULL, once it is agreed upon. */
 typedef void (*fleet_agreed_fn)(void *ctx, const struct shared_record *agreed,
 				const struct error *error);
 void fleet_agree(struct fleet *f, const struct shared_record *wanted, fleet_agreed_fn done,

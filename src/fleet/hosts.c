@@ -135,7 +135,10 @@ void host_told(struct fleet *f, const struct shared_record *r)
 	mem_free(f->mem, old);
 	if (h == f->me)
 		self_told(f);
-	f->settle_all = true;
+	/* What an ordinary host says of itself changes nothing here. */
+	if (h == f->me || f->forgetting > 0 || !copy || copy->host.state == HOST_DEAD ||
+	    h->dead_known)
+		f->settle_all = true;
 }
 
 void alive_told(struct fleet *f, const struct shared_record *r)
@@ -248,6 +251,7 @@ void host_settle(struct fleet *f, struct host *h)
 		snprintf(r.host.fenced_by, sizeof(r.host.fenced_by), "%s", h->fenced_by);
 		h->state_wanted = false;
 		if (!shared_equal(&r, h->record)) {
+			h->state_sent = true;
 			write_send(f, &h->write, WRITE_HOST, &r, false);
 			return;
 		}
@@ -258,15 +262,12 @@ void host_settle(struct fleet *f, struct host *h)
 
 void host_outcome(struct fleet *f, struct host *h, enum shared_outcome outcome)
 {
-	const struct shared_host *r = h->record ? &h->record->host : NULL;
+	bool again = h->state_sent && outcome != SHARED_DONE;
 
 	write_later(f, &h->write, outcome);
-	/* Its record may have changed for another reason (it joined): once more, unless it is so.
-	 */
-	if (outcome != SHARED_DONE && r && h->fenced_by[0] != '\0' && h->state == HOST_DEAD &&
-	    r->state != HOST_DEAD)
-		h->state_wanted = outcome != SHARED_LOST;
-	else if (outcome == SHARED_UNREACHABLE && r && r->state != h->state && !h->forget)
+	h->state_sent = false;
+	/* Its record changed meanwhile: once more, unless it lives after all. */
+	if (again && !(h->state == HOST_DEAD && h->alive_revision > 0))
 		h->state_wanted = true;
 	host_settle(f, h);
 }

@@ -23,13 +23,15 @@
 
 /* --- limits ---------------------------------------------------------------------------------- */
 
-#define FLEET_RETRY	     SPAN_S(1) /* of what could not be told, or for which there was no memory */
+/* Of what could not be told, or for which there was no memory. */
+#define FLEET_RETRY	     SPAN_S(1)
 #define FLEET_REFUSED_RETRY  SPAN_S(30) /* of what the registry refused: full, or denied */
 #define FLEET_IMAGE_INTERVAL SPAN_S(1)	/* of one block's image, at most so often */
 #define FLEET_IMAGES_MAX     16		/* on their way at once */
 #define FLEET_CLAIMS_MAX     4		/* blocks of one pool claimed at once */
 #define FLEET_SPARE_MAX	     64
 #define FLEET_LOST_WAIT	     SPAN_S(1) /* before a block that names another host is believed lost */
+#define FLEET_JOIN_WAIT_MS   2000      /* at most, when others join at the same time */
 #define FLEET_ASK_UNANSWERED SPAN_S(10) /* then it is noted that nobody answers */
 #define FLEET_ALARM_INTERVAL SPAN_S(60) /* of one subject */
 #define FLEET_ALARMS_MAX     10		/* … and of all subjects together in that time */
@@ -124,7 +126,7 @@ struct host {
 	bool forget;
 	mono_t forget_from;
 	uint8_t forget_writes;
-	bool state_wanted;
+	bool state_wanted, state_sent;
 	uint8_t state;
 	char fenced_by[OWNER_MAX_LEN + 1];
 	struct write write;
@@ -211,6 +213,7 @@ struct place {
 	bool dropped; /* the machine wanted to write while a write was on its way */
 	struct write write, ask_write, seed_write;
 	bool delete_sent;
+	bool released;	   /* the journal let go of it in this run */
 	mono_t release_at; /* RELEASED, and we count its quarantine; else MONO_NEVER */
 	mono_t ask_unanswered;
 	mono_t settle_at; /* else MONO_NEVER */
@@ -289,8 +292,7 @@ struct fleet {
 	uint8_t join, apart;
 	struct error apart_error;
 	unsigned int behind; /* > 0: the registry is older than what we know: so many completes */
-	uint64_t incarnation;
-	uint16_t number_tried;
+	unsigned int join_rounds;
 	struct host *me;
 	struct write join_write, alive_write;
 
@@ -308,7 +310,7 @@ struct fleet {
 
 	mono_t alarms_from;
 	unsigned int alarms_in;
-	uint64_t alarms, alarms_unsaid, claims_lost, blocks, blocks_ours;
+	uint64_t alarms, claims_lost, blocks, blocks_ours;
 };
 
 uint64_t fleet_random(struct fleet *f);
@@ -330,7 +332,8 @@ void write_send(struct fleet *f, struct write *w, enum write_kind kind,
 		const struct shared_record *r, bool gone);
 void write_send_all(struct fleet *f, struct write *w, enum write_kind kind,
 		    const struct shared_put *puts, unsigned int count);
-bool write_ready(const struct fleet *f, const struct write *w);
+/* Nothing is on its way, and it is time; where it is not, all is looked at again when it is. */
+bool write_ready(struct fleet *f, const struct write *w);
 /* Waits for an answer to something else than a put; returns the token. */
 uint64_t write_expect(struct fleet *f, struct write *w, enum write_kind kind, bool for_kept);
 struct write *write_take(struct fleet *f, uint64_t token);
@@ -470,8 +473,9 @@ void claim_outcome(struct fleet *f, struct claim *c, enum shared_outcome outcome
 		   const struct error *error);
 void claims_unreachable(struct fleet *f);
 /* A record that an abandoned claim made. */
+bool claim_pending(const struct fleet *f, const struct shared_record *r);
 bool claim_abandoned(struct fleet *f, const struct shared_record *r);
-void claims_done(struct fleet *f);
+void claims_free(struct fleet *f);
 
 /* --- view.c ---------------------------------------------------------------------------------- */
 

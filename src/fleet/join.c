@@ -119,7 +119,7 @@ void self_told(struct fleet *f)
 	if (f->join != JOIN_IN)
 		return;
 	/* Gone, dead or old: we are here, so we join once more. */
-	if (!h || h->state == HOST_DEAD || f->behind > 0) {
+	if (!h || h->state == HOST_DEAD || h->incarnation < f->self_kept->host.incarnation) {
 		if (h && h->state == HOST_DEAD) {
 			alarm_allowed(f, NULL);
 			note(f, FLEET_ALARM, h->name,
@@ -244,11 +244,15 @@ static void join_ask(struct fleet *f)
 		return;
 	/* The registry moved on while the journal was written: the number may be gone, and the
 	 * state may be new. */
-	if (other && other != f->me) {
+	if ((other && other != f->me) ||
+	    (f->me->record && f->me->record->host.incarnation >= host.host.incarnation)) {
 		f->join = JOIN_OUT;
 		f->settle_all = true;
 		return;
 	}
+	host.host.state = f->me->record && f->me->record->host.state == HOST_DRAINING
+				  ? HOST_DRAINING
+				  : HOST_ACTIVE;
 	host.revision = f->me->record ? f->me->record->revision : 0;
 	meta.meta.format = SHARED_FORMAT;
 	if (f->meta)
@@ -263,40 +267,37 @@ static void join_ask(struct fleet *f)
 	write_send_all(f, &f->join_write, WRITE_JOIN, puts, 2);
 }
 
-void join_settle(struct fleet *f)
-{
-	if (!fleet_may_write(f) || !write_ready(f, &f->join_write))
-		return;
-	if (f->join == JOIN_OUT && f->apart != APART_CLONE)
-		join_begin(f);
-	else if (f->join == JOIN_JOURNAL || f->join == JOIN_ASKS)
-		join_ask(f);
-	alive_settle(f);
-}
-
 void join_kept(struct fleet *f)
 {
 	join_settle(f);
 }
 
-void join_outcome(struct fleet *f, enum shared_outcome outcome)
+/* Of many that join at once each time one gets through: the longer it takes, the longer we wait. */
+static void stand_back(struct fleet *f)
+{
+	uint64_t most_ms = UINT64_C(10) << f->join_rounds;
+
+	if (most_ms < FLEET_JOIN_WAIT_MS)
+		f->join_rounds++;
+	f->join_write.not_before =
+		mono_after(f->now, SPAN_MS((int64_t)(fleet_random(f) % most_ms)));
+	fleet_retry_at(f, f->join_write.not_before);
+}
+
+/* An answer may be lost, and the record tells. */
+static bool is_in(const struct fleet *f)
+{
+	const struct shared_host *r = f->me->record ? &f->me->record->host : NULL;
+
+	return r && f->self_kept && r->state != HOST_DEAD &&
+	       r->incarnation == f->self_kept->host.incarnation &&
+	       r->number == f->self_kept->host.number;
+}
+
+static void join_succeed(struct fleet *f)
 {
 	struct shared_record confirmed = *f->self_kept, *copy;
 
-	write_later(f, &f->join_write, outcome);
-	if (outcome == SHARED_LOST) {
-		/* Ours after all, by an answer that was lost?  Else with what is told now. */
-		const struct shared_record *r = f->me->record;
-
-		if (!r || r->host.incarnation != f->self_kept->host.incarnation ||
-		    r->host.number != f->self_kept->host.number) {
-			f->join = JOIN_OUT;
-			join_settle(f);
-			return;
-		}
-	} else if (outcome != SHARED_DONE) {
-		return;
-	}
 	confirmed.revision = f->me->record ? f->me->record->revision : 1;
 	copy = shared_copy(f->mem, &confirmed);
 	if (copy) {
@@ -308,11 +309,36 @@ void join_outcome(struct fleet *f, enum shared_outcome outcome)
 		fleet_short(f);
 	}
 	f->join = JOIN_IN;
+	f->join_rounds = 0;
 	meta_keep(f);
 	note(f, FLEET_HOST, f->name, "this host joined as number %u, incarnation %llu",
 	     f->self_kept->host.number, (unsigned long long)f->self_kept->host.incarnation);
 	f->settle_all = true;
 	alive_settle(f);
+}
+
+void join_settle(struct fleet *f)
+{
+	if (!fleet_may_write(f) || !write_ready(f, &f->join_write))
+		return;
+	if (f->join == JOIN_OUT && f->apart != APART_CLONE)
+		join_begin(f);
+	else if (f->join == JOIN_ASKS && is_in(f))
+		join_succeed(f);
+	else if (f->join == JOIN_JOURNAL || f->join == JOIN_ASKS)
+		join_ask(f);
+	alive_settle(f);
+}
+
+void join_outcome(struct fleet *f, enum shared_outcome outcome)
+{
+	write_later(f, &f->join_write, outcome);
+	if (outcome == SHARED_DONE || is_in(f)) {
+		join_succeed(f);
+	} else if (outcome == SHARED_LOST) {
+		f->join = JOIN_JOURNAL;
+		stand_back(f);
+	}
 }
 
 void alive_settle(struct fleet *f)

@@ -152,7 +152,10 @@ void move_outcome(struct fleet *f, struct place *p, enum shared_outcome outcome,
 		break;
 	case SHARED_UNREACHABLE:
 	case SHARED_REFUSED:
+		/* It hears that the registry is back from us alone: when it is time to try. */
 		move_simple(f, p, MIGRATE_UNREACHABLE);
+		p->settle_at = mono_after(f->now, outcome == SHARED_REFUSED ? FLEET_REFUSED_RETRY
+									    : FLEET_RETRY);
 		break;
 	}
 	place_settle(f, p);

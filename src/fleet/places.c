@@ -202,8 +202,6 @@ void vmac_told(struct fleet *f, const struct shared_record *r)
 		return;
 	p->record = mirror_get(f, r);
 	p->record_stale = true;
-	if (!p->record)
-		p->delete_sent = false;
 	place_settle(f, p);
 }
 
@@ -305,8 +303,11 @@ void places_time(struct fleet *f)
 			move_simple(f, p, MIGRATE_TIME);
 		if (mono_due(p->ask_unanswered, f->now))
 			place_unanswered(f, p);
-		if (mono_due(p->settle_at, f->now))
+		if (mono_due(p->settle_at, f->now)) {
 			p->settle_at = MONO_NEVER;
+			if (fleet_may_write(f) && !p->machine.reachable)
+				move_simple(f, p, MIGRATE_REACHABLE);
+		}
 		place_settle(f, p);
 	}
 }

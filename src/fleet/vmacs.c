@@ -275,11 +275,12 @@ static void settle_ours(struct fleet *f, struct place *p)
 			want(f, p, WANT_TELL);
 		return;
 	}
-	if (p->holding || (p->local && p->local_state != VMAC_QUARANTINED))
+	if (p->holding || (p->local && p->local_state != VMAC_QUARANTINED) ||
+	    claim_pending(f, p->record))
 		return;
 	/* The journal had it and has not: it was released.  The journal never had it: it was
 	 * claimed, and this host died before it could write it down. */
-	if (p->local || p->kept) {
+	if (p->local || p->kept || p->released) {
 		want(f, p, WANT_RELEASE);
 	} else if (r->state == SHARED_HELD) {
 		p->holding = true;
@@ -292,8 +293,14 @@ static void settle_unrecorded(struct fleet *f, struct place *p)
 	struct fleet_name n = place_name(p);
 	struct block *home;
 
-	if (p->delete_sent)
+	if (p->delete_sent) {
+		if (write_pending(&p->write))
+			return;
+		p->delete_sent = false;
+		if (p->local && p->local_state == VMAC_AWAY)
+			f->ops->forget(f->ctx, &n);
 		return;
+	}
 	if (!place_holds(p)) {
 		/* Another host's, which was released; or the registry is older than that. */
 		home = p->local && p->local_state == VMAC_AWAY ? home_of(f, p) : NULL;
@@ -306,6 +313,9 @@ static void settle_unrecorded(struct fleet *f, struct place *p)
 	if ((home && (!home->host || home->host == f->me)) || p->seed || p->machine.writing ||
 	    f->join != JOIN_IN)
 		return;
+	/* Another's since we were declared dead: about to be lost, see settle_not_mine(). */
+	if (home && home->own && home->own->kept)
+		return;
 	want(f, p, WANT_MAKE);
 }
 
@@ -313,6 +323,8 @@ void vmac_settle(struct fleet *f, struct place *p)
 {
 	if (!p->record || p->record->vmac.state != SHARED_RELEASED)
 		p->release_at = MONO_NEVER;
+	if (p->record && !write_pending(&p->write))
+		p->delete_sent = false;
 	if (!p->record)
 		settle_unrecorded(f, p);
 	else if (p->record->vmac.state == SHARED_RELEASED)
@@ -372,6 +384,9 @@ void fleet_vmac(struct fleet *f, const char *segment, const char *pool, uint64_t
 	if (p) {
 		held = place_holds(p);
 		place_look(f, p);
+		if (!after)
+			p->holding = false;
+		p->released = !after;
 		if (place_holds(p) ? p->local_epoch > p->machine.epoch ||
 					     p->machine.state == MIGRATE_NONE ||
 					     p->machine.state == MIGRATE_ASKED

@@ -33,9 +33,14 @@ void write_send(struct fleet *f, struct write *w, enum write_kind kind,
 	write_send_all(f, w, kind, &put, 1);
 }
 
-bool write_ready(const struct fleet *f, const struct write *w)
+bool write_ready(struct fleet *f, const struct write *w)
 {
-	return !write_pending(w) && mono_due(w->not_before, f->now);
+	if (write_pending(w))
+		return false;
+	if (mono_due(w->not_before, f->now))
+		return true;
+	fleet_retry_at(f, w->not_before);
+	return false;
 }
 
 /* Answers come about in the order of the questions, so the search is short. */

@@ -147,7 +147,7 @@ static void offer(struct step *s)
 	m->withdraw = m->withdraw || (m->declined && uuid_equal(&m->record_move, &m->move));
 	m->peer = m->to;
 	m->move = m->record_move;
-	m->planned = true;
+	m->planned = !uuid_is_none(&m->move);
 	m->lifetime_ms = lifetime(s->e->record->lifetime_ms);
 	m->expires = lifetime_end(m, s->now);
 }

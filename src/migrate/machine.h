@@ -28,6 +28,7 @@
 	X(OURS, "the record: this host holds it")                                                  \
 	X(OURS_OLD, "the record: this host holds it, at an epoch that was overtaken")              \
 	X(OURS_OFFERED, "the record: this host holds it, reserved for another")                    \
+	X(OURS_LEAVING, "the same, without a plan: the other will claim it at once")               \
 	X(OURS_FROZEN, "the record: this host holds it, frozen")                                   \
 	X(WITHDRAWN, "the record: the reservation is over, and nothing has moved")                 \
 	X(WITHDRAWN_EMPTY, "the record: the reservation is over, and there is no port here")       \

@@ -195,6 +195,8 @@ enum migrate_effect_kind {
 struct migrate_effect {
 	enum migrate_effect_kind kind;
 	uint8_t gate, why, reason, from, to, count;
+	/* move: of a planned one; none in asks and grants of others, and it stays so there: a
+	 * record that reserves without a move says that the holder has closed its gate. */
 	struct uuid peer, move;
 	uint64_t epoch;	     /* DO_…, HOLD, YIELD, ANNOUNCE */
 	int64_t lifetime_ms; /* DO_ASK, DO_GRANT */

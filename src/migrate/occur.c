@@ -90,11 +90,14 @@ static enum occurrence record_ours(const struct migrate *m, const struct shared_
 {
 	if (!is_holding(m) && m->state != MIGRATE_LIVE && r->epoch < m->epoch)
 		return OURS_OLD;
+	/* A reservation for nobody, or for the holder, is none. */
+	if (r->state == SHARED_MOVING && (uuid_is_none(&r->to) || uuid_equal(&r->to, &m->self)))
+		return is_reserving(m) ? WITHDRAWN : OURS;
 	switch ((enum shared_vmac_state)r->state) {
 	case SHARED_MOVING:
 		if (m->state == MIGRATE_FROZEN && !m->told)
 			return NOTHING;
-		return OURS_OFFERED;
+		return uuid_is_none(&r->move) && !is_reserving(m) ? OURS_LEAVING : OURS_OFFERED;
 	case SHARED_FROZEN:
 		/* Ours before the grant, or before the thaw. */
 		return is_reserving(m) || m->withdraw ? NOTHING : OURS_FROZEN;

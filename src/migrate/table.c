@@ -11,6 +11,7 @@
 	X(NONE, FORCED, ASKED, FORCED, want_force) \
 	X(NONE, OURS, HELD, RECORDED, hold) \
 	X(NONE, OURS_OFFERED, OFFERED, RECORDED, hold, offer) \
+	X(NONE, OURS_LEAVING, RETURNING, LET_GO, hold, offer) \
 	X(NONE, OURS_FROZEN, FROZEN, MOVED_TOO_OFTEN, hold, freeze, confirmed) \
 	X(NONE, RESERVED, READY, GRANTED, accept) \
 	X(NONE, ASK_STILL, RETURNING, LET_GO, grant) \
@@ -18,6 +19,7 @@
 	X(HELD, RESUMED, HELD, RESUMED, do_nothing) \
 	X(HELD, OURS, HELD, UNTOLD, hold) \
 	X(HELD, OURS_OFFERED, OFFERED, PREPARED, hold, offer) \
+	X(HELD, OURS_LEAVING, RETURNING, LET_GO, hold, offer) \
 	X(HELD, OURS_FROZEN, FROZEN, MOVED_TOO_OFTEN, hold, freeze, confirmed) \
 	X(HELD, OVERTAKEN, AFTER, OVERTAKEN, yield, redirect) \
 	X(HELD, BEHIND, HELD, BEHIND, alarm) \
@@ -81,6 +83,7 @@
 	X(HANDED, SPOKE, ASKED, TAKEN_BACK, want_back) \
 	X(HANDED, OURS, HELD, RECORDED, hold, arrive, announce) \
 	X(HANDED, OURS_OFFERED, OFFERED, RECORDED, hold, offer) \
+	X(HANDED, OURS_LEAVING, RETURNING, LET_GO, hold, offer) \
 	X(HANDED, OURS_FROZEN, FROZEN, MOVED_TOO_OFTEN, hold, freeze, confirmed) \
 	X(HANDED, RESERVED, READY, GRANTED, accept) \
 	X(HANDED, THEIRS, HANDED, UNTOLD, follow) \
@@ -96,6 +99,7 @@
 	X(FENCED, SPOKE, ASKED, TAKEN_BACK, want_back) \
 	X(FENCED, OURS, HELD, RECORDED, hold, arrive, announce) \
 	X(FENCED, OURS_OFFERED, OFFERED, RECORDED, hold, offer) \
+	X(FENCED, OURS_LEAVING, RETURNING, LET_GO, hold, offer) \
 	X(FENCED, OURS_FROZEN, FROZEN, MOVED_TOO_OFTEN, hold, freeze, confirmed) \
 	X(FENCED, RESERVED, READY, GRANTED, accept) \
 	X(FENCED, ASK_STILL, RETURNING, LET_GO, grant) \
@@ -109,6 +113,7 @@
 	X(ASKED, SPOKE, ASKED, UNTOLD, insist) \
 	X(ASKED, OURS, HELD, RECORDED, hold, arrive, announce) \
 	X(ASKED, OURS_OFFERED, OFFERED, RECORDED, hold, offer) \
+	X(ASKED, OURS_LEAVING, RETURNING, LET_GO, hold, offer) \
 	X(ASKED, OURS_FROZEN, FROZEN, MOVED_TOO_OFTEN, hold, freeze, confirmed) \
 	X(ASKED, RESERVED, READY, GRANTED, accept) \
 	X(ASKED, ASK_NO, ASKED, REFUSED, do_nothing) \
@@ -126,11 +131,13 @@
 	X(READY, OURS, HELD, RECORDED, hold, arrive, announce) \
 	X(READY, OURS_OLD, READY, UNTOLD, claim) \
 	X(READY, OURS_OFFERED, OFFERED, RECORDED, hold, offer) \
+	X(READY, OURS_LEAVING, RETURNING, LET_GO, hold, offer) \
 	X(READY, OURS_FROZEN, FROZEN, MOVED_TOO_OFTEN, hold, freeze, confirmed) \
 	X(READY, RESERVED, READY, UNTOLD, accept) \
 	X(READY, WITHDRAWN, ASIDE, ABORTED, do_nothing) \
 	X(LIVE, OURS, HELD, RECORDED, hold, arrive) \
 	X(LIVE, OURS_OFFERED, OFFERED, RECORDED, hold, offer) \
+	X(LIVE, OURS_LEAVING, RETURNING, LET_GO, hold, offer) \
 	X(LIVE, OURS_FROZEN, FROZEN, MOVED_TOO_OFTEN, hold, freeze, confirmed) \
 	X(LIVE, BEHIND, LIVE, BEHIND, alarm) \
 	X(LIVE, VANISHED, LIVE, BEHIND, alarm) \
@@ -160,6 +167,7 @@
 	X(FROZEN, OURS, HELD, THAWED, hold, forgive) \
 	X(FROZEN, OURS_FROZEN, FROZEN, UNTOLD, confirmed) \
 	X(FROZEN, OURS_OFFERED, OFFERED, PREPARED, offer) \
+	X(FROZEN, OURS_LEAVING, RETURNING, LET_GO, offer) \
 	X(FROZEN, OVERTAKEN, AFTER, OVERTAKEN, yield, redirect) \
 	X(FROZEN, BEHIND, FROZEN, BEHIND, alarm) \
 	X(FROZEN, TIE_WON, FROZEN, TWO_GUESTS, alarm) \

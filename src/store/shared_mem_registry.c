@@ -135,6 +135,8 @@ static void log_trim(struct mem_registry *g)
 		if (h->heard < first)
 			first = h->heard;
 	gone = (size_t)(first - g->log_first);
+	if (gone == 0)
+		return;
 	for (size_t i = 0; i < gone; i++)
 		node_unref(g, g->log[i]);
 	g->log_count -= gone;

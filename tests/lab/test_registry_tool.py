@@ -340,6 +340,21 @@ def test_export_import_and_repair(host, e, tmp_path):
 
 
 @needs_etcd
+def test_the_configuration_says_where(host, e, tmp_path):
+    config = tmp_path / "vmacd.yaml"
+    config.write_text(f"state_dir: {host}\nhost:\n  name: kvm7\n  address: 10.0.0.7\nregistry:\n  shared:\n"
+                      f"    endpoints: {json.dumps(e.endpoints())}\n    prefix: {PREFIX}\n")
+
+    def run(*arguments):
+        return e.hub.run("env", f"VMAC_ETCD_MODULE={module()}", lablib.binary("registry-tool"), "--config", config,
+                         *arguments).stdout
+    assert "for host kvm7" in run("copy", "--to", "shared")
+    assert "0 findings" in run("check")
+    shown = [r["value"] for r in json.loads(run("export", "--shared"))["records"] if r["key"].startswith("host/")]
+    assert (shown[0]["name"], shown[0]["address"], shown[0]["tunnel_port"]) == ("kvm7", "10.0.0.7", 14789)
+
+
+@needs_etcd
 def test_out_of_reach(e):
     e.stop()
     assert "vmac registry: " in tool("check", e=e, expect=6)

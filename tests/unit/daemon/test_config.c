@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -84,6 +85,75 @@ static void test_canonical_form_reads_back_to_itself(void **state)
 	free(second);
 }
 
+static void test_a_host_among_others(void **state)
+{
+	static const char text[] =
+		"host: {name: kvm1, address: '2001:db8::1', cluster_key_file: /k, opens: "
+		"any-frame}\n"
+		"registry: {shared: {endpoints: ['http://10.0.0.1:2379', 'https://b:2379'],\n"
+		"                    user: u, password_file: /p, timeout: 500ms}}\n";
+	char differences[256], *first;
+	struct config *c, *alone;
+	struct error error;
+
+	assert_int_equal(parse(text, &c, &error), 0);
+	assert_int_equal(c->registry.shared->endpoints_count, 2);
+	assert_string_equal(c->registry.shared->prefix, "/vmac/v1/");
+	assert_string_equal(c->registry.shared->lease, "10s");
+	assert_string_equal(c->host.name, "kvm1");
+	assert_int_equal(c->host.tunnel_port, 14789);
+	first = printed(c);
+	assert_non_null(strstr(first, "password_file: /p"));
+	assert_int_equal(parse("", &alone, &error), 0);
+	assert_null(alone->registry.shared);
+	assert_true(alone->host.name[0] != '\0');
+	config_differences(c, alone, differences, sizeof(differences));
+	assert_string_equal(differences, "host, registry: shared");
+	config_free(alone);
+	assert_int_equal(parse(first, &alone, &error), 0);
+	config_differences(c, alone, differences, sizeof(differences));
+	assert_string_equal(differences, "");
+	config_free(alone);
+	config_free(c);
+	free(first);
+}
+
+static void test_the_clusters_key(void **state)
+{
+	static const struct {
+		const char *text;
+		bool fine;
+	} cases[] = {
+		{ "000102030405060708090a0b0c0d0e0f", true },
+		{ "000102030405060708090A0B0C0D0E0F\n", true },
+		{ "000102030405060708090a0b0c0d0e", false },
+		{ "000102030405060708090a0b0c0d0e0f00", false },
+		{ "000102030405060708090a0b0c0d0e0g", false },
+		{ "", false },
+	};
+	char path[] = "/tmp/vmac-key-XXXXXX";
+	uint8_t key[16];
+	struct error error;
+	int fd = mkstemp(path);
+
+	assert_true(fd >= 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		size_t len = strlen(cases[i].text);
+
+		assert_int_equal(ftruncate(fd, 0), 0);
+		assert_int_equal(pwrite(fd, cases[i].text, len, 0), len);
+		assert_int_equal(config_cluster_key(path, key, &error) == 0, cases[i].fine);
+		if (cases[i].fine)
+			assert_int_equal(key[15], 0x0f);
+		else
+			assert_non_null(strstr(error.message, "32 hexadecimal digits"));
+	}
+	close(fd);
+	unlink(path);
+	assert_true(config_cluster_key(path, key, &error) < 0);
+	assert_non_null(strstr(error.message, path));
+}
+
 static void test_refusals_say_where_and_what(void **state)
 {
 	static const struct {
@@ -95,6 +165,22 @@ static void test_refusals_say_where_and_what(void **state)
 		{ "state_dir: var/lib\n", "absolute" },
 		{ "log_level: loud\n", "loud" },
 		{ "registry: {backend: oracle}\n", "oracle" },
+		{ "registry: {shared: {}}\n", "endpoints" },
+		{ "registry: {shared: {endpoints: []}}\n", "endpoints are needed" },
+		{ "registry: {shared: {backend: mem, endpoints: ['http://a']}}\n", "backend" },
+		{ "registry: {shared: {endpoints: ['10.0.0.1:2379']}}\n", "no URL" },
+		{ "registry: {shared: {endpoints: ['http://a'], prefix: vmac}}\n", "prefix" },
+		{ "registry: {shared: {endpoints: ['http://a'], lease: 1s}}\n", "lease" },
+		{ "registry: {shared: {endpoints: ['http://a'], timeout: soon}}\n", "soon" },
+		{ "registry: {shared: {endpoints: ['http://a'], cert: /c}}\n", "belong together" },
+		{ "registry: {shared: {endpoints: ['http://a'], user: u}}\n", "belong together" },
+		{ "registry: {shared: {endpoints: ['http://a'], ca: c.pem}}\n", "absolute" },
+		{ "registry: {shared: {endpoints: ['http://a']}}\nhost: {name: 'a b'}\n",
+		  "host: name" },
+		{ "host: {address: kvm1}\n", "kvm1" },
+		{ "host: {tunnel_port: 70000}\n", "70000" },
+		{ "host: {cluster_key_file: key}\n", "absolute" },
+		{ "host: {opens: never}\n", "never" },
 		{ "socket: {mode: '999'}\n", "999" },
 		{ "segments: [{uplink: eth0}]\n", "name" },
 		{ "segments: [{name: x, vlan: 5000}]\n", "5000" },
@@ -278,6 +364,8 @@ int main(void)
 		cmocka_unit_test(test_nothing_is_the_defaults),
 		cmocka_unit_test(test_an_instance_has_its_own_places),
 		cmocka_unit_test(test_canonical_form_reads_back_to_itself),
+		cmocka_unit_test(test_a_host_among_others),
+		cmocka_unit_test(test_the_clusters_key),
 		cmocka_unit_test(test_refusals_say_where_and_what),
 		cmocka_unit_test(test_files_that_cannot_be_read),
 		cmocka_unit_test(test_routers),

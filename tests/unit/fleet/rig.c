@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TOLD, COMPLETE, OUTCOME, KEPT, VMAC_CHANGED, IMAGE_READ };
+enum { TOLD, COMPLETE, OUTCOME, KEPT, VMAC_CHANGED, IMAGE_READ, PORTS };
 
 uint64_t rig_random(struct rig *rig)
 {
@@ -116,11 +116,36 @@ const struct shared_vmac *rig_record(struct rig *rig, int number)
 	return r ? &r->vmac : NULL;
 }
 
+static void tell_host(struct rig_host *h, const struct shared_record *r)
+{
+	int at = -1;
+
+	for (int i = 0; i < RIG_RECORDS; i++) {
+		if (h->known[i] && shared_same_key(h->known[i], r)) {
+			free(h->known[i]);
+			h->known[i] = NULL;
+		}
+		if (!h->known[i] && at < 0)
+			at = i;
+	}
+	if (r->revision > 0)
+		h->known[at] = copy(r);
+	push(h, TOLD)->record = copy(r);
+}
+
+static void forget_known(struct rig_host *h)
+{
+	for (int i = 0; i < RIG_RECORDS; i++) {
+		free(h->known[i]);
+		h->known[i] = NULL;
+	}
+}
+
 static void tell(struct rig *rig, const struct shared_record *r)
 {
 	for (unsigned int i = 0; i < rig->host_count; i++)
 		if (rig->hosts[i].up && !rig->hosts[i].cut && r->kind != SHARED_IMAGE)
-			push(&rig->hosts[i], TOLD)->record = copy(r);
+			tell_host(&rig->hosts[i], r);
 }
 
 static void check_epoch(struct rig *rig, const struct shared_record *r)
@@ -183,11 +208,23 @@ static void op_submit(void *ctx, const struct shared_put *puts, unsigned int cou
 
 		if (!is)
 			r->revision = 0;
-		if (r->kind == SHARED_IMAGE)
-			free(r);
-		else
-			push(h, TOLD)->record = r;
+		if (r->kind != SHARED_IMAGE)
+			tell_host(h, r);
+		free(r);
 	}
+	if (getenv("RIG_TRACE"))
+		fprintf(stderr, "%ld %s: [%d] %s%s rev %lu, token %lu: %s\n",
+			(long)(rig->now.ns / 1000000), h->name,
+			puts[0].record->kind == SHARED_VMAC
+				? number_of(puts[0].record->vmac.address)
+			: puts[0].record->kind == SHARED_ASK
+				? number_of(puts[0].record->ask.address)
+				: -1,
+			shared_kind_name(puts[0].record->kind), puts[0].gone ? " gone" : "",
+			(unsigned long)puts[0].record->revision, (unsigned long)token,
+			h->cut ? "cut"
+			: lost ? "lost"
+			       : "done");
 	m = push(h, OUTCOME);
 	m->token = token;
 	m->revision = rig->revision;
@@ -208,28 +245,27 @@ static void op_read(void *ctx, const struct shared_record *key, uint64_t token)
 	m->record = r ? copy(r) : NULL;
 }
 
+/* A full read: what was told before and is no more is told as gone. */
 void rig_tell_all(struct rig *rig, unsigned int host)
 {
 	struct rig_host *h = &rig->hosts[host];
 
+	for (int i = 0; i < RIG_RECORDS; i++) {
+		struct shared_record *gone;
+
+		if (!h->known[i] || rig_find(rig, h->known[i]))
+			continue;
+		gone = copy(h->known[i]);
+		gone->revision = 0;
+		tell_host(h, gone);
+		free(gone);
+	}
 	for (int kind = 0; kind < SHARED_KIND_COUNT; kind++)
 		for (int i = 0; i < RIG_RECORDS; i++)
 			if (rig->records[i] && (int)rig->records[i]->kind == kind &&
 			    kind != SHARED_IMAGE)
-				push(h, TOLD)->record = copy(rig->records[i]);
+				tell_host(h, rig->records[i]);
 	push(h, COMPLETE)->revision = rig->revision;
-}
-
-/* What was told before and is no more: a real backend knows; here the host is asked. */
-static void tell_gone(struct rig *rig, unsigned int host, struct shared_record **before)
-{
-	for (int i = 0; i < RIG_RECORDS; i++)
-		if (before[i] && before[i]->kind != SHARED_IMAGE && !rig_find(rig, before[i])) {
-			struct shared_record *gone = copy(before[i]);
-
-			gone->revision = 0;
-			push(&rig->hosts[host], TOLD)->record = gone;
-		}
 }
 
 void rig_backup(struct rig *rig, struct shared_record **ret)
@@ -259,7 +295,6 @@ void rig_restore(struct rig *rig, struct shared_record **backup)
 	for (unsigned int i = 0; i < rig->host_count; i++) {
 		if (!rig->hosts[i].up || rig->hosts[i].cut)
 			continue;
-		tell_gone(rig, i, before);
 		rig_tell_all(rig, i);
 	}
 	rig_drop_backup(rig, before);
@@ -308,6 +343,7 @@ static void op_reconcile(void *ctx)
 	struct rig_host *h = ctx;
 
 	h->reconciles++;
+	push(h, PORTS);
 	if (!h->cut)
 		rig_tell_all(h->rig, (unsigned int)(h - h->rig->hosts));
 }
@@ -440,8 +476,9 @@ static void op_note(void *ctx, const struct fleet_note *note)
 	if (note->kind == FLEET_REGISTRY)
 		snprintf(h->registry, sizeof(h->registry), "%s", note->text);
 	if (getenv("RIG_TRACE"))
-		fprintf(stderr, "%ld %s: %d %d->%d %s %s\n", (long)(h->rig->now.ns / 1000000),
-			h->name, note->kind, note->from, note->to, note->text, note->peer);
+		fprintf(stderr, "%ld %s: [%d] %d %d->%d %s %s\n", (long)(h->rig->now.ns / 1000000),
+			h->name, note->name.segment[0] ? number_of(note->name.address) : -1,
+			note->kind, note->from, note->to, note->text, note->peer);
 }
 
 static const struct fleet_ops ops = {
@@ -541,6 +578,7 @@ void rig_down(struct rig *rig, unsigned int host)
 	h->fleet = NULL;
 	h->up = false;
 	drop_messages(h);
+	forget_known(h);
 }
 
 void rig_cut(struct rig *rig, unsigned int host, bool cut)
@@ -593,6 +631,14 @@ bool rig_deliver(struct rig *rig, unsigned int host)
 			   rig->now);
 		break;
 	}
+	case PORTS:
+		for (int i = 0; i < RIG_VMACS; i++) {
+			struct fleet_name n = rig_name(i);
+
+			if (h->places[i].port)
+				fleet_port(h->fleet, &n, true, rig->now);
+		}
+		break;
 	case IMAGE_READ:
 		fleet_image(h->fleet, m->token, m->record, m->outcome == SHARED_DONE ? NULL : &e,
 			    rig->now);
@@ -687,7 +733,7 @@ int rig_allocate(struct rig *rig, unsigned int host)
 		    fleet_vmac_record(h->fleet, &n))
 			continue;
 		for (unsigned int o = 0; o < rig->host_count; o++)
-			if (o != host && rig_held(rig, o, i))
+			if (rig->check_blocks && o != host && rig_held(rig, o, i))
 				fail_msg("%d is allocated by %s, and %s has it", i, h->name,
 					 rig->hosts[o].name);
 		journal_set(h, i, VMAC_RESERVED, rig->epochs[i] + 1);

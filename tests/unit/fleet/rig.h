@@ -44,6 +44,7 @@ struct rig_host {
 	bool up, cut, answer_lost, slow;
 	struct rig_message *first, **last;
 	struct shared_record *kept[RIG_RECORDS];
+	struct shared_record *known[RIG_RECORDS]; /* was told, since it is up */
 	bool ours[RIG_BLOCKS];
 	bool pool_known;
 	struct rig_place places[RIG_VMACS];

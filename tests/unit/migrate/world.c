@@ -116,7 +116,7 @@ static void check_gates(const struct world *w)
 	for (unsigned int i = 0; i < w->hosts; i++) {
 		const struct host *h = &w->host[i];
 
-		if (!world_open(w, (int)i) || h->restored)
+		if (!world_open(w, (int)i))
 			continue;
 		if (h->m.state == MIGRATE_LIVE || h->flipped) {
 			MUST(was_reserved(w, (int)i));
@@ -181,9 +181,9 @@ static void check_claim(const struct world *w, const struct version *old, int ho
 		return;
 	MUST(epoch > old->epoch);
 	/* Nobody takes what was not reserved for him. */
-	MUST(old->to == host || w->host[host].restored);
+	MUST(old->to == host);
 	/* Without a plan the old holder's gate has closed before. */
-	if (old->holder >= 0 && world_open(w, old->holder) && !w->host[host].restored)
+	if (old->holder >= 0 && world_open(w, old->holder))
 		MUST(old->move != 0 && w->host[host].said);
 }
 
@@ -205,7 +205,7 @@ static void record_land(struct world *w, int host)
 	if (!old.exists)
 		v.holder = (int8_t)host;
 	if (e->kind == MIGRATE_DO_GRANT) {
-		MUST(!old.exists || old.holder == host || w->host[host].restored);
+		MUST(!old.exists || old.holder == host);
 		v.holder = (int8_t)host;
 		v.state = SHARED_MOVING;
 		v.to = (int8_t)host_of(&e->peer);
@@ -429,7 +429,8 @@ static bool port(struct world *w, int host, bool up)
 	if (h->port == up || (!up && w->guest == host))
 		return false;
 	h->port = up;
-	h->said = h->said && h->m.state != MIGRATE_NONE;
+	/* Of a claim that is on its way, the guest has spoken before. */
+	h->said = h->said && (h->record.fate != NO_WRITE || world_record(w)->to == host);
 	h->gate = (uint8_t)migrate_gate(h->m.state);
 	/* What the data plane told of the old port is not told of the new one. */
 	h->spoke = h->spoke && !up;

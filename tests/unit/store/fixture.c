@@ -256,7 +256,8 @@ static int take_shared(void *ctx, const struct shared_record *kept)
 {
 	struct loaded *l = ctx;
 
-	assert_true(l->shared_count < LOADED_SHARED_MAX && !l->vmacs);
+	assert_null(l->vmacs);
+	l->shared = reallocarray(l->shared, l->shared_count + 1, sizeof(struct shared_record *));
 	l->shared[l->shared_count++] = shared_copy(&fixture_mem, kept);
 	return 0;
 }
@@ -312,6 +313,7 @@ void loaded_done(struct loaded *l)
 		free(l->routers[i]);
 	for (size_t i = 0; i < l->shared_count; i++)
 		mem_free(&fixture_mem, l->shared[i]);
+	free(l->shared);
 	free(l->vmacs);
 	*l = (struct loaded){ 0 };
 }

@@ -62,14 +62,13 @@ void deed_do(struct store *s, struct deed *d);
 /* --- what a load gives ----------------------------------------------------------------------- */
 
 #define LOADED_ROUTERS_MAX 512
-#define LOADED_SHARED_MAX  4096
 
 struct loaded {
 	struct segment segments[16];
 	struct pool pools[16];
 	struct port ports[16];
 	struct router *routers[LOADED_ROUTERS_MAX];
-	struct shared_record *shared[LOADED_SHARED_MAX];
+	struct shared_record **shared;
 	size_t segment_count, pool_count, port_count, router_count, shared_count;
 	struct vmac **vmacs;
 	size_t vmac_count, vmac_capacity;

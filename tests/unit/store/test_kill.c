@@ -35,6 +35,7 @@ struct report {
 struct job {
 	struct deed *deed;
 	struct vmac *vmacs[BATCH_MOST];
+	struct shared_record kept; /* goes with them */
 	unsigned int count, batch;
 	bool deletes;
 };
@@ -73,6 +74,12 @@ static void child_make(struct child *c)
 			fixture_vmac(1, 0x2a0000000000 + (uint64_t)j->batch * 64 + i, name, owner);
 		deed_add(j->deed, CHANGE_VMAC, NULL, j->vmacs[i], "allocate");
 	}
+	j->kept = (struct shared_record){
+		.kind = SHARED_BLOCK,
+		.revision = j->count,
+		.block = { .pool = "p", .number = j->batch },
+	};
+	deed_add(j->deed, CHANGE_SHARED, NULL, &j->kept, "");
 	j->deed->after = job_answered;
 	j->deed->ctx = j;
 	store_submit(c->store, &j->deed->txn);
@@ -87,6 +94,7 @@ static void child_delete(struct child *c)
 	j->deed = deed_new();
 	for (unsigned int i = 0; i < j->count; i++)
 		deed_add(j->deed, CHANGE_VMAC, j->vmacs[i], NULL, "release");
+	deed_add(j->deed, CHANGE_SHARED, &j->kept, NULL, "");
 	j->deed->after = job_answered;
 	j->deed->ctx = j;
 	store_submit(c->store, &j->deed->txn);
@@ -177,7 +185,7 @@ static void parent_kill_one(struct parent *p)
 
 static void parent_check(struct parent *p)
 {
-	uint8_t *seen = calloc(BATCHES, 1), *sizes = calloc(BATCHES, 1);
+	uint8_t *seen = calloc(BATCHES, 1), *sizes = calloc(BATCHES, 1), *kept = calloc(BATCHES, 1);
 	unsigned int batch, count, most = p->next;
 	struct loaded loaded;
 	struct error error;
@@ -192,9 +200,16 @@ static void parent_check(struct parent *p)
 		sizes[batch] = (uint8_t)count;
 		most = batch >= most ? batch + 1 : most;
 	}
+	/* What is kept of the shared registry is there with its batch, and only then. */
+	for (size_t i = 0; i < loaded.shared_count; i++) {
+		batch = (unsigned int)loaded.shared[i]->block.number;
+		assert_true(batch < BATCHES && sizes[batch] == loaded.shared[i]->revision);
+		kept[batch] = 1;
+	}
 	loaded_done(&loaded);
 	store_close(s);
 	for (batch = 0; batch < most; batch++) {
+		assert_int_equal(kept[batch], seen[batch] > 0);
 		/* Never by half. */
 		assert_true(seen[batch] == 0 || seen[batch] == sizes[batch]);
 		if (p->fates[batch] == DELETED)
@@ -208,6 +223,7 @@ static void parent_check(struct parent *p)
 	}
 	p->next = most;
 	free(seen);
+	free(kept);
 	free(sizes);
 }
 

@@ -18,6 +18,8 @@ JUSTIFIED = {
     "vrrp3_plain": ["Bad checksum"],
     # It does not know the trailer, and takes it into IPv4's checksum, which does not cover it.
     "vrrp3_hmac": ["Bad checksum"],
+    # The tag stands where other RARPs have padding.
+    "claim": ["Didn't find padding of zeros, and an undecoded trailer exists"],
     # Cisco sends HSRPv2 with a TTL of 1.
     "hsrp2_hello": ['"Time To Live" != 255'],
     "hsrp2_coup": ['"Time To Live" != 255'],
