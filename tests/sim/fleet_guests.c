@@ -74,11 +74,27 @@ void vm_announce(struct world *w, struct vm *v, unsigned int host)
 		wire_guest(w, host, v->n, TO_ALL, true);
 }
 
-void vm_tick(struct world *w, struct vm *v)
+static void tick_push(struct world *w, struct vm *v, int64_t at)
 {
-	if (!v->exists)
+	struct event *e = world_push(w, at, EVENT_GUEST, 0);
+
+	e->a = index_of(w, v);
+	e->b = v->tick;
+}
+
+void vm_beat(struct world *w, int64_t beat)
+{
+	w->beat = beat;
+	for (unsigned int i = 0; i < w->vm_count; i++) {
+		w->vms[i].tick++;
+		tick_push(w, &w->vms[i], w->now + chance_span(&w->chance, 0, beat));
+	}
+}
+
+void vm_tick(struct world *w, struct vm *v, uint64_t tick)
+{
+	if (!v->exists || v->tick != tick)
 		return;
-	v->tick++;
 	for (unsigned int h = 0; h < w->host_count; h++) {
 		unsigned int to = (unsigned int)chance_below(&w->chance, w->vm_count + 2);
 
@@ -91,9 +107,7 @@ void vm_tick(struct world *w, struct vm *v)
 			   false);
 	}
 	wire_client(w, v->n);
-	world_push(w, w->now + w->beat * 3 / 4 + chance_span(&w->chance, 0, w->beat / 2),
-		   EVENT_GUEST, 0)
-		->a = index_of(w, v);
+	tick_push(w, v, w->now + w->beat * 3 / 4 + chance_span(&w->chance, 0, w->beat / 2));
 }
 
 void vm_new(struct world *w, unsigned int host)
@@ -122,8 +136,7 @@ void vm_new(struct world *w, unsigned int host)
 		.since = w->now
 	};
 	vm_start(w, v, host);
-	world_push(w, w->now + chance_span(&w->chance, 0, w->beat), EVENT_GUEST, 0)->a =
-		index_of(w, v);
+	tick_push(w, v, w->now + chance_span(&w->chance, 0, w->beat));
 }
 
 /* The guest is no more, and its address is given back. */

@@ -135,8 +135,10 @@ static void to_guest(struct host *h, unsigned int n, const struct frame *f)
 	struct vm *v = vm_with(w, n);
 
 	w->forwarded++;
-	if (v && v->runs >> h->index & 1 && f->from == FROM_CLIENT)
-		v->guest_rx = w->now;
+	if (!v || !(v->runs >> h->index & 1) || f->from != FROM_CLIENT)
+		return;
+	v->guest_rx = w->now;
+	wire_guest(w, h->index, n, FROM_CLIENT, false);
 }
 
 static void redirect(struct host *h, const struct dport *p, const struct frame *f)
@@ -197,7 +199,7 @@ void wire_frame(struct world *w, struct frame *f)
 		at_switch(w, f);
 	else if (f->at == AT_CLIENT)
 		at_client(w, f);
-	else if (!w->hosts[f->at].power)
+	else if (f->at == AT_FORGER || !w->hosts[f->at].power)
 		w->lost++;
 	else if (f->tunnel)
 		at_tunnel(&w->hosts[f->at], f);

@@ -360,7 +360,7 @@ static void step(struct world *w, const struct fs_step *s)
 		w->loss = (unsigned int)s->value;
 		return;
 	case FS_BEAT:
-		w->beat = s->value;
+		vm_beat(w, s->value);
 		return;
 	case FS_HEAL:
 		heal(w);
@@ -473,7 +473,7 @@ static void one_event(struct world *w, struct event *e)
 		wire_frame(w, e->p);
 		return;
 	case EVENT_GUEST:
-		vm_tick(w, v);
+		vm_tick(w, v, e->b);
 		return;
 	case EVENT_ANNOUNCE:
 		vm_announce(w, v, e->host);
