@@ -213,8 +213,8 @@ class Keepalived:
 
     def clean(self):
         """Takes away what a kill left: a dead host has none of it."""
-        self.netns.run("sh", "-c", "ip -o link show type macvlan | cut -d: -f2 | cut -d@ -f1 | while read n;"
-                       " do ip link set $n group 77; done; ip link del group 77 2>/dev/null; true")
+        self.netns.run("sh", "-c", "ip -o link show type macvlan | sed 's/^[0-9]*: \\([^@:]*\\).*/link set \\1 group 77/'"
+                       " | ip -batch -; ip link del group 77 2>/dev/null; true")
 
     def stop(self):
         if self.process is None:

@@ -395,8 +395,6 @@ static __always_inline int guard(struct __sk_buff *skb, __u32 number, const stru
 	__u16 type = bpf_ntohs(eth->h_proto);
 	int verdict;
 
-	if (!(row->flags & ROW_OPEN))
-		return DROP_GATE_CLOSED;
 	if (skb->vlan_present)
 		return DROP_VLAN_TAG;
 	if (mac_load(eth->h_source) != row->mac) {

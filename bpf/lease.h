@@ -19,7 +19,7 @@
 #ifndef VMAC_BPF_LEASE_H
 #define VMAC_BPF_LEASE_H
 
-#include "guard.h"
+#include "gate.h"
 
 static __always_inline int router_maybe_has(__u64 mac)
 {
@@ -100,12 +100,15 @@ __noinline int lease_refuses(struct __sk_buff *skb, __u32 slot)
 static __always_inline int is_for_port(struct __sk_buff *skb, __u64 da)
 {
 	__u64 entry = index_of(skb->ifindex);
-	__u32 to;
+	__u32 to, link;
 
 	if (!(entry & INDEX_UPLINK))
 		return 0;
 	to = receiver_of(NET_OF(INDEX_LOW(entry) - SLOT_UPLINK_0, 0) & (NET_COUNT - 1), da);
-	return to != SLOT_NOBODY && to <= SLOT_PORTS;
+	if (to == SLOT_NOBODY || to > SLOT_PORTS)
+		return 0;
+	link = MEMBER_IFINDEX(member_of(to));
+	return (__s32)link > 0 || gated_way(to, link) != WAY_WIRE;
 }
 
 static __always_inline int is_from_port(struct __sk_buff *skb)

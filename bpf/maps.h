@@ -73,6 +73,19 @@ struct {
 	__type(value, struct claim);
 } claims SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, SLOT_PORTS + 1);
+	__type(key, __u32);
+	__type(value, struct gate_slot);
+} gates SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, EVENTS_OCTETS);
+} events SEC(".maps");
+
 /* The uplinks' own addresses, by uplink slot: MAC_WORD. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -106,6 +119,41 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 } police SEC(".maps");
+
+/* --- the tunnel (gate.h) --------------------------------------------------------------------- */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct tunnel_conf);
+} tunnel SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, TUNNEL_PEERS);
+	__type(key, struct tunnel_ip);
+	__type(value, __u8);
+} tunnel_peers SEC(".maps");
+
+/* Number in the tunnel → net, and back. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, TUNNEL_NETS);
+	__type(key, __u32);
+	__type(value, __u32);
+} tunnel_vnis SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, TUNNEL_NETS);
+	__type(key, __u32);
+	__type(value, __u32);
+} tunnel_nets SEC(".maps");
 
 /* --- leases (lease.h) ------------------------------------------------------------------------ */
 

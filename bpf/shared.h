@@ -9,16 +9,17 @@
 
 #include <linux/types.h>
 
-#define VMAC_SCHEMA 2
+#define VMAC_SCHEMA 3
 
 /* --- slots: who a frame is counted for ------------------------------------------------------- */
 
 /* One numbering for all: 0 = nobody; 1 … 4096 a port's id; then the 16 uplink slots, of which the
- * first (the internal segments') has no device.  A slot fits in 16 bits. */
+ * first (the internal segments') has no device; then the tunnel.  A slot fits in 16 bits. */
 #define SLOT_NOBODY   0
 #define SLOT_PORTS    4096
 #define SLOT_UPLINK_0 (SLOT_PORTS + 1)
-#define SLOT_COUNT    (SLOT_UPLINK_0 + 16)
+#define SLOT_TUNNEL   (SLOT_UPLINK_0 + 16)
+#define SLOT_COUNT    (SLOT_TUNNEL + 1)
 
 /* The copies of one broadcast at most: the ports of one net on this host. */
 #define NET_PORTS_MAX 1024
@@ -65,7 +66,7 @@
 #define ROW_SLOT(row)	    ((__u32)(row) >> 1)
 #define ROW_COUNT	    ((SLOT_PORTS + 1) * 2)
 
-#define ROW_OPEN	  (1u << 0) /* the gate */
+#define ROW_OPEN	  (1u << 0) /* the gate is open; else ask its word (gates, below) */
 #define ROW_CHECK_IP	  (1u << 1) /* senders must be among ip4 and ip6 */
 #define ROW_DHCP_SERVER	  (1u << 2) /* may answer as one */
 #define ROW_ROUTER_ADVERT (1u << 3) /* may send RA and redirect */
@@ -107,12 +108,95 @@ struct claim {
 
 /* --- members: how a slot is reached ---------------------------------------------------------- */
 
-/* One word, so that it changes at once: the device (0 = closed), the longest packet it takes, and
- * the next slot in the list of its net's ports.  heads[net] is the first slot of that list. */
+/* One word, so that it changes at once: the device (0 = none), the longest packet it takes, and the
+ * next slot in the list of its net's ports.  heads[net] is the first slot of that list.  A device
+ * with MEMBER_GATED is that of a port whose gate may not be open: ask its word.  So one comparison,
+ * of the device as a signed number, leads most frames past all that is rare. */
 #define MEMBER(ifindex, mtu, next) ((__u64)(ifindex) << 32 | (__u64)(mtu) << 16 | (__u64)(next))
 #define MEMBER_IFINDEX(m)	   ((__u32)((m) >> 32))
 #define MEMBER_MTU(m)		   ((__u32)((m) >> 16) & 0xffff)
 #define MEMBER_NEXT(m)		   ((__u32)(m)&0xffff)
+#define MEMBER_GATED		   0x80000000u
+
+/* --- gates ----------------------------------------------------------------------------------- */
+
+/* A port's gate is one word, which alone says what passes.  ROW_OPEN and the lack of MEMBER_GATED
+ * are copies of "open", set after the word says so and taken back before it says otherwise.  A word
+ * has a state, what belongs to it, and a generation, which every change by the control plane makes
+ * another; the programs change it in one way, from armed to open, by a compare-and-swap. */
+#define GATE_IS_CLOSED	  0u
+#define GATE_IS_TUNNEL_IN 1u
+#define GATE_IS_OPEN	  2u
+#define GATE_IS_REDIRECT  3u
+#define GATE_IS_FENCED	  4u
+#define GATE_ELSEWHERE	  (1u << 3) /* closed: another host has the vMAC */
+#define GATE_ARMED	  (1u << 4) /* tunnel-in: an announcement of the guest opens it, */
+#define GATE_ANY_FRAME	  (1u << 5) /* … or any frame */
+#define GATE_FLIPPED	  (1u << 6) /* open: by a program; the control plane did not say so yet */
+#define GATE_PEER	  (1u << 7) /* redirect: there is a peer, */
+#define GATE_PEER_1	  (1u << 8) /* … and it is the second of the two */
+
+#define GATE_STATE(word)      ((__u32)(word)&7)
+#define GATE_GENERATION(word) ((__u32)((__u64)(word) >> 32))
+#define GATE_WORD(generation, state_and_flags)                                                     \
+	((__u64)(generation) << 32 | (__u64)(state_and_flags))
+#define GATE_OPENED(word) GATE_WORD(GATE_GENERATION(word), GATE_IS_OPEN | GATE_FLIPPED)
+
+enum gate_told { TOLD_SPOKE, TOLD_STRANGER, TOLD_TAGGED, TOLD_COUNT };
+
+/* IPv4: mapped, ::ffff:0:0/96; as on the wire. */
+struct tunnel_ip {
+	__u64 word[2];
+};
+
+struct gate_slot {
+	__u64 word;
+	struct tunnel_ip peer[2]; /* the one that the word does not name is written */
+	__u64 redirected;	  /* frames into the tunnel */
+	struct {
+		__u64 count;
+		__u64 due; /* CLOCK_BOOTTIME: not before is the next one told of */
+	} told[TOLD_COUNT];
+};
+
+/* --- events ---------------------------------------------------------------------------------- */
+
+#define EVENT_FLIPPED  0
+#define EVENT_SPOKE    1
+#define EVENT_STRANGER 2
+
+#define EVENT_FRAME	    64
+#define EVENT_GAP_NS	    1000000000ULL
+/* Of strangers that bear what looks like a tag (src/wire/claim.h): RARP, and this in its padding.
+ * Whoever waits for the true one must not be deaf for a second after a false one. */
+#define EVENT_TAGGED_GAP_NS 100000000ULL
+#define EVENT_TAG_AT	    42
+#define EVENT_TAG_0	    'v'
+#define EVENT_TAG_1	    'M'
+
+/* Half of it is for flips alone, and holds one of every port. */
+#define EVENTS_OCTETS (1u << 20)
+
+struct event {
+	__u64 at; /* CLOCK_BOOTTIME */
+	__u64 count;
+	__u32 port, generation; /* of the gate, then */
+	__u16 kind, len;
+	__u32 unused;
+	__u8 frame[EVENT_FRAME];
+};
+
+/* --- the tunnel ------------------------------------------------------------------------------ */
+
+#define TUNNEL_PEERS 4096
+#define TUNNEL_NETS  4096
+#define TUNNEL_TTL   64
+
+struct tunnel_conf {
+	__u32 ifindex; /* 0 = none */
+	__u32 has_local;
+	struct tunnel_ip local; /* the source of outer packets; else as the host's routes have it */
+};
 
 /* --- leases: the virtual routers of this host ------------------------------------------------ */
 
@@ -191,7 +275,12 @@ struct slot_counters {
 	X(WIRE_SPOOF, "wire_spoof", "from the wire, with a port's vMAC: a loop or a double")       \
 	X(NO_MEMORY, "no_memory", "the kernel could not change the frame's VLAN tag")              \
 	X(COPY_FAILED, "copy_failed", "a broadcast's copy *to* this port was refused by its link") \
-	X(ROUTER_CLAIM, "router_claim", "spoke with a router's vMAC that it does not hold")
+	X(ROUTER_CLAIM, "router_claim", "spoke with a router's vMAC that it does not hold")        \
+	X(NO_TUNNEL, "no_tunnel", "for a guest that moved, but there is no way to where it is")    \
+	X(TUNNEL_PEER, "tunnel_peer", "through the tunnel, from a host that is no peer")           \
+	X(TUNNEL_NET, "tunnel_net", "through the tunnel, with a number that no segment has")       \
+	X(TUNNEL_PORT, "tunnel_port", "through the tunnel, for nobody who takes frames from it")   \
+	X(TUNNEL_ECHO, "tunnel_echo", "through the tunnel, a guest's own frame back to it")
 
 enum drop_reason {
 #define DROP_REASON_ENUM_(constant, name, meaning) DROP_##constant,
@@ -208,5 +297,8 @@ struct slot_drops {
 
 /* Set on frames from a port on their way into the host's stack, taken off before they get there. */
 #define MARK_TO_HOST 0x766d6163u
+
+/* The daemon's own announcements (plane.h), which leave with the vMAC of an open port. */
+#define MARK_ANNOUNCE 0x766d616eu
 
 #endif

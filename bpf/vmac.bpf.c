@@ -19,11 +19,14 @@
  * Guests may be redundant routers (claim.h): the table then leads to a claim, which their
  * advertisements move between the ports and the wire.
  *
+ * A port whose guest is coming, has gone, or must be silent has a gate that is not simply open
+ * (gate.h).  vmac_tunnel_in takes what other hosts send after a guest that came here.
+ *
  * A frame that a port sent and that is on its way out by the uplink is told by skb->skb_iif, which
  * the receiving device wrote and nobody else can; on its way into the host it carries MARK_TO_HOST,
  * since there the uplink overwrites skb_iif.  vmac_port never answers TC_ACT_UNSPEC or TC_ACT_OK:
  * both would hand the guest's frame to the host. */
-#include "guard.h"
+#include "gate.h"
 #include "lease.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
@@ -49,15 +52,12 @@ static __always_inline int fits(struct __sk_buff *skb, __u32 ifindex, __u32 mtu)
 	return bpf_check_mtu(skb, ifindex, &link_mtu, 0, BPF_MTU_CHK_SEGS) == 0;
 }
 
-/* To the port that `to` names; what fails is `from`'s drop. */
-static __always_inline int send_to_port(struct __sk_buff *skb, __u32 from, __u32 to,
+/* To the port `to` by its link; what fails is `from`'s drop. */
+static __always_inline int send_to_port(struct __sk_buff *skb, __u32 from, __u32 to, __u64 member,
 					struct weight w)
 {
-	__u64 member = member_of(to);
-	__u32 ifindex = MEMBER_IFINDEX(member);
+	__u32 ifindex = MEMBER_IFINDEX(member) & ~MEMBER_GATED;
 
-	if (!ifindex)
-		return drop(from, DROP_RECEIVER_CLOSED, w);
 	if (!fits(skb, ifindex, MEMBER_MTU(member)))
 		return drop(from, DROP_MTU, w);
 	count_tx(to, w);
@@ -79,7 +79,7 @@ __noinline int replicate(struct __sk_buff *skb, __u32 net, __u32 except)
 		if (!slot)
 			break;
 		member = member_of(slot);
-		ifindex = MEMBER_IFINDEX(member);
+		ifindex = gated_link(slot, MEMBER_IFINDEX(member));
 		if (ifindex && slot != except) {
 			if (fits(skb, ifindex, MEMBER_MTU(member)) &&
 			    bpf_clone_redirect(skb, ifindex, 0) == 0)
@@ -186,17 +186,27 @@ static __always_inline int host_routes(__u32 net, __u64 da)
 static __always_inline int port_sends(struct __sk_buff *skb, const struct port_row *row, __u32 slot,
 				      __u64 da, struct weight w)
 {
-	__u32 net = row->net, to;
+	__u32 net = row->net, to, way;
+	__u64 member;
 
 	if (da == row->mac)
 		return drop(slot, DROP_HAIRPIN, w);
 	to = receiver_of(net, da);
 	if (to == slot)
 		return drop(slot, DROP_HAIRPIN, w);
-	if (to != SLOT_NOBODY) {
-		if (to <= SLOT_PORTS)
-			return send_to_port(skb, slot, to, w);
+	if (to > SLOT_PORTS)
 		return port_to_uplink(skb, slot, net, w, BPF_F_INGRESS);
+	if (to != SLOT_NOBODY) {
+		member = member_of(to);
+		if ((__s32)MEMBER_IFINDEX(member) > 0)
+			return send_to_port(skb, slot, to, member, w);
+		way = gated_way(to, MEMBER_IFINDEX(member));
+		if (way == WAY_PORT)
+			return send_to_port(skb, slot, to, member, w);
+		if (way == WAY_TUNNEL)
+			return into_tunnel(skb, slot, to, net);
+		if (way == WAY_SHUT)
+			return drop(slot, DROP_RECEIVER_CLOSED, w);
 	}
 	if (!NET_UPLINK(net))
 		return drop(slot, DROP_UNKNOWN_UNICAST, w);
@@ -234,6 +244,11 @@ int vmac_port(struct __sk_buff *skb)
 
 	da = mac_load(data);
 	group = *(const __u8 *)data & 1;
+	if (!(row->flags & ROW_OPEN)) {
+		reason = gate_lets_out(skb, number);
+		if (reason != PASS)
+			return drop(slot, reason, w);
+	}
 	reason = guard(skb, number, row, data, end);
 	if (reason != PASS)
 		return drop(slot, reason, w);
@@ -326,16 +341,28 @@ static __always_inline int untag(struct __sk_buff *skb, const struct uplink_fram
 static __always_inline int uplink_to_port(struct __sk_buff *skb, const struct uplink_frame *f,
 					  __u32 to, struct weight w)
 {
-	int reason = f->nested ? DROP_VLAN_TAG : untag(skb, f);
+	__u64 member = member_of(to);
+	__u32 way = WAY_PORT;
+	int reason;
 
+	if ((__s32)MEMBER_IFINDEX(member) <= 0) {
+		way = gated_way(to, MEMBER_IFINDEX(member));
+		if (way == WAY_WIRE)
+			return TC_ACT_UNSPEC;
+		if (way == WAY_SHUT)
+			return drop(f->slot, DROP_RECEIVER_CLOSED, w);
+	}
+	reason = f->nested ? DROP_VLAN_TAG : untag(skb, f);
 	if (reason != PASS)
 		return drop(f->slot, reason, w);
-	return send_to_port(skb, f->slot, to, w);
+	if (way == WAY_TUNNEL)
+		return into_tunnel(skb, f->slot, to, f->net);
+	return send_to_port(skb, f->slot, to, member, w);
 }
 
-/* Copies to the ports, then gives the frame back as it was. */
+/* Copies to the ports but one, then gives the frame back as it was. */
 static __always_inline int uplink_floods(struct __sk_buff *skb, const struct uplink_frame *f,
-					 struct weight w)
+					 __u32 except, struct weight w)
 {
 	__u32 net = f->net;
 	__u64 *head = bpf_map_lookup_elem(&heads, &net);
@@ -346,7 +373,7 @@ static __always_inline int uplink_floods(struct __sk_buff *skb, const struct upl
 	reason = untag(skb, f);
 	if (reason != PASS)
 		return drop(f->slot, reason, w);
-	replicate(skb, net, SLOT_NOBODY);
+	replicate(skb, net, except);
 	if (f->tagged && bpf_skb_vlan_push(skb, bpf_htons(ETH_P_8021Q), f->tci))
 		return drop(f->slot, DROP_NO_MEMORY, w);
 	return TC_ACT_UNSPEC;
@@ -357,16 +384,45 @@ static __always_inline int is_port(__u32 slot)
 	return slot != SLOT_NOBODY && slot <= SLOT_PORTS;
 }
 
-/* Whether the source is a port's, from elsewhere than the port.  A router's vMAC may move here by
- * an advertisement, which is for a group. */
-static __always_inline int is_spoofed(struct __sk_buff *skb, const struct uplink_frame *f)
+static __always_inline __u32 tag_octets(const struct uplink_frame *f)
+{
+	return f->in_band ? 4 : 0;
+}
+
+/* A router's vMAC may move here by an advertisement, which is for a group. */
+static __always_inline int claim_spoofed(struct __sk_buff *skb, const struct uplink_frame *f,
+					 __u32 slot)
+{
+	return !wire_may_speak(skb, slot - CLAIM_SLOT_0, FDB_KEY(f->net, f->sa), f->slot,
+			       ETH_HLEN + tag_octets(f));
+}
+
+/* Whether the source is a port's, from elsewhere than the port. */
+static __always_inline int wire_spoofs(struct __sk_buff *skb, const struct uplink_frame *f)
 {
 	__u32 slot = fdb_slot(f->net, f->sa);
 
-	if (slot < CLAIM_SLOT_0)
-		return is_port(slot);
-	return !wire_may_speak(skb, slot - CLAIM_SLOT_0, FDB_KEY(f->net, f->sa), f->slot,
-			       f->in_band ? ETH_HLEN + 4 : ETH_HLEN);
+	if (slot >= CLAIM_SLOT_0)
+		return claim_spoofed(skb, f, slot);
+	return is_port(slot) && wire_is_stranger(skb, slot, tag_octets(f));
+}
+
+/* The host itself may speak for a port that is open, where it says by the mark that it means it;
+ * the port is then *ret_port.  To set a mark takes CAP_NET_ADMIN. */
+static __always_inline int host_spoofs(struct __sk_buff *skb, const struct uplink_frame *f,
+				       __u32 *ret_port)
+{
+	__u32 slot = fdb_slot(f->net, f->sa);
+
+	if (slot >= CLAIM_SLOT_0)
+		return claim_spoofed(skb, f, slot);
+	if (!is_port(slot))
+		return 0;
+	if (skb->mark != MARK_ANNOUNCE || gate_state_of(slot) != GATE_IS_OPEN)
+		return 1;
+	skb->mark = 0;
+	*ret_port = slot;
+	return 0;
 }
 
 SEC("tc")
@@ -384,14 +440,14 @@ int vmac_uplink_in(struct __sk_buff *skb)
 		return TC_ACT_UNSPEC;
 	count_rx(f.slot, w);
 	if (f.group) {
-		if (is_spoofed(skb, &f))
+		if (wire_spoofs(skb, &f))
 			return drop(f.slot, DROP_WIRE_SPOOF, w);
-		return uplink_floods(skb, &f, w);
+		return uplink_floods(skb, &f, SLOT_NOBODY, w);
 	}
 	to = receiver_of(f.net, f.da);
 	if (!is_port(to))
 		return TC_ACT_UNSPEC;
-	if (is_spoofed(skb, &f))
+	if (wire_spoofs(skb, &f))
 		return drop(f.slot, DROP_WIRE_SPOOF, w);
 	return uplink_to_port(skb, &f, to, w);
 }
@@ -402,7 +458,7 @@ int vmac_uplink_out(struct __sk_buff *skb)
 	__u64 came = index_of(skb->ingress_ifindex), *own;
 	struct weight w = weight_of(skb);
 	struct uplink_frame f = {};
-	__u32 to, number;
+	__u32 to, number, speaker = SLOT_NOBODY;
 
 	if (came && !(came & INDEX_UPLINK))
 		return TC_ACT_UNSPEC; /* a port's, guarded where it entered */
@@ -410,12 +466,51 @@ int vmac_uplink_out(struct __sk_buff *skb)
 		return TC_ACT_UNSPEC;
 	number = (f.slot - SLOT_UPLINK_0) & 15;
 	own = bpf_map_lookup_elem(&uplink_macs, &number);
-	if ((!own || f.sa != READ_ONCE(*own)) && is_spoofed(skb, &f))
+	if ((!own || f.sa != READ_ONCE(*own)) && host_spoofs(skb, &f, &speaker))
 		return drop(f.slot, DROP_HOST_SPOOF, w);
 	if (f.group)
-		return uplink_floods(skb, &f, w);
+		return uplink_floods(skb, &f, speaker, w);
 	to = receiver_of(f.net, f.da);
 	if (!is_port(to))
 		return TC_ACT_UNSPEC;
 	return uplink_to_port(skb, &f, to, w);
+}
+
+/* --- the tunnel ------------------------------------------------------------------------------ */
+
+/* On the VXLAN link: frames for a guest that is coming or has come, from hosts that it may have
+ * left. Nothing of them is for the host, or for anybody else. */
+SEC("tc")
+int vmac_tunnel_in(struct __sk_buff *skb)
+{
+	struct weight w = weight_of(skb);
+	const struct ethhdr *eth;
+	__u32 state, to;
+	__u64 da, sa;
+	int net;
+
+	count_rx(SLOT_TUNNEL, w);
+	net = tunnel_net(skb);
+	if (net < 0)
+		return drop(SLOT_TUNNEL, (__u32)(-net - 1), w);
+	if (frame_start(skb) + ETH_HLEN > frame_end(skb) && bpf_skb_pull_data(skb, ETH_HLEN))
+		return drop(SLOT_TUNNEL, DROP_MALFORMED, w);
+	eth = frame_start(skb);
+	if ((const void *)(eth + 1) > frame_end(skb))
+		return drop(SLOT_TUNNEL, DROP_MALFORMED, w);
+	if (skb->vlan_present || type_is_tag(bpf_ntohs(eth->h_proto)))
+		return drop(SLOT_TUNNEL, DROP_VLAN_TAG, w);
+	da = mac_load(eth->h_dest);
+	sa = mac_load(eth->h_source);
+	if (eth->h_dest[0] & 1)
+		return drop(SLOT_TUNNEL, DROP_TUNNEL_PORT, w);
+	to = receiver_of((__u32)net, da);
+	if (!is_port(to))
+		return drop(SLOT_TUNNEL, DROP_TUNNEL_PORT, w);
+	if (sa == da || receiver_of((__u32)net, sa) == to)
+		return drop(SLOT_TUNNEL, DROP_TUNNEL_ECHO, w);
+	state = gate_state_of(to);
+	if (!MEMBER_IFINDEX(member_of(to)) || (state != GATE_IS_OPEN && state != GATE_IS_TUNNEL_IN))
+		return drop(SLOT_TUNNEL, DROP_TUNNEL_PORT, w);
+	return send_to_port(skb, SLOT_TUNNEL, to, member_of(to), w);
 }

@@ -25,6 +25,15 @@ struct body_port_add {
 	bool has_allocate;
 };
 
+struct body_move {
+	int64_t lifetime_ms;
+	bool force;
+};
+
+struct body_host_set {
+	const char *state, *fenced_by;
+};
+
 /* What was said of a router, and what not: router_form.h makes a record of it. */
 struct body_router {
 	struct router router;
@@ -48,6 +57,8 @@ struct body {
 		struct body_vmac_add vmac_add;
 		struct vmac_batch vmac_batch;
 		struct vmac_set vmac_set;
+		struct body_move move;
+		struct body_host_set host_set;
 		struct body_port_add port_add;
 		struct port_set port_set;
 		struct body_router router;
@@ -57,7 +68,8 @@ struct body {
 extern const struct schema body_segment_add, body_pool_add, body_pool_set, body_vmac_add,
 	body_vmac_allocate, body_vmac_batch, body_vmac_set, body_vmac_renew, body_port_add,
 	body_port_set, body_router_add, body_router_set, body_router_auth, body_router_key,
-	body_router_group, body_router_track;
+	body_router_group, body_router_track,
+	body_move_prepare, body_move_hint, body_move_take, body_host_set;
 
 /* Reads data as an object of that schema; no octets at all are an empty object.  The texts of *ret
  * live until body_done().  Errors: BAD_JSON (with line and column), UNKNOWN_FIELD, WRONG_TYPE,

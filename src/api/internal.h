@@ -99,6 +99,9 @@ void request_refuse(struct request *r, const struct error *e);
 void request_done(struct request *r);				     /* 204 */
 void request_stream(struct request *r, struct MHD_Response *stream); /* taken over */
 
+/* The vMAC that a path names; "-" stands for the only segment: no segment can have that name. */
+struct vmac_ref request_vmac(const struct request *r);
+
 /* Who asks, and the reason that body or query gave. */
 struct caller request_caller(const struct request *r, char who[static 32]);
 
@@ -138,6 +141,18 @@ void vmacs_show(struct request *r);
 void vmacs_set(struct request *r);
 void vmacs_renew(struct request *r);
 void vmacs_release(struct request *r);
+void vmacs_prepare(struct request *r);
+void vmacs_activate(struct request *r);
+void vmacs_abort(struct request *r);
+void vmacs_stop(struct request *r);
+void vmacs_resume(struct request *r);
+void vmacs_thaw(struct request *r);
+void vmacs_move(struct request *r);
+void moves_list(struct request *r);
+void hosts_list(struct request *r);
+void hosts_show(struct request *r);
+void hosts_set(struct request *r);
+void hosts_forget(struct request *r);
 void ports_list(struct request *r);
 void ports_add(struct request *r);
 void ports_show(struct request *r);

@@ -13,5 +13,8 @@ void metric_single(struct out *o, const char *name, const char *type, const char
 /* key="value"; backslash, quote and newline are escaped. */
 void metric_label(struct out *o, const char *key, const char *value);
 
+/* metrics_fleet.c: nothing where the host is alone. */
+void metrics_fleet(struct engine *engine, const struct fleet_status *s, struct out *o);
+
 /* metrics_router.c */
 void metrics_routers(struct engine *engine, struct out *o);

@@ -115,6 +115,8 @@ void status_show(struct request *r)
 	out_u64(&o, "refusals", s.refusals);
 	refusals(&o, "refusals_by_code", s.refusals_by_code);
 	registry(&o, &s);
+	out_key(&o, "fleet");
+	view_fleet(&o, &s.fleet);
 	api_numbers(&o, &r->api->counters);
 	out_close(&o, '}');
 	request_answer(r, MHD_HTTP_OK, &o);

@@ -55,6 +55,10 @@ void view_pool(struct out *o, const struct pool_view *v, bool with_key)
 	out_u64(o, "used", v->used);
 	out_u64(o, "quarantined", v->quarantined);
 	out_u64(o, "available", v->available);
+	if (v->block_size > 0) {
+		out_u64(o, "blocks", v->blocks);
+		out_u64(o, "block_size", v->block_size);
+	}
 	if (v->next_free.ms != WALL_NEVER.ms)
 		out_time(o, "next_free", v->next_free);
 	if (with_key) {
@@ -97,6 +101,10 @@ void view_vmac(struct out *o, const struct vmac_view *v)
 		out_time(o, "until", m->until);
 	out_time(o, "created", m->created);
 	out_time(o, "changed", m->changed);
+	if (v->has_move) {
+		out_key(o, "move");
+		view_move(o, &v->move, false);
+	}
 	out_close(o, '}');
 }
 

@@ -13,5 +13,10 @@ void view_port(struct out *o, const struct port_view *v, const struct counters_v
 void view_counters(struct out *o, const struct counters_view *c);
 void view_router(struct out *o, const struct router_view *v);
 void view_transition(struct out *o, const struct elect_event *e);
+
+/* with_name: not where it stands inside of its vMAC. */
+void view_move(struct out *o, const struct move_view *v, bool with_name);
+void view_host(struct out *o, const struct host_view *v);
+void view_fleet(struct out *o, const struct fleet_status *s);
 void view_history(struct out *o, const struct history *h);
 void view_event(struct out *o, const struct engine_event *e);

@@ -4,8 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* "-" in a path stands for the only segment: no segment can have that name. */
-static struct vmac_ref ref_of(const struct request *r)
+struct vmac_ref request_vmac(const struct request *r)
 {
 	const char *segment = strcmp(r->arg[0], "-") == 0 ? "" : r->arg[0];
 
@@ -93,7 +92,7 @@ void vmacs_list(struct request *r)
 
 void vmacs_show(struct request *r)
 {
-	struct vmac_ref ref = ref_of(r);
+	struct vmac_ref ref = request_vmac(r);
 	struct out o = { 0 };
 	struct vmac_view v;
 	struct error e;
@@ -171,7 +170,7 @@ void vmacs_add_batch(struct request *r)
 
 void vmacs_set(struct request *r)
 {
-	struct vmac_ref ref = ref_of(r);
+	struct vmac_ref ref = request_vmac(r);
 	char who[32];
 	struct caller c = request_caller(r, who);
 
@@ -180,7 +179,7 @@ void vmacs_set(struct request *r)
 
 void vmacs_renew(struct request *r)
 {
-	struct vmac_ref ref = ref_of(r);
+	struct vmac_ref ref = request_vmac(r);
 	char who[32];
 	struct caller c = request_caller(r, who);
 
@@ -189,7 +188,7 @@ void vmacs_renew(struct request *r)
 
 void vmacs_release(struct request *r)
 {
-	struct vmac_ref ref = ref_of(r);
+	struct vmac_ref ref = request_vmac(r);
 	char who[32];
 	struct caller c = request_caller(r, who);
 

@@ -76,7 +76,8 @@ bool table_remove(struct table *t, uint64_t hash, const void *item)
 
 	if (t->count == 0)
 		return false;
-	for (hole = hash & mask; t->slots[hole].item != item; hole = (hole + 1) & mask)
+	for (hole = hash & mask; t->slots[hole].item != item || t->slots[hole].hash != hash;
+	     hole = (hole + 1) & mask)
 		if (!t->slots[hole].item)
 			return false;
 	/* Close the hole: pull back every later entry of the run whose home is not behind it, so

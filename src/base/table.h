@@ -35,7 +35,8 @@ void *table_get(const struct table *t, uint64_t hash, const void *key, table_equ
 /* Adds an item whose key is not in the table (the caller has looked).  -ENOMEM: nothing added. */
 int table_add(struct table *t, uint64_t hash, void *item);
 
-/* Removes exactly this pointer; returns whether it was there. */
+/* Removes exactly this pointer with this hash (a pointer may be in the table several times, under
+ * different ones); returns whether it was there. */
 bool table_remove(struct table *t, uint64_t hash, const void *item);
 
 /* Asks for the memory where an item of this hash will be looked for, ahead of use. */

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "cli/call.h"
+#include "cli/key_file.h"
 #include "cli/nouns.h"
 #include "model/ip.h"
 
@@ -124,41 +125,52 @@ static int link_refuse(pcap_t *file, const char *path)
 
 /* --- what to check with ---------------------------------------------------------------------- */
 
-static int key_parse(const struct command *c, const char *text, struct decode_keys *keys)
+static int key_take(const struct command *c, void *ctx, const char *text)
 {
 	size_t digits = strspn(text, "0123456789");
-	struct decode_key *key = &keys->keys[keys->count++];
+	struct decode_keys *keys = ctx;
+	struct decode_key *key = &keys->keys[keys->count];
 	unsigned long long id;
 
-	*key = (struct decode_key){ .secret = text };
+	if (keys->count == OPTION_VALUES_MAX)
+		return command_misuse(c, "more than %d keys", OPTION_VALUES_MAX);
+	*key = (struct decode_key){ 0 };
 	if (digits > 0 && text[digits] == ':') {
 		errno = 0;
 		id = strtoull(text, NULL, 10);
 		if (errno || id > UINT32_MAX)
-			return command_misuse(c, "--key: the number is too great");
+			return command_misuse(c, "a key's number is too great");
 		key->has_id = true;
 		key->id = (uint32_t)id;
-		key->secret = text + digits + 1;
+		text += digits + 1;
 	}
-	if (!key->secret[0] || strlen(key->secret) > ROUTER_KEY_LEN_MAX)
-		return command_misuse(c, "--key: a secret has 1 to %d octets", ROUTER_KEY_LEN_MAX);
+	if (!text[0] || strlen(text) > ROUTER_KEY_LEN_MAX)
+		return command_misuse(c, "a key's secret has 1 to %d octets", ROUTER_KEY_LEN_MAX);
+	snprintf(key->secret, sizeof(key->secret), "%s", text);
+	keys->count++;
 	return 0;
 }
 
 static int keys_parse(const struct command *c, struct decode_keys *keys)
 {
 	const struct values *v = command_values(c, "key");
+	const struct values *files = command_values(c, "key-file");
 	const struct values *addresses = command_values(c, "address");
 	int r = 0;
 
 	for (unsigned int i = 0; i < v->count && r == 0; i++)
-		r = key_parse(c, v->text[i], keys);
+		r = key_take(c, keys, v->text[i]);
+	for (unsigned int i = 0; i < files->count && r == 0; i++)
+		if (strcmp(files->text[i], "-") == 0 && strcmp(c->args[0], "-") == 0)
+			r = command_misuse(c, "standard input is the capture, or keys, not both");
+		else
+			r = key_file_read(c, files->text[i], key_take, keys);
 	for (unsigned int i = 0; i < addresses->count && r == 0; i++)
 		if (ip_parse(addresses->text[i], &keys->addresses[keys->address_count++]) < 0)
 			r = command_misuse(c, "--address: \"%s\" is no IP address",
 					   addresses->text[i]);
-	if (r == 0 && addresses->count > 0 && v->count == 0)
-		r = command_misuse(c, "--address goes with --key");
+	if (r == 0 && addresses->count > 0 && keys->count == 0)
+		r = command_misuse(c, "--address goes with --key or --key-file");
 	return r;
 }
 
@@ -211,6 +223,7 @@ static int run(struct command *c)
 /* clang-format off */
 static const struct option options[] = {
 	{ "key", "[ID:]SECRET", OPTION_LIST, "check authentication; frames without are then refused" },
+	{ "key-file", "FILE", OPTION_LIST, "the same, [ID:]SECRET a line, unseen by others; - = stdin" },
 	{ "address", "IP", OPTION_LIST, "CARP: a virtual address, which its authentication covers" },
 	{ "offloaded", NULL, OPTION_FLAG, "captured on the sender: its NIC computes UDP's checksum" },
 	{ "all", NULL, OPTION_FLAG, "list the frames of no election protocol, too" },
@@ -223,7 +236,7 @@ static const struct verb verbs[] = {
 		  "the end stands, per group, who spoke, who was active when, and what looks wrong.  With\n"
 		  "--json one object a line is printed, the last one with the summary.",
 	  .examples = "  vmac decode capture.pcap\n"
-		      "  vmac decode --key 1:s3cret capture.pcap\n" },
+		      "  vmac decode --key-file keys capture.pcap\n" },
 };
 /* clang-format on */
 

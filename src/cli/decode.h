@@ -18,7 +18,7 @@
 struct decode_key {
 	bool has_id;
 	uint32_t id;
-	const char *secret;
+	char secret[ROUTER_KEY_LEN_MAX + 1];
 };
 
 struct decode_keys {

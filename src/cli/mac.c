@@ -1,3 +1,4 @@
+#include "cli/move.h"
 #include "cli/nouns.h"
 #include "cli/show.h"
 
@@ -107,6 +108,7 @@ static void print_vmac(const json_t *v)
 	for (size_t i = 0; i < ARRAY_LEN(dates); i++)
 		if (json_text(v, dates[i])[0])
 			show_pair(&g, dates[i], json_text(v, dates[i]));
+	move_print(&g, json_object_get(v, "move"));
 	grid_print(&g);
 }
 
@@ -235,10 +237,18 @@ static const struct option list_options[] = {
 	{ "pool", "NAME", OPTION_TEXT, "only this pool's", "pool" },
 	{ "owner", "TEXT", OPTION_TEXT, "only this owner's", "owner" },
 	{ "tenant", "TEXT", OPTION_TEXT, "only this tenant's", "tenant" },
-	{ "state", "STATE", OPTION_TEXT, "reserved, bound, moving or quarantined", "state" },
+	{ "state", "STATE", OPTION_TEXT, "reserved, bound, moving, quarantined or away", "state" },
 	{ "limit", "N", OPTION_NUMBER, "this many at most" },
 };
 static const struct option show_options[] = { SEGMENT_OF };
+static const struct option prepare_options[] = {
+	SEGMENT_OF,
+	{ "lifetime", "DURATION", OPTION_TEXT, "of the reservation; default 2h", "lifetime" },
+};
+static const struct option take_options[] = {
+	SEGMENT_OF,
+	{ "force", NULL, OPTION_FLAG, "from a host that somebody vouched dead", "force" },
+};
 static const struct option set_options[] = {
 	SEGMENT_OF,
 	{ "name", "NAME", OPTION_TEXT, "rename it; '' takes the name away", "name" },
@@ -280,6 +290,41 @@ static const struct verb verbs[] = {
 	  .run = history, .options = history_options, .option_count = HISTORY_OPTIONS,
 	  .summary = "Show what happened to a vMAC",
 	  .examples = "  vmac mac history web1\n" },
+	{ .name = "prepare", .args = "ADDRESS|NAME...", .args_min = 1, .args_max = ARGUMENTS_MAX,
+	  .run = move_hint, .writes = true, OPTIONS(prepare_options),
+	  .summary = "Here, where a guest is to come: have its vMAC reserved for this host",
+	  .more = "Its port here opens with the guest's first frame.  The host that has it goes on until then.",
+	  .examples = "  vmac mac prepare 0a:51:22:00:00:07 --segment lan\n"
+		      "  vmac port add web1 --kind tap --mac 0a:51:22:00:00:07   # before or after\n" },
+	{ .name = "activate", .args = "ADDRESS|NAME...", .args_min = 1, .args_max = ARGUMENTS_MAX,
+	  .run = move_hint, .writes = true, OPTIONS(show_options),
+	  .summary = "Open a prepared port now, for a hypervisor that announces nothing",
+	  .examples = "  vmac mac activate web1\n" },
+	{ .name = "abort", .args = "ADDRESS|NAME...", .args_min = 1, .args_max = ARGUMENTS_MAX,
+	  .run = move_hint, .writes = true, OPTIONS(show_options),
+	  .summary = "Give a prepared move up; on either host",
+	  .examples = "  vmac mac abort web1 --reason 'not enough memory there'\n" },
+	{ .name = "stop", .args = "ADDRESS|NAME...", .args_min = 1, .args_max = ARGUMENTS_MAX,
+	  .run = move_hint, .writes = true, OPTIONS(show_options),
+	  .summary = "Here, where a guest leaves: it stands still; send what comes after it",
+	  .examples = "  vmac mac stop web1\n" },
+	{ .name = "resume", .args = "ADDRESS|NAME...", .args_min = 1, .args_max = ARGUMENTS_MAX,
+	  .run = move_hint, .writes = true, OPTIONS(show_options),
+	  .summary = "The guest runs here (again): take back what the move had done",
+	  .examples = "  vmac mac resume web1\n" },
+	{ .name = "move", .args = "ADDRESS|NAME...", .args_min = 1, .args_max = ARGUMENTS_MAX,
+	  .run = move_hint, .writes = true, OPTIONS(take_options),
+	  .summary = "Take a vMAC to this host, with no migration: its guest is stopped, or its host dead",
+	  .more = "The host that has it lets go when no guest of its own uses it.",
+	  .examples = "  vmac mac move 0a:51:22:00:00:07\n"
+		      "  vmac mac move 0a:51:22:00:00:07 --force     # from a host that `vmac host dead` names\n" },
+	{ .name = "thaw", .args = "ADDRESS|NAME...", .args_min = 1, .args_max = ARGUMENTS_MAX,
+	  .run = move_hint, .writes = true, OPTIONS(show_options),
+	  .summary = "Let a vMAC move again that was frozen for moving too often",
+	  .examples = "  vmac mac thaw web1\n" },
+	{ .name = "moves", .args = "", .run = move_list,
+	  .summary = "List the vMACs that are on their way, or moved since vmacd started",
+	  .examples = "  vmac mac moves\n" },
 };
 /* clang-format on */
 

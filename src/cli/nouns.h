@@ -4,7 +4,8 @@
 #include "cli/options.h"
 
 extern const struct noun noun_segment, noun_pool, noun_mac, noun_port, noun_history, noun_status,
-	noun_watch, noun_classify, noun_router, noun_import, noun_decode;
+	noun_watch, noun_classify, noun_router, noun_import, noun_decode, noun_host,
+	noun_registry, noun_hook;
 
 /* Rows of tables below: {} with .options and .option_count. */
 #define OPTIONS(table) .options = table, .option_count = ARRAY_LEN(table)

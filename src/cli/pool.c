@@ -68,6 +68,9 @@ static int show(struct command *c)
 	show_pair(&g, "used", show_number(json_number(p, "used"), number));
 	show_pair(&g, "quarantined", show_number(json_number(p, "quarantined"), number));
 	show_pair(&g, "available", show_number(json_number(p, "available"), number));
+	if (json_number(p, "block_size"))
+		show_pairf(&g, "blocks", "%llu of this host's, %llu addresses each",
+			   json_number(p, "blocks"), json_number(p, "block_size"));
 	if (json_text(p, "next_free")[0])
 		show_pair(&g, "next free", json_text(p, "next_free"));
 	if (json_text(p, "key")[0])

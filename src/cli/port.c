@@ -1,39 +1,12 @@
+#include "cli/account.h"
 #include "cli/nouns.h"
 #include "cli/show.h"
 
-#include <grp.h>
-#include <pwd.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* --- add ------------------------------------------------------------------------------------- */
-
-/* A name or a number; -1: neither. */
-static long long user_id(const char *text)
-{
-	const struct passwd *pw = getpwnam(text);
-	unsigned long long n;
-	char *end;
-
-	if (pw)
-		return pw->pw_uid;
-	n = strtoull(text, &end, 10);
-	return text[0] >= '0' && text[0] <= '9' && !*end && n < UINT32_MAX ? (long long)n : -1;
-}
-
-static long long group_id(const char *text)
-{
-	const struct group *gr = getgrnam(text);
-	unsigned long long n;
-	char *end;
-
-	if (gr)
-		return gr->gr_gid;
-	n = strtoull(text, &end, 10);
-	return text[0] >= '0' && text[0] <= '9' && !*end && n < UINT32_MAX ? (long long)n : -1;
-}
 
 static int add_owner(const struct command *c, json_t *body)
 {
@@ -41,13 +14,13 @@ static int add_owner(const struct command *c, json_t *body)
 	long long id;
 
 	if (user) {
-		id = user_id(user);
+		id = account_user(user);
 		if (id < 0)
 			return command_misuse(c, "--user: there is no user %s", user);
 		json_object_set_new(body, "owner_uid", json_integer(id));
 	}
 	if (group) {
-		id = group_id(group);
+		id = account_group(group);
 		if (id < 0)
 			return command_misuse(c, "--group: there is no group %s", group);
 		json_object_set_new(body, "owner_gid", json_integer(id));
@@ -330,7 +303,10 @@ static const struct verb verbs[] = {
 	  .more = "Only frames from its vMAC leave a port, and where IPs are bound only packets from\n"
 		  "these; DHCP answers and router advertisements are dropped unless allowed. With --router\n"
 		  "the guest may also speak with that vMAC while it is the active router, and forward\n"
-		  "packets from any IP.",
+		  "packets from any IP.\n\n"
+		  "--mac also takes the address of a vMAC that another host holds: a guest that comes from\n"
+		  "there.  The port stays closed until its move is prepared (mac prepare, before or after),\n"
+		  "and opens with the guest's first frame.",
 	  .examples = "  vmac port add web1 --kind tap --user libvirt-qemu\n"
 		      "  vmac port add c7 --kind veth --netns c7 --ip 192.0.2.7\n"
 		      "  vmac port add gw --kind netdev --ifname vnet3 --mac gw --allow router-advert\n" },

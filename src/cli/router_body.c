@@ -6,11 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "cli/call.h"
-
-#define KEY_LINE_MAX 1024
+#include "cli/key_file.h"
 
 static bool given(const struct command *c, const char *name)
 {
@@ -307,10 +305,10 @@ int router_body_sets(const struct command *c, bool whole, json_t *body)
 
 /* [ID:]SECRET; without a number the keys are counted from 1.  "ID:" means the router's key of that
  * number as it is, so that it can be put in another place without its secret. */
-static int key_add(const struct command *c, const char *text, json_t *keys)
+static int key_add(const struct command *c, void *ctx, const char *text)
 {
 	size_t digits = strspn(text, "0123456789");
-	json_t *key = json_object(), *secret;
+	json_t *keys = ctx, *key = json_object(), *secret;
 	long long id = (long long)json_array_size(keys) + 1;
 
 	if (!key || json_array_append_new(keys, key) < 0)
@@ -334,45 +332,6 @@ static int key_add(const struct command *c, const char *text, json_t *keys)
 	return 0;
 }
 
-static void close_file(FILE **f)
-{
-	if (*f && *f != stdin)
-		fclose(*f);
-}
-
-static int key_file_read(const struct command *c, const char *path, json_t *keys)
-{
-	CLEANUP(close_file) FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
-	size_t before = json_array_size(keys);
-	char line[KEY_LINE_MAX];
-	struct stat st;
-
-	if (!f)
-		return command_misuse(c, "--key-file: %s: %s", path, strerror(errno));
-	if (f != stdin && fstat(fileno(f), &st) == 0 && st.st_mode & 0077)
-		call_complain("the key file may be read by others than its owner",
-			      "chmod 600 keeps the secret secret");
-	while (fgets(line, sizeof(line), f)) {
-		size_t len = strcspn(line, "\r\n");
-		int r;
-
-		if (!line[len] && !feof(f))
-			return command_misuse(c, "--key-file: %s: a line is too long", path);
-		line[len] = '\0';
-		if (len == 0)
-			continue;
-		r = key_add(c, line, keys);
-		explicit_bzero(line, sizeof(line));
-		if (r != 0)
-			return r;
-	}
-	if (ferror(f))
-		return command_misuse(c, "--key-file: %s: %s", path, strerror(errno));
-	if (json_array_size(keys) == before)
-		return command_misuse(c, "--key-file: %s has no key", path);
-	return 0;
-}
-
 int router_body_keys(const struct command *c, json_t *body)
 {
 	const struct values *keys = command_values(c, "key");
@@ -383,9 +342,9 @@ int router_body_keys(const struct command *c, json_t *body)
 	if (!array)
 		call_no_memory();
 	for (unsigned int i = 0; i < keys->count && r == 0; i++)
-		r = key_add(c, keys->text[i], array);
+		r = key_add(c, array, keys->text[i]);
 	for (unsigned int i = 0; i < files->count && r == 0; i++)
-		r = key_file_read(c, files->text[i], array);
+		r = key_file_read(c, files->text[i], key_add, array);
 	if (r == 0 && json_array_size(array) > 0)
 		put(body, "keys", TAKE_PTR(array));
 	return r;

@@ -3,6 +3,35 @@
 
 #include <stdio.h>
 
+/* What this host may do alone is the first question when nobody answers. */
+static void fleet_part(struct grid *g, const json_t *f)
+{
+	char available[SHOW_NUMBER_MAX];
+
+	if (!json_yes(f, "shared"))
+		return;
+	show_number(json_number(f, "available"), available);
+	if (json_yes(f, "reachable"))
+		show_pairf(g, "shared registry", "%s at %s, reachable for %s",
+			   json_text(f, "backend"), json_text(f, "endpoint"),
+			   json_text(f, "since"));
+	else
+		show_pairf(g, "shared registry",
+			   "NOT REACHABLE since %s: %s; %s addresses are left",
+			   json_text(f, "since"),
+			   json_text(json_object_get(f, "trouble"), "message"), available);
+	if (json_yes(f, "reachable"))
+		show_trouble(g, f);
+	show_pairf(g, "this host", "%s, %s; %llu hosts, %llu alive", json_text(f, "name"),
+		   json_yes(f, "joined") ? json_text(f, "state") : "NOT JOINED",
+		   json_number(f, "hosts"), json_number(f, "alive"));
+	show_pairf(g, "blocks", "%llu here, of %llu; %s addresses are free in them",
+		   json_number(f, "blocks_ours"), json_number(f, "blocks"), available);
+	show_pairf(g, "moves", "%llu under way, %llu alarms%s", json_number(f, "moves"),
+		   json_number(f, "alarms"),
+		   json_yes(f, "tagged") ? "" : "; no cluster key: announcements bear no tag");
+}
+
 static void daemon_part(const json_t *s)
 {
 	const json_t *registry = json_object_get(s, "registry");
@@ -18,6 +47,7 @@ static void daemon_part(const json_t *s)
 		   json_number(registry, "commits"), json_number(registry, "transactions"),
 		   (double)json_number(registry, "commit_ns_last") / 1e6,
 		   (double)json_number(registry, "commit_ns_most") / 1e6);
+	fleet_part(&g, json_object_get(s, "fleet"));
 	show_pairf(&g, "data plane", "%s%s", json_text(s, "attach"),
 		   json_yes(s, "maps_reused") ? ", taken over from an earlier run" : "");
 	show_pairf(&g, "vmacs", "%s, and %s in quarantine",
@@ -128,7 +158,7 @@ static int run(struct command *c)
 /* clang-format off */
 static const struct verb verbs[] = {
 	{ .name = "", .args = "", .run = run,
-	  .summary = "Show what there is and how it is: daemon, registry, segments, pools, ports,"
+	  .summary = "Show what there is and how it is: daemon, registry, hosts, segments, pools, ports,"
 		     " routers",
 	  .examples = "  vmac status\n"
 		      "  vmac --json status\n" },

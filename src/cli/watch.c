@@ -18,8 +18,13 @@ static void print_event(const char *what, const json_t *e)
 	const char *from = json_text(e, "from"), *to = json_text(e, "to");
 	const char *reason = json_text(e, "reason");
 
-	printf("%s  %-7s %s  %s by %s", json_text(e, "at"), what, json_text(e, "subject"),
-	       json_text(e, "verb"), json_text(e, "actor"));
+	const char *subject = json_text(e, "subject"), *actor = json_text(e, "actor");
+
+	printf("%s  %-8s %s  %s", json_text(e, "at"), what, subject[0] ? subject : "-",
+	       json_text(e, "verb"));
+	/* What hosts agree upon, and what a guest does, nobody here commanded. */
+	if (actor[0])
+		printf(" by %s", actor);
 	if (json_text(e, "segment")[0])
 		printf(" in %s", json_text(e, "segment"));
 	if (from[0] || to[0])

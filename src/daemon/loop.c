@@ -13,6 +13,7 @@
 #include "elect/elect.h"
 #include "engine/engine.h"
 #include "host/host.h"
+#include "plane/plane.h"
 #include "store/store.h"
 
 #define TIMER_ACCURACY_US 1000
@@ -32,6 +33,18 @@ static int on_host(sd_event_source *s, int fd, uint32_t events, void *ctx)
 static int on_store(sd_event_source *s, int fd, uint32_t events, void *ctx)
 {
 	engine_store_ready(((struct loop *)ctx)->parts->engine);
+	return 0;
+}
+
+static int on_plane(sd_event_source *s, int fd, uint32_t events, void *ctx)
+{
+	engine_plane_ready(((struct loop *)ctx)->parts->engine);
+	return 0;
+}
+
+static int on_shared(sd_event_source *s, int fd, uint32_t events, void *ctx)
+{
+	engine_shared_ready(((struct loop *)ctx)->parts->engine);
 	return 0;
 }
 
@@ -132,6 +145,12 @@ static int loop_setup(struct loop *l)
 		r = sd_event_add_io(l->event, NULL, host_fd(p->host), EPOLLIN, on_host, l);
 	if (r >= 0 && p->elect)
 		r = sd_event_add_io(l->event, NULL, elect_fd(p->elect), EPOLLIN, on_elect, l);
+	if (r >= 0 && p->plane)
+		r = sd_event_add_io(l->event, NULL, plane_events_fd(p->plane), EPOLLIN, on_plane,
+				    l);
+	if (r >= 0 && engine_shared_fd(p->engine) >= 0)
+		r = sd_event_add_io(l->event, NULL, engine_shared_fd(p->engine), EPOLLIN, on_shared,
+				    l);
 	if (r >= 0)
 		r = sd_event_add_time(l->event, &l->mono, CLOCK_BOOTTIME, UINT64_MAX,
 				      TIMER_ACCURACY_US, on_time, l);

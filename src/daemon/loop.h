@@ -14,6 +14,7 @@ struct loop_parts {
 	struct store *store;
 	struct host *host;   /* NULL: none */
 	struct elect *elect; /* NULL: none */
+	struct plane *plane; /* its events; NULL: none, or nobody wants them */
 	struct api *api;
 	void (*reload)(void *ctx); /* SIGHUP; ends with loop_reloaded() */
 	void *ctx;

@@ -23,7 +23,10 @@
 #include "elect/elect.h"
 #include "engine/engine.h"
 #include "host/host.h"
+#include "host/tunnel.h"
+#include "model/record.h"
 #include "plane/plane.h"
+#include "store/shared.h"
 #include "store/store.h"
 
 /* --- what the pure rooms are given ----------------------------------------------------------- */
@@ -35,13 +38,17 @@
 
 #define MALLOC_THRESHOLD (128 * 1024)
 
+/* A big block is to cost what is used of it.  Where the C library makes one of memory that it has
+ * had before it writes zeros to all of it; given back, that reads as zeros without being there. */
 static void *heap_alloc(void *ctx, size_t size)
 {
 	char *p = calloc(1, size), *page;
 
-	if (p && size >= HUGE_FROM) {
+	if (p && size >= MALLOC_THRESHOLD) {
 		page = (char *)(((uintptr_t)p + 4095) & ~(uintptr_t)4095);
-		madvise(page, (size_t)(p + size - page), MADV_HUGEPAGE);
+		madvise(page, (size_t)(p + size - page) & ~(size_t)4095, MADV_DONTNEED);
+		if (size >= HUGE_FROM)
+			madvise(page, (size_t)(p + size - page), MADV_HUGEPAGE);
 	}
 	return p;
 }
@@ -157,13 +164,100 @@ static int open_kernel(struct daemon *d, struct error *ret_error)
 	int r = host_open(&d->host, ret_error);
 
 	if (r == 0)
+		r = host_pass_over(d->host, ELECT_GROUPS, ELECT_GROUPS_MASK, ret_error);
+	if (r == 0)
 		r = plane_open(&config, &d->plane, ret_error);
 	elections.plane = d->plane;
 	return r < 0 ? r : elect_open(&elections, &d->elect, ret_error);
 }
 
+/* Of an instance of another name beside the default one. */
+static const char *tunnel_name(const struct daemon *d)
+{
+	static char name[IFNAME_MAX_LEN + 1];
+
+	if (strcmp(d->config->instance, "default") == 0)
+		return TUNNEL_IFNAME;
+	snprintf(name, sizeof(name), "vt-%.12s", d->config->instance);
+	return name;
+}
+
+/* It stays when we go, since frames may still need it; --purge takes it away. */
+static int open_tunnel(struct daemon *d, struct engine_fleet *fleet, struct error *ret_error)
+{
+	struct host_tunnel tunnel = {
+		.ifname = tunnel_name(d),
+		.local = fleet->address,
+		.port = fleet->tunnel_port,
+	};
+	struct host_link link;
+	int r;
+
+	if (!d->host || fleet->address.family == 0)
+		return 0;
+	r = host_tunnel_make(d->host, &tunnel, &link, ret_error);
+	if (r == 0)
+		fleet->tunnel_ifindex = link.ifindex;
+	return r;
+}
+
+static span_t span_of(const char *text)
+{
+	int64_t ms = 0;
+
+	duration_parse(text, &ms); /* config_check() has passed it */
+	return SPAN_MS(ms);
+}
+
+static const char *or_none(const char *text)
+{
+	return text[0] ? text : NULL;
+}
+
+static void fill_shared(const struct config_shared *s, struct shared_config *ret)
+{
+	*ret = (struct shared_config){
+		.backend = "etcd",
+		.endpoint_count = s->endpoints_count,
+		.prefix = s->prefix,
+		.ca = or_none(s->ca),
+		.cert = or_none(s->cert),
+		.key = or_none(s->key),
+		.user = or_none(s->user),
+		.password_file = or_none(s->password_file),
+		.timeout = span_of(s->timeout),
+		.lease = span_of(s->lease),
+		.reconcile = span_of(s->reconcile),
+	};
+	for (unsigned int i = 0; i < s->endpoints_count; i++)
+		ret->endpoints[i] = s->endpoints[i];
+}
+
+/* This host among others. */
+static int fill_fleet(struct daemon *d, struct engine_fleet *ret, struct error *ret_error)
+{
+	const struct config_host *h = &d->config->host;
+	int r = 0;
+
+	ret->name = h->name;
+	ret->tunnel_port = (uint16_t)h->tunnel_port;
+	ret->any_frame = strcmp(h->opens, "any-frame") == 0;
+	if (h->address[0])
+		ip_parse(h->address, &ret->address);
+	if (h->cluster_key_file[0]) {
+		r = config_cluster_key(h->cluster_key_file, ret->key, ret_error);
+		ret->has_key = r == 0;
+	} else {
+		log_warning("host: cluster_key_file: none: a guest's move is confirmed by the "
+			    "registry alone");
+	}
+	return r < 0 ? r : open_tunnel(d, ret, ret_error);
+}
+
 static int start_engine(struct daemon *d, struct error *ret_error)
 {
+	struct shared_config shared;
+	struct engine_fleet fleet = { .shared = &shared };
 	struct engine_config config = {
 		.mem = &heap,
 		.host = d->host,
@@ -174,8 +268,15 @@ static int start_engine(struct daemon *d, struct error *ret_error)
 		.wall_now = wall_now,
 		.random = random_fill,
 	};
-	int r = engine_new(&config, &d->engine, ret_error);
+	int r = 0;
 
+	if (d->config->registry.shared) {
+		fill_shared(d->config->registry.shared, &shared);
+		config.fleet = &fleet;
+		r = fill_fleet(d, &fleet, ret_error);
+	}
+	if (r == 0)
+		r = engine_new(&config, &d->engine, ret_error);
 	return r < 0 ? r : engine_start(d->engine, ret_error);
 }
 
@@ -213,6 +314,8 @@ static int open_api(struct daemon *d, struct error *ret_error)
 static void close_all(struct daemon *d)
 {
 	api_close(d->api);
+	if (d->engine)
+		engine_leave(d->engine);
 	store_close(d->store);
 	/* Blocks until every router has handed over. */
 	elect_close(d->elect);
@@ -269,6 +372,13 @@ static void started(void *ctx, const struct answer *answer)
 	engine_elect_start(d->engine);
 }
 
+static void joined(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	bootstrap(d->engine, d->config);
+}
+
 static int serve(struct daemon *d, bool with_plane, struct error *ret_error)
 {
 	struct loop_parts parts;
@@ -288,7 +398,8 @@ static int serve(struct daemon *d, bool with_plane, struct error *ret_error)
 		r = open_api(d, ret_error);
 	if (r < 0)
 		return r;
-	bootstrap(d->engine, d->config);
+	/* Among hosts, when it is known what these have made already. */
+	engine_when_joined(d->engine, joined, d);
 	bootstrap_routers(d->engine, d->config, started, d);
 	config_routers_free(d->config); /* the engine has its own */
 	parts = (struct loop_parts){
@@ -296,6 +407,7 @@ static int serve(struct daemon *d, bool with_plane, struct error *ret_error)
 		.store = d->store,
 		.host = d->host,
 		.elect = d->elect,
+		.plane = d->config->registry.shared ? d->plane : NULL,
 		.api = d->api,
 		.reload = reload,
 		.ctx = d,
@@ -313,6 +425,9 @@ static int purge(struct daemon *d, struct error *ret_error)
 	/* Elections without routers leave nothing of any behind. */
 	elect_ready(d->elect);
 	elect_close(TAKE_PTR(d->elect));
+	r = host_tunnel_delete(d->host, tunnel_name(d), ret_error);
+	if (r < 0)
+		return r;
 	return plane_purge(d->plane, ret_error);
 }
 

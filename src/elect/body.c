@@ -1,4 +1,4 @@
-/* What follows from a record: its copy with room for its frames, the machine's configuration, and
+/* What follows from a record: the room for its frames, the machine's configuration, and
  * what of another record can be taken over under way. */
 #include "elect/inside.h"
 
@@ -6,20 +6,22 @@
 
 struct elect_body *body_new(struct elect_core *c, const struct router *record)
 {
-	size_t size = sizeof(struct elect_body), record_at, room = 0;
 	struct elect_body *body;
+	size_t room = 0;
 
-	size = (size + 15) / 16 * 16;
-	record_at = size;
-	size += (router_block_size(record) + 15) / 16 * 16;
 	for (unsigned int i = 0; i < record->set_count; i++)
 		room += compose_room(record, &record->sets[i]);
-	body = mem_alloc(c->mem, size + room);
-	if (!body)
-		return NULL;
-	body->record = router_block_fill((uint8_t *)body + record_at, record);
-	body->frames = (uint8_t *)body + size;
+	body = mem_alloc(c->mem, sizeof(*body) + room);
+	if (body)
+		body->record = router_hold(record);
 	return body;
+}
+
+void body_free(struct elect_core *c, struct elect_body *body)
+{
+	if (body)
+		router_release(body->record);
+	mem_free(c->mem, body);
 }
 
 /* HSRP's hold time where none is configured: 10/3 of the hello time, as 3 s have 10 s (RFC 2281

@@ -41,7 +41,8 @@ struct closing *closing_begin(struct elect *e)
 		if (!l->packet)
 			continue;
 		sd_event_source_disable_unref(l->io);
-		l->io = NULL;
+		sd_event_source_disable_unref(l->rest);
+		l->io = l->rest = NULL;
 		c->packets[c->count++] = l->packet;
 		l->packet = NULL;
 	}

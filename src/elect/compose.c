@@ -61,8 +61,11 @@ size_t compose_room(const struct router *r, const struct router_set *s)
 	switch ((enum router_protocol)r->protocol) {
 	case ROUTER_VRRP2:
 	case ROUTER_VRRP3:
-		one += VRRP_HEADER_LEN + s->address_count * (s->family == 4 ? 4 : 16) +
-		       VRRP_TEXT_LEN + TRAILER_MAX;
+		one += VRRP_HEADER_LEN + s->address_count * (s->family == 4 ? 4 : 16);
+		if (r->protocol == ROUTER_VRRP2 || copies_v2(r, s))
+			one += VRRP_TEXT_LEN;
+		if (signs(r))
+			one += TRAILER_MAX;
 		break;
 	case ROUTER_HSRP1:
 	case ROUTER_HSRP2:
@@ -468,15 +471,15 @@ static bool leaves(const struct elect_set *s, const struct fhrp_send *send)
 
 void compose_send(struct elect_core *c, struct elect_set *s, const struct fhrp_send *send)
 {
-	struct elect_counters *counters = &s->router->counters;
+	struct elect_counts *counts = &s->router->counts;
 
 	/* Without address or link there is nobody to speak as, and nowhere. */
 	if (s->source.family == 0 || s->wire->ifindex == 0 || !frames_prepare(c, s, send))
 		return;
 	frames_give(c, s);
-	counters->sent++;
+	counts->sent++;
 	if (leaves(s, send))
-		counters->sent_zero++;
+		counts->sent_zero++;
 }
 
 /* --- announcements --------------------------------------------------------------------------- */
@@ -495,7 +498,7 @@ static void arena_give(struct elect_core *c, struct elect_set *s, const struct w
 	c->arena_used += writer_used(w);
 	c->ordered = true;
 	c->ops->send(c->ctx, s, w->start, writer_used(w));
-	s->router->counters.announced++;
+	s->router->counts.announced++;
 }
 
 static void announce_ipv4(struct elect_core *c, struct elect_set *s, const struct ip *ip)

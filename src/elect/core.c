@@ -149,7 +149,7 @@ static void router_changed(struct elect_core *c, struct elect_router *r,
 	else if (r->machine.active.known)
 		report.peer = ip_of(&r->machine.active.address);
 	if (report.transition)
-		r->counters.transitions++;
+		r->counts.transitions++;
 	core_report(c, r, &report);
 }
 
@@ -243,7 +243,7 @@ void router_step(struct elect_core *c, struct elect_router *r, const struct fhrp
 	if (m->state == FHRP_ACTIVE && mono_due(m->lease, c->now)) {
 		struct fhrp_event late = { .kind = FHRP_EVENT_LATE };
 
-		r->counters.late++;
+		r->counts.late++;
 		machine_step(c, r, &late, NULL);
 	}
 	machine_step(c, r, event, peer);
@@ -277,8 +277,8 @@ static void router_time(struct elect_core *c, struct elect_router *r, mono_t at)
 	struct fhrp *m = &r->machine;
 	unsigned int steps = 0;
 
-	if (c->now.ns - at.ns > r->counters.late_ns_most)
-		r->counters.late_ns_most = c->now.ns - at.ns;
+	if (c->now.ns - at.ns > r->counts.late_ns_most)
+		r->counts.late_ns_most = c->now.ns - at.ns;
 	if (!mono_due(at, c->now))
 		m->advertise = c->now;
 	do {
@@ -320,10 +320,22 @@ static uint8_t kind_of(uint8_t advert_kind)
 	return advert_kind == ADVERT_HSRP ? ELECT_HSRP : ELECT_VRRP;
 }
 
-static void count_verdict(struct elect_counters *counters, enum verdict v)
+/* A frame that is refused and finds no memory to be counted with its router is with its link's. */
+static void count_verdict(struct elect_core *c, struct elect_wire *w, struct elect_router *r,
+			  enum verdict v)
 {
-	counters->received++;
-	counters->verdicts[v]++;
+	if (r && v == VERDICT_ACCEPTED) {
+		r->counts.accepted++;
+		return;
+	}
+	if (r && !r->verdicts)
+		r->verdicts = mem_alloc(c->mem, VERDICT_COUNT * sizeof(*r->verdicts));
+	if (r && r->verdicts) {
+		r->verdicts[v]++;
+		return;
+	}
+	w->counters.received++;
+	w->counters.verdicts[v]++;
 }
 
 static bool concerns_a_group(const struct advert *a, enum advert_depth depth)
@@ -394,7 +406,7 @@ enum verdict elect_core_frame(struct elect_core *c, int ifindex, const void *dat
 		else
 			v = concerns_a_group(&a, depth) ? VERDICT_NO_GROUP : VERDICT_INFORMATION;
 	}
-	count_verdict(s ? &s->router->counters : &wire->counters, v);
+	count_verdict(c, wire, s ? s->router : NULL, v);
 	return v;
 }
 

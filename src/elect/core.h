@@ -76,13 +76,14 @@ void elect_core_free(struct elect_core *c); /* says nothing to anybody; NULL is 
 
 /* --- routers --------------------------------------------------------------------------------- */
 
-/* Adds a router, or changes the one with that id to this (checked) record, which is copied.  What
- * can change under way (priority, timers, addresses, keys, tracks' weights, preempt, …) changes
- * without a transition; protocol, number of sets, or a set's link, group, family, vMAC or device,
- * begin anew: a graceful stop of the old without lingering.  An equal record does nothing at all.
- * A new router waits in INITIALIZE until each of its sets has a usable link.  Errors: NO_MEMORY;
- * IN_USE: another router has that group on that link (VRRP and CARP share their groups, as they
- * share their vMACs); LIMIT_REACHED: ELECT_SETS_MAX. */
+/* Adds a router, or changes the one with that id to this (checked) record, which is one of
+ * router_record_new()'s and held for as long as it is in force.  What can change under way
+ * (priority, timers, addresses, keys, tracks' weights, preempt, …) changes without a transition;
+ * protocol, number of sets, or a set's link, group, family, vMAC or device, begin anew: a graceful
+ * stop of the old without lingering.  An equal record does nothing at all. A new router waits in
+ * INITIALIZE until each of its sets has a usable link.  Errors: NO_MEMORY; IN_USE: another router
+ * has that group on that link (VRRP and CARP share their groups, as they share their vMACs);
+ * LIMIT_REACHED: ELECT_SETS_MAX. */
 int elect_core_set(struct elect_core *c, const struct router *r, mono_t now,
 		   struct error *ret_error);
 
@@ -162,7 +163,8 @@ struct elect_counters {
 	int64_t late_ns_most; /* by which a deadline was met too late */
 };
 void elect_router_counters(const struct elect_router *r, struct elect_counters *ret);
-/* Frames that belong to no router, by link name. */
+/* Frames that belong to no router, by link name; and refused ones for which their router could not
+ * have counters, for want of memory. */
 void elect_core_link_counters(const struct elect_core *c,
 			      void (*fn)(void *ctx, const char *ifname,
 					 const struct elect_counters *counters),

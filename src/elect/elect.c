@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -15,10 +16,8 @@
 #include "base/log.h"
 #include "elect/thread.h"
 
-/* Of all IFLA_GROUPs, the range that is ours; an even one for what lives, the odd one behind it for
- * what is to go.  Groups that people give by hand are small. */
-#define GROUP_BASE  0x76000000u
-#define GROUP_COUNT 0x00fffffeu
+/* Of our IFLA_GROUPs, an even one for what lives, the odd one behind it for what is to go. */
+#define GROUP_COUNT (~ELECT_GROUPS_MASK - 1)
 
 #define PRIORITY_TIMER	  (SD_EVENT_PRIORITY_NORMAL - 10) /* before any frame */
 #define PRIORITY_COMMAND  (SD_EVENT_PRIORITY_NORMAL + 10)
@@ -99,63 +98,6 @@ static void on_nothing(void *ctx, const struct elect_event *event)
 {
 }
 
-/* --- commands of the engine ------------------------------------------------------------------ */
-
-static void command_add(struct elect *e, int what, uint32_t id, struct router *record)
-{
-	struct command *c = calloc(1, sizeof(*c));
-
-	if (!c) {
-		log_debug("elections: not enough memory for a command");
-		free(record);
-		return;
-	}
-	c->what = what;
-	c->id = id;
-	c->record = record;
-	pthread_mutex_lock(&e->queues);
-	*e->commands_last = c;
-	e->commands_last = &c->next;
-	pthread_mutex_unlock(&e->queues);
-	eventfd_write(e->wake, 1);
-}
-
-void elect_set(struct elect *e, const struct router *r)
-{
-	void *block = malloc(router_block_size(r));
-
-	assert(r->id >= 1 && r->id <= ROUTERS_MAX);
-	if (block)
-		command_add(e, COMMAND_SET, r->id, router_block_fill(block, r));
-}
-
-void elect_remove(struct elect *e, uint32_t id)
-{
-	assert(id >= 1 && id <= ROUTERS_MAX);
-	command_add(e, COMMAND_REMOVE, id, NULL);
-}
-
-void elect_ready(struct elect *e)
-{
-	command_add(e, COMMAND_READY, 0, NULL);
-}
-
-static void command_do(struct elect *e, struct command *c)
-{
-	switch (c->what) {
-	case COMMAND_SET:
-		entry_set(e, c->record);
-		break;
-	case COMMAND_REMOVE:
-		entry_remove(e, c->id);
-		break;
-	case COMMAND_READY:
-		e->ready_wanted = true;
-		break;
-	}
-	free(c);
-}
-
 static void stop_begin(struct elect *e)
 {
 	mono_t now = clock_now();
@@ -165,32 +107,18 @@ static void stop_begin(struct elect *e)
 	elect_core_stop(e->core, now);
 }
 
+/* --- what wakes the thread -------------------------------------------------------------------- */
+
 static int on_command(sd_event_source *s, int fd, uint32_t events, void *ctx)
 {
 	struct elect *e = ctx;
-	struct command *c;
 	eventfd_t ignored;
-	bool stop;
 
 	eventfd_read(fd, &ignored);
-	pthread_mutex_lock(&e->queues);
-	c = e->commands;
-	e->commands = NULL;
-	e->commands_last = &e->commands;
-	stop = e->stop_wanted;
-	pthread_mutex_unlock(&e->queues);
-	while (c) {
-		struct command *next = c->next;
-
-		command_do(e, c);
-		c = next;
-	}
-	if (stop && !e->stopping)
+	if (commands_do(e) && !e->stopping)
 		stop_begin(e);
 	return 0;
 }
-
-/* --- what else wakes the thread -------------------------------------------------------------- */
 
 static int on_host(sd_event_source *s, int fd, uint32_t events, void *ctx)
 {
@@ -239,19 +167,6 @@ void elect_retry_soon(struct elect *e)
 {
 	if (e->retry_at.ns == MONO_NEVER.ns)
 		e->retry_at = mono_after(clock_now(), RETRY_EVERY);
-}
-
-void elect_trouble(struct error **trouble, const struct error *error)
-{
-	if (!error) {
-		free(*trouble);
-		*trouble = NULL;
-		return;
-	}
-	if (!*trouble)
-		*trouble = malloc(sizeof(**trouble));
-	if (*trouble)
-		**trouble = *error;
 }
 
 static int on_make(sd_event_source *s, void *ctx)
@@ -438,6 +353,7 @@ static int elect_setup(struct elect *e, const struct elect_config *config, struc
 
 static void elect_free(struct elect *e)
 {
+	commands_free(e);
 	entries_free(e);
 	elect_core_free(e->core);
 	errands_close(e->errands);
@@ -456,7 +372,7 @@ static void elect_free(struct elect *e)
 	pthread_mutex_destroy(&e->queues);
 	pthread_mutex_destroy(&e->door);
 	pthread_mutex_destroy(&e->lock);
-	free(e);
+	munmap(e, sizeof(*e));
 }
 
 /* All signals are the main thread's. */
@@ -474,14 +390,16 @@ static int thread_start(struct elect *e)
 
 int elect_open(const struct elect_config *config, struct elect **ret, struct error *ret_error)
 {
-	struct elect *e = calloc(1, sizeof(*e));
+	/* Big, and mostly never used: so that it is not there before it is. */
+	struct elect *e =
+		mmap(NULL, sizeof(*e), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	uint64_t hash = hash_bytes(config->instance, strlen(config->instance), 0);
 	int r;
 
-	if (!e)
+	if (e == MAP_FAILED)
 		return error_set(ret_error, ERROR_NO_MEMORY, NULL, "not enough memory");
 	e->plane = config->plane;
-	e->group = GROUP_BASE + (uint32_t)(hash % GROUP_COUNT & ~1ULL);
+	e->group = ELECT_GROUPS + (uint32_t)(hash % GROUP_COUNT & ~1ULL);
 	e->doomed = e->group + 1;
 	e->commands_last = &e->commands;
 	e->events_last = &e->events;

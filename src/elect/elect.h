@@ -21,6 +21,11 @@
 struct elect;
 struct plane;
 
+/* The IFLA_GROUPs of the devices that carry vMACs, of all daemons; what people give by hand is
+ * small. */
+#define ELECT_GROUPS	  0x76000000u
+#define ELECT_GROUPS_MASK 0xff000000u
+
 struct elect_config {
 	struct plane *plane;   /* borrowed; its router functions are ours alone to call */
 	const char *state_dir; /* the journal of tunables lives here */
@@ -39,8 +44,9 @@ void elect_ready(struct elect *e);
  * the tunables, end the thread.  Blocks until done.  NULL is fine. */
 void elect_close(struct elect *e);
 
-/* Adds or changes; the record is copied.  Never blocks; what goes wrong (a link that is not there,
- * a kernel that refuses) shows in the view and is tried again. */
+/* Adds or changes; the record is one of router_record_new()'s, and is held for as long as it is
+ * needed.  Never blocks; what goes wrong (a link that is not there, a kernel that refuses, no
+ * memory) shows in the view and is tried again. */
 void elect_set(struct elect *e, const struct router *r);
 void elect_remove(struct elect *e, uint32_t id);
 

@@ -25,6 +25,19 @@ static void past_grow(struct entry *entry)
 	entry->past_room = room;
 }
 
+void elect_trouble(struct error **trouble, const struct error *error)
+{
+	if (!error) {
+		free(*trouble);
+		*trouble = NULL;
+		return;
+	}
+	if (!*trouble)
+		*trouble = malloc(sizeof(**trouble));
+	if (*trouble)
+		**trouble = *error;
+}
+
 /* --- begin, change, end ----------------------------------------------------------------------- */
 
 static int entry_take(struct elect *e, struct entry *entry, struct error *ret_error)
@@ -57,41 +70,71 @@ static void entry_try(struct elect *e, struct entry *entry)
 	elect_retry_soon(e);
 }
 
-void entry_set(struct elect *e, struct router *record)
+/* The entry of that id, a new one where there is none; NULL: no memory. */
+static struct entry *entry_get(struct elect *e, const struct router *record)
 {
 	struct entry *entry = e->entries[record->id];
 
+	if (entry)
+		return entry;
+	entry = calloc(1, sizeof(*entry));
+	if (!entry)
+		return NULL;
+	entry->since = clock_wall();
+	past_grow(entry);
+	if (tracks_set(e, entry, record) < 0) {
+		free(entry->past);
+		free(entry);
+		return NULL;
+	}
+	entry->record = router_hold(record);
+	e->entries[record->id] = entry;
+	e->entry_count++;
+	return entry;
+}
+
+/* The elections go on with what they have of it, and it is tried again. */
+static void entry_owe(struct elect *e, uint32_t id, const struct router *record)
+{
+	router_release(e->owed[id]);
+	e->owed[id] = record;
+	if (record)
+		elect_retry_soon(e);
+}
+
+void entry_set(struct elect *e, const struct router *record)
+{
+	struct entry *entry = e->entries[record->id];
+
+	entry_owe(e, record->id, NULL);
 	if (entry && !entry->removing && router_equal(entry->record, record)) {
-		free(record);
+		router_release(record);
 		return;
 	}
-	if (!entry) {
-		entry = calloc(1, sizeof(*entry));
-		if (!entry)
-			goto no_memory;
-		entry->since = clock_wall();
-		past_grow(entry);
+	entry = entry_get(e, record);
+	if (!entry || (entry->record != record && tracks_set(e, entry, record) < 0)) {
+		log_debug("router %s: not enough memory", record->name);
+		entry_owe(e, record->id, record);
+		return;
 	}
-	if (tracks_set(e, entry, record) < 0) {
-		if (!entry->record) {
-			free(entry->past);
-			free(entry);
-		}
-		goto no_memory;
-	}
-	if (!e->entries[record->id]) {
-		e->entries[record->id] = entry;
-		e->entry_count++;
-	}
-	free(entry->record);
+	router_release(entry->record);
 	entry->record = record;
 	entry->removing = false;
 	e->router_tracks_due = true;
 	entry_try(e, entry);
-	return;
-no_memory:
-	log_debug("router %s: not enough memory", record->name);
-	free(record);
+}
+
+const struct error *entry_trouble(const struct elect *e, uint32_t id)
+{
+	static const struct error no_memory = {
+		.code = ERROR_NO_MEMORY,
+		.message = "not enough memory; it is tried again",
+	};
+	const struct entry *entry = e->entries[id];
+
+	if (e->owed[id] || (entry && entry->out && !entry->trouble))
+		return &no_memory;
+	return entry && entry->out ? entry->trouble : NULL;
 }
 
 static void entry_free(struct elect *e, struct entry *entry)
@@ -104,7 +147,7 @@ static void entry_free(struct elect *e, struct entry *entry)
 		free(entry->past[i].detail);
 	elect_trouble(&entry->trouble, NULL);
 	free(entry->past);
-	free(entry->record);
+	router_release(entry->record);
 	free(entry);
 }
 
@@ -112,6 +155,7 @@ void entry_remove(struct elect *e, uint32_t id)
 {
 	struct entry *entry = e->entries[id];
 
+	entry_owe(e, id, NULL);
 	if (!entry)
 		return;
 	entry->removing = true;
@@ -139,16 +183,25 @@ void entry_gone(struct elect *e, const struct elect_router *r)
 
 void entries_retry(struct elect *e)
 {
-	for (uint32_t id = 1; id <= ROUTERS_MAX; id++)
-		if (e->entries[id] && e->entries[id]->out && !e->entries[id]->removing)
-			entry_try(e, e->entries[id]);
+	for (uint32_t id = 1; id <= ROUTERS_MAX; id++) {
+		struct entry *entry = e->entries[id];
+
+		if (e->owed[id])
+			entry_set(e, TAKE_PTR(e->owed[id]));
+		else if (entry && entry->out && !entry->removing)
+			entry_try(e, entry);
+		else if (entry && entry->unbegun)
+			tracks_begin(e, entry);
+	}
 }
 
 void entries_free(struct elect *e)
 {
-	for (uint32_t id = 1; id <= ROUTERS_MAX; id++)
+	for (uint32_t id = 1; id <= ROUTERS_MAX; id++) {
+		entry_owe(e, id, NULL);
 		if (e->entries[id])
 			entry_free(e, e->entries[id]);
+	}
 }
 
 /* --- what happened --------------------------------------------------------------------------- */
@@ -178,6 +231,8 @@ static void remember(struct entry *entry, const struct elect_report *report, wal
 
 	if (entry->past_count == entry->past_room && entry->past_room < ELECT_HISTORY_MAX)
 		past_grow(entry);
+	if (entry->past_room == 0)
+		return; /* no memory: it is in the log */
 	if (entry->past_count < entry->past_room) {
 		p = &entry->past[entry->past_count++];
 	} else {

@@ -36,6 +36,7 @@ int main(int argc, char **argv)
 	curl_easy_setopt(c, CURLOPT_USERAGENT, "vmac/" VMAC_VERSION);
 	result = curl_easy_perform(c);
 	curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &status);
+	curl_easy_cleanup(c);
 	if (result != CURLE_OK && !(result == CURLE_WRITE_ERROR && status > 0)) {
 		fputs(curl_easy_strerror(result), stdout);
 		return 1;

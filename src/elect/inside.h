@@ -84,10 +84,10 @@ struct elect_set {
 
 /* --- routers --------------------------------------------------------------------------------- */
 
-/* A record and the room for its frames, in one block; replaced as a whole. */
+/* A record and the room for its frames; replaced as a whole. */
 struct elect_body {
-	struct router *record;
-	uint8_t *frames;
+	const struct router *record;
+	uint8_t frames[];
 };
 
 struct elect_router {
@@ -104,8 +104,13 @@ struct elect_router {
 	struct elect_router *next_pending;
 
 	struct fhrp machine;
+	struct fhrp_own *own; /* the machine's, behind the sets */
 	struct elect_body *body;
-	struct elect_counters counters;
+	struct elect_counts {
+		uint64_t sent, sent_zero, announced, accepted, transitions, late;
+		int64_t late_ns_most;
+	} counts;
+	uint64_t *verdicts; /* on frames, but for ACCEPTED; NULL: no other yet, as mostly */
 	unsigned int set_count;
 	struct elect_set sets[];
 };
@@ -175,8 +180,9 @@ uint64_t core_random(struct elect_core *c);
 
 /* --- body.c ---------------------------------------------------------------------------------- */
 
-/* A copy of the record with room for the frames of its sets; NULL: no memory. */
+/* Holds the record, with room for the frames of its sets; NULL: no memory. */
 struct elect_body *body_new(struct elect_core *c, const struct router *record);
+void body_free(struct elect_core *c, struct elect_body *body); /* NULL is fine */
 void body_config(const struct router *r, struct fhrp_config *ret);
 /* Whether a machine can go on with b in place of a. */
 bool body_same_shape(const struct router *a, const struct router *b);

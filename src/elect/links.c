@@ -48,7 +48,8 @@ struct link *link_take(struct elect *e, const char *ifname)
 static void link_close(struct link *l)
 {
 	sd_event_source_disable_unref(l->io);
-	l->io = NULL;
+	sd_event_source_disable_unref(l->rest);
+	l->io = l->rest = NULL;
 	packet_close(l->packet);
 	l->packet = NULL;
 	l->wanted = 0;
@@ -108,12 +109,51 @@ static int link_receive(struct link *l)
 	return n;
 }
 
+/* To be woken costs many times what a frame does, and whoever floods the link would wake us for
+ * each.  So where frames come faster than this, the socket is left alone for a moment, and what
+ * came meanwhile is read at once.  No timer of any protocol is as short as that moment. */
+#define FLOOD_FRAMES	  64
+#define FLOOD_WITHIN	  SPAN_MS(5)
+#define FLOOD_REST	  SPAN_MS(1)
+#define FLOOD_ACCURACY_US 50
+
+static bool is_flooded(struct link *l, int frames, mono_t now)
+{
+	bool fast = mono_since(now, l->counted_from).ns < FLOOD_WITHIN.ns;
+
+	l->counted += (unsigned int)frames;
+	if (fast && l->counted < FLOOD_FRAMES)
+		return false;
+	fast = fast || frames >= FLOOD_FRAMES;
+	l->counted = 0;
+	l->counted_from = now;
+	return fast;
+}
+
+static void link_turn(struct link *l)
+{
+	int frames = link_receive(l);
+	mono_t now = l->e->begun;
+	bool rest = frames > 0 && is_flooded(l, frames, now);
+
+	if (rest) {
+		sd_event_source_set_time(l->rest, (uint64_t)mono_after(now, FLOOD_REST).ns / 1000);
+		sd_event_source_set_enabled(l->rest, SD_EVENT_ONESHOT);
+	}
+	sd_event_source_set_enabled(l->io, rest ? SD_EVENT_OFF : SD_EVENT_ON);
+	if (frames < 0) /* netlink says so too, and when it is back */
+		link_bring(l->e, l);
+}
+
 static int on_packet(sd_event_source *source, int fd, uint32_t events, void *ctx)
 {
-	struct link *l = ctx;
+	link_turn(ctx);
+	return 0;
+}
 
-	if (link_receive(l) < 0) /* netlink says so too, and when it is back */
-		link_bring(l->e, l);
+static int on_rested(sd_event_source *source, uint64_t usec, void *ctx)
+{
+	link_turn(ctx);
 	return 0;
 }
 
@@ -157,6 +197,11 @@ static int link_packets(struct link *l, struct error *ret_error)
 		return r;
 	l->wanted = wanted;
 	r = sd_event_add_io(l->e->loop, &l->io, packet_fd(l->packet), EPOLLIN, on_packet, l);
+	if (r >= 0)
+		r = sd_event_add_time(l->e->loop, &l->rest, CLOCK_BOOTTIME, UINT64_MAX,
+				      FLOOD_ACCURACY_US, on_rested, l);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(l->rest, SD_EVENT_OFF);
 	if (r < 0) {
 		link_close(l);
 		return error_set(ret_error, ERROR_NO_MEMORY, NULL, "not enough memory");
@@ -210,6 +255,19 @@ static void link_tell(struct link *l)
 	elect_core_link(l->e->core, &link, clock_now());
 }
 
+/* Also of a link that has another name by now: its values went with it. */
+static void link_untune(struct link *l)
+{
+	struct host_link now;
+	struct error error;
+	const char *name = l->ifname;
+
+	if (host_link_by_index(l->e->host, l->state.ifindex, &now, &error) == 0)
+		name = now.ifname;
+	if (tunables_parent_drop(l->e->tunables, l->ifname, name, &error) < 0)
+		log_debug("%s: %s", name, error.message);
+}
+
 /* The link with that name is not there, or is another one than before. */
 static void link_lost(struct link *l)
 {
@@ -220,7 +278,7 @@ static void link_lost(struct link *l)
 	if (l->in_plane)
 		plane_router_link_remove(l->e->plane, l->state.ifindex, &error);
 	if (l->tuned)
-		tunables_parent_drop(l->e->tunables, l->ifname, &error);
+		link_untune(l);
 	l->in_plane = l->tuned = false;
 	l->state = (struct host_link){ 0 };
 	l->source4 = l->source6 = (struct ip){ 0 };
@@ -285,7 +343,7 @@ void link_drop(struct elect *e, struct link *l)
 
 	link_close(l);
 	if (l->tuned)
-		tunables_parent_drop(e->tunables, l->ifname, &error);
+		link_untune(l);
 	if (l->in_plane)
 		plane_router_link_remove(e->plane, l->state.ifindex, &error);
 	while (*at != l)

@@ -70,7 +70,22 @@ const char *elect_router_checksum(const struct elect_router *r)
 
 void elect_router_counters(const struct elect_router *r, struct elect_counters *ret)
 {
-	*ret = r->counters;
+	const struct elect_counts *c = &r->counts;
+
+	*ret = (struct elect_counters){
+		.sent = c->sent,
+		.sent_zero = c->sent_zero,
+		.announced = c->announced,
+		.received = c->accepted,
+		.transitions = c->transitions,
+		.late = c->late,
+		.late_ns_most = c->late_ns_most,
+	};
+	for (unsigned int v = 0; r->verdicts && v < VERDICT_COUNT; v++) {
+		ret->verdicts[v] = r->verdicts[v];
+		ret->received += r->verdicts[v];
+	}
+	ret->verdicts[VERDICT_ACCEPTED] = c->accepted;
 }
 
 void elect_core_link_counters(const struct elect_core *c,

@@ -36,7 +36,8 @@ static void router_free(struct elect_core *c, struct elect_router *r)
 {
 	for (unsigned int i = 0; i < r->set_count; i++)
 		mem_free(c->mem, r->sets[i].peers);
-	mem_free(c->mem, r->body);
+	body_free(c, r->body);
+	mem_free(c->mem, r->verdicts);
 	mem_free(c->mem, r);
 }
 
@@ -89,27 +90,21 @@ static void slot_give(struct elect_core *c, uint16_t slot)
 	c->slots_taken--;
 }
 
-/* The source in force; true when it is another now. */
-static bool set_resolve_source(struct elect_set *s)
+/* The source in force, of which the machine knows, too. */
+static void set_resolve_source(struct elect_set *s)
 {
+	struct fhrp_own *own = &s->router->own[s->index];
 	const struct router_set *record = set_record(s);
 	struct ip source = record->source;
 
 	if (source.family == 0)
 		source = s->family == 4 ? s->wire->source4 : s->wire->source6;
 	if (ip_equal(&source, &s->source))
-		return false;
+		return;
 	s->source = source;
 	s->frames.valid = false;
-	return true;
-}
-
-static void set_tell_source(struct elect_set *s)
-{
-	struct fhrp_own own = { .len = s->source.family == 0 ? 0 : s->family == 4 ? 4 : 16 };
-
-	memcpy(own.address, s->source.octet, own.len);
-	fhrp_own_set(&s->router->machine, s->index, &own);
+	*own = (struct fhrp_own){ .len = source.family == 0 ? 0 : s->family == 4 ? 4 : 16 };
+	memcpy(own->address, source.octet, own->len);
 }
 
 /* --- starts and ends ------------------------------------------------------------------------- */
@@ -256,8 +251,7 @@ static void sets_follow_record(struct elect_router *r)
 					     : VRRP_DIALECT_PSEUDO;
 		if (record->sets[i].address_count > 0)
 			s->learned = (struct router_address){ 0 };
-		if (set_resolve_source(s))
-			set_tell_source(s);
+		set_resolve_source(s);
 	}
 }
 
@@ -284,7 +278,7 @@ static int router_change(struct elect_core *c, struct elect_router *r, const str
 	sets_follow_record(r);
 	adds = body_adds_addresses(old->record, record);
 	drops = body_adds_addresses(record, old->record);
-	mem_free(c->mem, old);
+	body_free(c, old);
 
 	body_config(record, &config);
 	event.config = &config;
@@ -323,16 +317,17 @@ static int make_way(struct elect_core *c, const struct router *record, struct er
 
 static struct elect_router *router_new(struct elect_core *c, const struct router *record)
 {
-	struct elect_router *r =
-		mem_alloc(c->mem, sizeof(*r) + record->set_count * sizeof(r->sets[0]));
+	size_t size = sizeof(struct elect_router) + record->set_count * sizeof(struct elect_set);
+	struct elect_router *r = mem_alloc(c->mem, size + record->set_count * sizeof(r->own[0]));
 
 	if (!r)
 		return NULL;
+	r->own = (struct fhrp_own *)((uint8_t *)r + size);
 	r->body = body_new(c, record);
 	if (!r->body || timers_reserve(&c->timers, c->routers.count + 1) < 0 ||
 	    table_reserve(&c->routers, c->routers.count + 1) < 0 ||
 	    table_reserve(&c->sets, c->sets.count + record->set_count) < 0) {
-		mem_free(c->mem, r->body);
+		body_free(c, r->body);
 		mem_free(c->mem, r);
 		return NULL;
 	}
@@ -388,7 +383,7 @@ static void router_insert(struct elect_core *c, struct elect_router *r)
 			assert(false);
 	}
 	body_config(record, &config);
-	fhrp_init(&r->machine, &config, c->now);
+	fhrp_init(&r->machine, &config, r->own, c->now);
 	sets_follow_record(r);
 	router_sync(c, r);
 	core_settle(c);
@@ -506,8 +501,7 @@ void elect_core_link(struct elect_core *c, const struct elect_link *link, mono_t
 	w->source4 = link->source4;
 	w->source6 = link->source6;
 	for (struct elect_set *s = w->sets; s; s = s->next_on_wire) {
-		if (set_resolve_source(s))
-			set_tell_source(s);
+		set_resolve_source(s);
 		router_sync(c, s->router);
 	}
 	core_settle(c);

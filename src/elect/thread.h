@@ -1,6 +1,7 @@
 /* What the files of the elections' thread share; nobody else includes it.
  *
- * elect.c    open, close, the loop, commands in, events out
+ * elect.c    open, close, the loop, events out
+ * commands.c what the engine asks for
  * entries.c  a router from its first record to its last device
  * links.c    a link: its sockets, its data plane programs, its own addresses
  * closing.c  the end of all links' sockets at once
@@ -31,7 +32,7 @@
 #define RETRY_EVERY	 SPAN_S(2)
 #define STOP_AT_MOST	 SPAN_S(10)
 #define EVENTS_QUEUE_MAX 65536
-#define RECEIVE_MAX	 64 /* frames a turn and link: a flood delays no timer */
+#define RECEIVE_MAX	 256 /* frames a turn and link: a flood delays no timer */
 #define MAKE_MAX	 32 /* devices a turn */
 
 /* --- one set --------------------------------------------------------------------------------- */
@@ -70,7 +71,9 @@ struct link {
 	struct host_link state; /* ifindex 0: it is not there */
 	struct ip source4, source6;
 	struct packet_link *packet;
-	sd_event_source *io;
+	sd_event_source *io, *rest; /* rest: io is off until it rings */
+	mono_t counted_from;
+	unsigned int counted; /* frames since */
 	unsigned int wanted;
 	bool in_plane, tuned, broken; /* broken: something failed, is tried again */
 	struct error trouble;
@@ -96,8 +99,9 @@ struct past {
 };
 
 struct entry {
-	struct router *record;
-	bool removing, out;    /* out: the core did not take it, see trouble */
+	const struct router *record;
+	bool removing, out;    /* out: it could not be taken as a whole, see trouble */
+	bool unbegun;	       /* a track could not be begun */
 	struct error *trouble; /* NULL: none */
 	struct track *tracks;  /* of record->track_count */
 	unsigned int blamed;   /* the track that turned last */
@@ -111,9 +115,8 @@ struct entry {
 
 struct command {
 	struct command *next;
-	enum { COMMAND_SET, COMMAND_REMOVE, COMMAND_READY } what;
 	uint32_t id;
-	struct router *record; /* SET */
+	const struct router *record; /* NULL: the router is to be removed */
 };
 
 struct event_node {
@@ -138,6 +141,9 @@ struct elect {
 
 	pthread_mutex_t queues; /* of what follows; held for an instant only */
 	struct command *commands, **commands_last;
+	const struct router *late[ROUTERS_MAX + 1]; /* by id: see commands.c */
+	unsigned int late_count;
+	bool ready_asked;
 	struct event_node *events, **events_last;
 	unsigned int event_count;
 	bool stop_wanted;
@@ -151,8 +157,9 @@ struct elect {
 
 	struct entry *entries[ROUTERS_MAX + 1]; /* by id */
 	unsigned int entry_count;
-	struct carrier *carriers[ELECT_SETS_MAX]; /* by slot */
-	struct table carriers_by_index;		  /* those that have a device */
+	const struct router *owed[ROUTERS_MAX + 1]; /* by id: no memory for it, is tried again */
+	struct carrier *carriers[ELECT_SETS_MAX];   /* by slot */
+	struct table carriers_by_index;		    /* those that have a device */
 	struct carrier *to_make, **to_make_last;
 	struct carrier *leaving;
 	struct link *links;
@@ -177,15 +184,25 @@ struct elect {
 /* --- elect.c --------------------------------------------------------------------------------- */
 
 void elect_retry_soon(struct elect *e);
-/* Remembers a trouble, or (NULL) that there is none: few have any, and it is long. */
-void elect_trouble(struct error **trouble, const struct error *error);
 void elect_event_add(struct elect *e, const struct elect_event *event);
 extern const struct mem elect_mem;
 
+/* --- commands.c ------------------------------------------------------------------------------ */
+
+/* The record that was asked for and not taken yet, held for the caller; NULL: none. */
+const struct router *commands_asked(struct elect *e, uint32_t id);
+/* Does all that was asked; returns whether the thread is to stop. */
+bool commands_do(struct elect *e);
+void commands_free(struct elect *e);
+
 /* --- entries.c ------------------------------------------------------------------------------- */
 
-void entry_set(struct elect *e, struct router *record); /* takes the record over */
+void entry_set(struct elect *e, const struct router *record); /* takes the hold of it over */
 void entry_remove(struct elect *e, uint32_t id);
+/* Remembers a trouble, or (NULL) that there is none: few have any, and it is long. */
+void elect_trouble(struct error **trouble, const struct error *error);
+/* What is wrong with a router as a whole, which none of its sets would tell; NULL: nothing. */
+const struct error *entry_trouble(const struct elect *e, uint32_t id);
 /* The core has let go of it. */
 void entry_gone(struct elect *e, const struct elect_router *r);
 void entry_report(struct elect *e, const struct elect_router *r, const struct elect_report *report);

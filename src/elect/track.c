@@ -88,8 +88,12 @@ static void track_begin(struct elect *e, struct entry *entry, struct track *t)
 		e->router_tracks_due = true;
 	} else {
 		probe.id = probe_id(e, entry->record->id);
-		if (errands_probe(e->errands, &probe) == 0)
+		if (errands_probe(e->errands, &probe) == 0) {
 			t->probe = probe.id;
+			return;
+		}
+		entry->unbegun = true;
+		elect_retry_soon(e);
 	}
 }
 
@@ -133,6 +137,7 @@ int tracks_set(struct elect *e, struct entry *entry, const struct router *record
 
 void tracks_begin(struct elect *e, struct entry *entry)
 {
+	entry->unbegun = false;
 	for (unsigned int i = 0; i < entry->record->track_count; i++)
 		if (!entry->tracks[i].probe && !entry->tracks[i].known)
 			track_begin(e, entry, &entry->tracks[i]);

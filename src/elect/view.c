@@ -110,20 +110,21 @@ static void view_core(struct elect *e, const struct elect_router *r, struct elec
 		view_set(e, elect_router_set(r, i), &v->sets[i]);
 }
 
-/* What the core did not take shows its record and the trouble. */
-static void view_out(const struct entry *entry, struct elect_view *v)
+/* What the core does not have shows its record. */
+static void view_out(const struct router *r, struct elect_view *v)
 {
-	const struct router *r = entry->record;
-
 	v->priority = r->priority;
 	v->interval_ms = r->interval_ms;
 	v->hold_ms = r->hold_ms;
 	v->set_count = r->set_count;
-	for (unsigned int i = 0; i < r->set_count; i++) {
+	for (unsigned int i = 0; i < r->set_count; i++)
 		v->sets[i].mac = router_set_mac(r, &r->sets[i]);
-		if (entry->trouble)
-			v->sets[i].trouble = *entry->trouble;
-	}
+}
+
+static void view_trouble(const struct error *trouble, struct elect_view *v)
+{
+	for (unsigned int i = 0; trouble && i < v->set_count; i++)
+		v->sets[i].trouble = *trouble;
 }
 
 static void view_tracks(const struct entry *entry, struct elect_view *v)
@@ -142,6 +143,7 @@ static void view_tracks(const struct entry *entry, struct elect_view *v)
 
 bool elect_look(struct elect *e, uint32_t id, struct elect_view *ret)
 {
+	const struct router *record, *asked = NULL;
 	const struct elect_router *r;
 	const struct entry *entry;
 
@@ -149,21 +151,27 @@ bool elect_look(struct elect *e, uint32_t id, struct elect_view *ret)
 		return false;
 	looker_enter(e);
 	entry = e->entries[id];
-	if (entry) {
+	record = entry ? entry->record : e->owed[id];
+	if (!record) /* not a moment in which it is not there */
+		record = asked = commands_asked(e, id);
+	if (record) {
 		memset(ret, 0, sizeof(*ret));
 		ret->state = fhrp_state_name(FHRP_INITIALIZE);
 		ret->reason = ret->checksum = "";
 		ret->lease_ms = -1;
-		ret->since = entry->since;
+		ret->since = entry ? entry->since : clock_wall();
 		r = elect_core_find(e->core, id);
 		if (r)
 			view_core(e, r, ret);
 		else
-			view_out(entry, ret);
-		view_tracks(entry, ret);
+			view_out(record, ret);
+		view_trouble(entry_trouble(e, id), ret);
+		if (entry)
+			view_tracks(entry, ret);
 	}
 	looker_leave(e);
-	return entry;
+	router_release(asked);
+	return record;
 }
 
 unsigned int elect_history(struct elect *e, uint32_t id, struct elect_event *ret, unsigned int max)

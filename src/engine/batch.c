@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "engine/inside.h"
+#include "engine/side.h"
 #include "model/record.h"
 
 static int batch_check(const struct vmac_batch *b, struct error *ret_error)
@@ -53,10 +53,19 @@ static int batch_fill(struct txn *t, const struct vmac_batch *b, struct error *r
 void engine_vmac_add_batch(struct engine *e, const struct caller *c, const struct vmac_batch *b,
 			   answer_fn done, void *ctx)
 {
+	e->commands++;
+	if (e->side)
+		side_vmac_batch(e, c, b, done, ctx);
+	else
+		vmac_batch_now(e, c, b, done, ctx);
+}
+
+void vmac_batch_now(struct engine *e, const struct caller *c, const struct vmac_batch *b,
+		    answer_fn done, void *ctx)
+{
 	struct error error;
 	struct txn *t;
 
-	e->commands++;
 	if (batch_check(b, &error) < 0) {
 		engine_refuse(e, done, ctx, &error);
 		return;

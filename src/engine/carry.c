@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "engine/inside.h"
+#include "engine/side.h"
 #include "model/record.h"
 
 #define RETRY_EVERY SPAN_S(2)
@@ -71,6 +71,40 @@ static int port_link(struct engine *e, const struct port *p, struct host_link *r
 	return error_set(ret_error, ERROR_INTERNAL, NULL, "a kind of port that is none");
 }
 
+/* What the operator, and among hosts fleet/, want the gate to be. */
+static enum plane_gate port_gate(const struct engine *e, const struct port *p,
+				 struct plane_gate_more *ret_more)
+{
+	const struct port_state *st = &e->ports[p->id];
+	const struct vmac *v = world_vmac(&e->world, p->segment, p->address);
+	enum plane_gate gate;
+
+	*ret_more = (struct plane_gate_more){ 0 };
+	if (p->gate != GATE_OPEN) {
+		ret_more->elsewhere = v->state != VMAC_BOUND;
+		return PLANE_CLOSED;
+	}
+	if (st->gated) {
+		*ret_more = st->more;
+		return st->gate;
+	}
+	/* A port that is made for a guest on its way is ready for its very first frame. */
+	if (e->side && v->state == VMAC_MOVING && side_gate_of(e->side, p, &gate, ret_more))
+		return gate;
+	/* Nobody has said: what the journal knows is enough never to speak for another host. */
+	ret_more->elsewhere = v->state == VMAC_MOVING;
+	return v->state == VMAC_BOUND	 ? PLANE_OPEN
+	       : v->state == VMAC_MOVING ? PLANE_CLOSED
+					 : PLANE_FENCED;
+}
+
+/* The NIC has to take frames where they may pass, also a moment before the gate opens by itself and
+ * while stragglers are sent on. */
+static bool gate_listens(enum plane_gate gate)
+{
+	return gate == PLANE_OPEN || gate == PLANE_TUNNEL_IN || gate == PLANE_REDIRECT;
+}
+
 static int port_plane(struct engine *e, const struct port *p, const struct host_link *link,
 		      struct error *ret_error)
 {
@@ -81,7 +115,6 @@ static int port_plane(struct engine *e, const struct port *p, const struct host_
 		.ifindex = link->ifindex,
 		.net = { net >> 12, net & 0xfff },
 		.address = p->address,
-		.gate = p->gate == GATE_OPEN ? PLANE_OPEN : PLANE_CLOSED,
 		.mtu = link->mtu,
 		.allow = p->allow,
 		.flood_pps = p->flood_pps,
@@ -89,6 +122,7 @@ static int port_plane(struct engine *e, const struct port *p, const struct host_
 		.router_count = p->router_count,
 	};
 
+	port.gate = port_gate(e, p, &port.more);
 	if (v->ip_count > 0)
 		memcpy(port.ips, v->ips, v->ip_count * sizeof(port.ips[0]));
 	memcpy(port.routers, p->routers, sizeof(port.routers));
@@ -183,10 +217,33 @@ static void phase_becomes(struct engine *e, const struct port *p, enum port_phas
 		event_phase(e, p, from, phase, st->trouble.message);
 }
 
+void carry_gate(struct engine *e, uint32_t id)
+{
+	const struct port *p = e->world.ports[id];
+	struct port_state *st = &e->ports[id];
+	struct plane_gate_more more;
+	enum plane_gate gate;
+	struct error error;
+	bool open = false;
+
+	if (!p || st->leaving || !st->set)
+		return;
+	gate = port_gate(e, p, &more);
+	/* The NIC first where the gate opens, the gate first where it closes. */
+	if (gate_listens(gate) && port_filter(e, p, true, &error) < 0)
+		log_warning("port %s: %s", p->name, error.message);
+	if (plane_port_gate(e->cfg.plane, id, gate, &more, &open, &error) < 0)
+		log_warning("port %s: %s", p->name, error.message);
+	if (!gate_listens(gate))
+		port_filter(e, p, false, &error);
+	st->flip_seen |= gate == PLANE_TUNNEL_IN && open;
+}
+
 void carry_port(struct engine *e, uint32_t id)
 {
 	const struct port *p = e->world.ports[id];
 	struct port_state *st = &e->ports[id];
+	struct plane_gate_more more;
 	struct host_link link;
 	struct error error;
 	int r;
@@ -198,16 +255,22 @@ void carry_port(struct engine *e, uint32_t id)
 		bool absent = error.code == ERROR_NO_INTERFACE || error.code == ERROR_NOT_FOUND;
 
 		phase_becomes(e, p, absent ? PORT_WAITING : PORT_FAILED, &error);
+		side_port(e, p);
 		return;
 	}
 	st->ifindex = link.ifindex;
 	st->mtu = link.mtu;
+	st->carrier = link.up && link.carrier;
 	r = port_plane(e, p, &link, &error);
 	if (r == 0) {
 		st->set = true;
-		r = port_filter(e, p, p->gate == GATE_OPEN, &error);
+		r = port_filter(e, p, gate_listens(port_gate(e, p, &more)), &error);
 	}
 	phase_becomes(e, p, r < 0 ? PORT_FAILED : PORT_ACTIVE, r < 0 ? &error : NULL);
+	/* Asked for again because the data plane may have opened it while nobody looked. */
+	if (st->set && st->gated && st->gate == PLANE_TUNNEL_IN)
+		carry_gate(e, id);
+	side_port(e, p);
 }
 
 void carry_port_away(struct engine *e, const struct port *p)
@@ -222,6 +285,7 @@ void carry_port_away(struct engine *e, const struct port *p)
 		log_warning("port %s: %s", p->name, error.message);
 	st->set = false;
 	st->ifindex = 0;
+	side_port(e, p);
 }
 
 void carry_port_lost(struct engine *e, uint32_t id)
@@ -242,4 +306,5 @@ void carry_port_lost(struct engine *e, uint32_t id)
 			  : "the port goes on when an interface of that name appears",
 		  "%s is gone", p->ifname);
 	phase_becomes(e, p, PORT_WAITING, &error);
+	side_port(e, p);
 }

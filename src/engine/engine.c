@@ -1,6 +1,6 @@
 /* Life of the engine: begin, bring host and plane in line, end. */
 #include "base/log.h"
-#include "engine/inside.h"
+#include "engine/side.h"
 
 int engine_new(const struct engine_config *config, struct engine **ret, struct error *ret_error)
 {
@@ -13,12 +13,14 @@ int engine_new(const struct engine_config *config, struct engine **ret, struct e
 	e->waiters_tail = &e->waiters;
 	e->started = config->mono_now();
 	world_init(&e->world, config->mem);
+	e->world.in_blocks = config->fleet != NULL;
 	*ret = e;
 	return 0;
 }
 
 void engine_free(struct engine *e)
 {
+	side_free(e);
 	while (e->waiters) {
 		struct waiter *w = e->waiters;
 
@@ -52,7 +54,11 @@ int engine_start(struct engine *e, struct error *ret_error)
 {
 	int r = engine_load(e, ret_error);
 
+	if (r == 0 && e->cfg.fleet)
+		r = side_load(e, ret_error);
 	if (r == 0 && e->cfg.host && e->cfg.plane)
 		reconcile(e);
-	return r;
+	/* Which gates are whose stands before anything is carried; who has come or gone meanwhile
+	 * is heard of afterwards. */
+	return r == 0 && e->side ? side_start(e, ret_error) : r;
 }

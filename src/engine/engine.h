@@ -8,8 +8,13 @@
  * told; when the store says no, the changes are undone in reverse order and the command is answered
  * with the store's error.
  *
- * Edges (host, store) wake the engine through its file descriptors; timers through
- * engine_next_expiry().  The daemon owns the loop.  One thread. */
+ * Where hosts share a registry, what they have to agree upon (a segment, a pool, a pinned address)
+ * is agreed there first and becomes a command of this host's own registry then; what this host may
+ * do alone (allocate from its blocks, above all) never waits for anybody.  struct fleet_config says
+ * who this host is among others; without it nothing of that exists.
+ *
+ * Edges (host, store, plane, shared registry) wake the engine through their file descriptors;
+ * timers through engine_next_expiry().  The daemon owns the loop.  One thread. */
 #pragma once
 
 #include "base/error.h"
@@ -22,9 +27,25 @@ struct elect;
 struct engine;
 struct host;
 struct plane;
+struct shared_config;
 struct store;
 
 /* --- life ------------------------------------------------------------------------------------ */
+
+/* This host among others.  Copied but for `shared`, which is needed during engine_start() only. */
+struct engine_fleet {
+	/* Of the shared registry; mem, told, complete, reach and ctx are the engine's to fill in.
+	 */
+	const struct shared_config *shared;
+	const char *name;  /* this host's; its uuid is that of its own registry */
+	struct ip address; /* its end of the tunnel; family 0 = no tunnel */
+	uint16_t tunnel_port;
+	int tunnel_ifindex; /* the tunnel's device, 0 = none */
+	bool any_frame; /* a guest that comes opens its gate by any frame, not only an announcement
+			 */
+	bool has_key;	/* of announcements' tags; without one ours are untagged */
+	uint8_t key[16];
+};
 
 struct engine_config {
 	const struct mem *mem;
@@ -32,6 +53,7 @@ struct engine_config {
 	struct plane *plane; /* borrowed; NULL as above */
 	struct store *store; /* borrowed; loaded by engine_start() */
 	struct elect *elect; /* borrowed; NULL: routers are kept, and nobody elects */
+	const struct engine_fleet *fleet; /* NULL: this host is alone */
 	mono_t (*mono_now)(void);
 	wall_t (*wall_now)(void);
 	void (*random)(void *buf, size_t len); /* for pool keys */
@@ -47,7 +69,17 @@ int engine_start(struct engine *e, struct error *ret_error);
  * configuration file's have been applied, so that none begins that the file has taken away. */
 void engine_elect_start(struct engine *e);
 
-/* Frees; ports go on forwarding.  Every command must have been answered (store_close() before). */
+/* Ends the membership of this run: what waits for the shared registry is answered
+ * REGISTRY_UNREACHABLE, the heartbeat ends, vMACs stay.  Before store_close(); alone it does
+ * nothing. */
+void engine_leave(struct engine *e);
+
+/* Calls fn once the shared registry has been read for the first time (at once when this host is
+ * alone): the moment to make what the configuration file wants. */
+void engine_when_joined(struct engine *e, void (*fn)(void *ctx), void *ctx);
+
+/* Frees; ports go on forwarding.  Every command must have been answered (engine_leave() and
+ * store_close() before). */
 void engine_free(struct engine *e);
 
 /* To be called when host_fd() / store_fd() / elect_fd() are readable and when engine_next_expiry()
@@ -55,6 +87,9 @@ void engine_free(struct engine *e);
 void engine_host_ready(struct engine *e);
 void engine_elect_ready(struct engine *e);
 void engine_store_ready(struct engine *e);
+void engine_plane_ready(struct engine *e);  /* plane_events_fd() */
+int engine_shared_fd(struct engine *e);	    /* of the shared registry; -1 = there is none */
+void engine_shared_ready(struct engine *e); /* it is readable */
 void engine_time_passed(struct engine *e);
 
 /* When engine_time_passed() wants to be called; both clocks, either may be NEVER. */
@@ -80,7 +115,8 @@ struct answer {
 	const struct vmac *vmac;
 	const struct port *port;
 	const struct router *router;
-	const vmac_mac_t *addresses; /* batch */
+	const struct move_view *move; /* engine_move(): as it stands now */
+	const vmac_mac_t *addresses;  /* batch */
 	size_t address_count;
 };
 
@@ -130,6 +166,7 @@ struct vmac_add {
 	bool has_address;			  /* pinned, or adopted: */
 	bool adopted;
 	vmac_mac_t address;
+	uint64_t epoch; /* the engine's own: what the hosts agreed upon; 0 = none */
 	int64_t ttl_ms; /* 0 = for life */
 	unsigned int ip_count;
 	struct ip ips[VMAC_IPS_MAX];
@@ -234,6 +271,41 @@ void engine_routers_apply(struct engine *e, const struct caller *c,
 			  const struct router *const *list, size_t count, answer_fn done,
 			  void *ctx);
 
+/* --- many hosts ------------------------------------------------------------------------------ */
+
+enum engine_move_verb {
+	ENGINE_MOVE_PREPARE,  /* at the destination: the holder reserves it for this host */
+	ENGINE_MOVE_ACTIVATE, /* at the destination: as if the guest had spoken */
+	ENGINE_MOVE_ABORT,    /* at either: the reservation or the wish ends */
+	ENGINE_MOVE_STOP,     /* at the source: the guest stands still */
+	ENGINE_MOVE_RESUME,   /* at the source: it runs again */
+	ENGINE_MOVE_THAW,     /* a frozen one may move again */
+	ENGINE_MOVE_MOVE,     /* this host takes it, with or without a port for it */
+	ENGINE_MOVE_VERB_COUNT
+};
+const char *engine_move_verb_name(enum engine_move_verb v); /* "prepare", … */
+
+/* A hint to the machine that moves a vMAC (migrate/migrate.h): answered with how it stands as soon
+ * as it is under way, which is before it has come to its end; events "move" say how it goes on. The
+ * vMAC need not be known to this host's own registry, then `which` is an address.
+ *
+ * lifetime_ms: PREPARE, 0 = 2 h.  force: MOVE, from a holder that was vouched dead.
+ * Errors: NOT_FOUND, WRONG_STATE (also: this host is alone), BAD_VALUE, REGISTRY_UNREACHABLE,
+ * FORBIDDEN, CONFLICT. */
+void engine_move(struct engine *e, const struct caller *c, enum engine_move_verb verb,
+		 const struct vmac_ref *v, int64_t lifetime_ms, bool force, answer_fn done,
+		 void *ctx);
+
+/* A host's state: "active", "draining" or "dead" (then fenced_by says who vouches for its death,
+ * and how; "" = not given).  Answered with no record.  Errors: NOT_FOUND, WRONG_STATE (also: this
+ * host is alone; it lives), BAD_VALUE, MISSING_FIELD, REGISTRY_UNREACHABLE. */
+void engine_host_set(struct engine *e, const struct caller *c, const char *host, const char *state,
+		     const char *fenced_by, answer_fn done, void *ctx);
+
+/* Takes a host off the list.  WRONG_STATE: it lives, or it holds something and is not dead. */
+void engine_host_forget(struct engine *e, const struct caller *c, const char *host, answer_fn done,
+			void *ctx);
+
 /* --- views: what is durable ------------------------------------------------------------------ */
 
 /* Calls fn when everything submitted so far is durable (at once when nothing waits), so that no
@@ -258,12 +330,51 @@ struct pool_view {
 	const char *segment;
 	uint64_t size, excluded, used, quarantined, available;
 	wall_t next_free; /* end of the first quarantine; WALL_NEVER = none waits */
+	/* Where hosts share the pool: how many of its blocks are this host's, and how many numbers
+	 * each has; `available` is what these hold.  block_size 0 = it is not shared. */
+	uint64_t blocks;
+	uint32_t block_size;
+};
+
+/* A vMAC that two hosts have to do with, as this one sees it. */
+struct move_view {
+	const char *segment;
+	vmac_mac_t address;
+	/* Names and meanings of migrate/migrate.h: "held", "offered", …; "closed", "tunnel-in",
+	 * "open", "redirect", "fenced"; "prepared", … */
+	const char *state, *state_meaning, *gate, *reason, *reason_meaning;
+	const char *holder, *to, *asks; /* hosts' names, "" = none */
+	uint64_t epoch;
+	int64_t since_ms;    /* ago: of the last transition */
+	int64_t expires_ms;  /* until a reservation ends; -1 = there is none */
+	uint64_t strangers;  /* frames of others with this address as their source, untagged */
+	int64_t stranger_ms; /* ago: the last; -1 = none */
 };
 
 struct vmac_view {
 	const struct vmac *vmac;
 	const char *segment, *pool, *port; /* "" = none */
+	bool has_move;
+	struct move_view move;
 };
+
+struct host_view {
+	const char *name, *uuid, *state; /* "active", "draining", "dead" */
+	const char *address;		 /* of its end of the tunnel; "" = it has none */
+	const char *version, *fenced_by; /* "" = not dead */
+	bool self, alive;
+	uint16_t number, tunnel_port;
+	uint64_t incarnation, blocks, vmacs; /* vmacs: with records of their own */
+};
+
+/* All hosts, by name; none where this host is alone. */
+void engine_hosts(struct engine *e, void (*fn)(void *ctx, const struct host_view *v), void *ctx);
+/* One; NOT_FOUND.  Texts are lent until the next view. */
+int engine_host_view(struct engine *e, const char *name, struct host_view *ret,
+		     struct error *ret_error);
+
+/* What moves, or did in this run; in no order. */
+void engine_moves(struct engine *e, void (*fn)(void *ctx, const struct move_view *v), void *ctx);
 
 enum port_phase {
 	PORT_WAITING, /* the link is not there (yet, or any more) */
@@ -351,6 +462,7 @@ const char *engine_election_state_name(unsigned int state); /* < FHRP_STATE_COUN
 struct counters_view {
 	uint64_t rx_frames, rx_octets, tx_frames, tx_octets;
 	uint64_t link_dropped; /* by the device: a tap whose guest does not read */
+	uint64_t redirected;   /* of a port: sent after its guest, to another host */
 	int64_t last_seen_ms;  /* ago; -1 = never */
 	unsigned int reason_count;
 	const uint64_t *drops; /* reason_count of them; names from engine_drop_reason() */
@@ -376,6 +488,25 @@ struct engine_status {
 	uint64_t refusals_by_code[ERROR_CODE_COUNT];
 	mono_t started;
 	bool maps_reused;
+	/* This host among others; shared false: it is alone, and the rest means nothing. */
+	struct fleet_status {
+		bool shared;
+		const char *backend, *endpoint; /* the one in use; "" = none */
+		bool reachable, complete, joined;
+		int64_t since_ms;   /* ago: that the shared registry is (or is not) reachable */
+		struct error error; /* why not */
+		const char *name, *uuid, *state, *cluster; /* "" = not known yet */
+		uint16_t number;
+		uint64_t hosts, alive, blocks, blocks_ours, records, moves, alarms;
+		uint64_t available; /* numbers that this host's blocks hold */
+		uint64_t images_behind, claims_lost;
+		uint64_t revision, txns, lost, unreachable, refused, reads, watches, reconnects,
+			reconciles;
+		int64_t txn_ns_last, txn_ns_most, read_ns_last;
+		uint64_t announced, queried, send_failed; /* frames to the wire and to guests */
+		uint64_t claims_valid, claims_untagged, claims_forged; /* frames heard */
+		bool tagged; /* announcements bear a tag: there is a cluster key */
+	} fleet;
 };
 void engine_status(struct engine *e, struct engine_status *ret);
 
@@ -397,7 +528,11 @@ void engine_history(struct engine *e, const struct history_filter *f,
 struct engine_event {
 	uint64_t seq; /* of this run, 1 … */
 	wall_t at;
-	const char *what;    /* "vmac", "port", "segment", "pool", "uplink", "router" */
+	/* "vmac", "port", "segment", "pool", "uplink", "router"; among hosts also "move" (subject:
+	 * an address; verb "transition", "alarm"; from, to: states), "host" (subject: its name;
+	 * verb "note"), "registry" (verb "note", "reachable", "unreachable") and, of "pool", verb
+	 * "block" */
+	const char *what;
 	const char *segment; /* "" = none */
 	const char *subject; /* an address or a name */
 	const char *verb, *actor, *reason, *from, *to;

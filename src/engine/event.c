@@ -119,6 +119,24 @@ void event_uplink(struct engine *e, const char *ifname, const char *verb, const 
 	event_tell(e, &event);
 }
 
+void event_fleet(struct engine *e, const char *what, const char *segment, const char *subject,
+		 const char *verb, const char *from, const char *to, const char *reason)
+{
+	struct engine_event event = {
+		.at = e->cfg.wall_now(),
+		.what = what,
+		.segment = segment,
+		.subject = subject,
+		.verb = verb,
+		.actor = "vmacd",
+		.reason = reason,
+		.from = from,
+		.to = to,
+	};
+
+	event_tell(e, &event);
+}
+
 void event_election(struct engine *e, const struct elect_event *transition)
 {
 	char reason[sizeof(transition->detail) + 64];

@@ -1,7 +1,7 @@
 /* What time and the kernel report -> carry, txn. */
 #include <string.h>
 
-#include "engine/inside.h"
+#include "engine/side.h"
 
 #define EXPIRIES_AT_ONCE 1024
 #define EXPIRY_HOLD	 SPAN_S(5)
@@ -59,8 +59,11 @@ static void link_here(struct engine *e, const struct host_link *link)
 		}
 		carry_uplink(e, slot);
 		ports_of_uplink(e, slot);
-	} else if (id && !(e->ports[id].set && e->ports[id].ifindex == link->ifindex &&
-			   e->ports[id].mtu == link->mtu)) {
+	} else if (id && e->ports[id].set && e->ports[id].ifindex == link->ifindex &&
+		   e->ports[id].mtu == link->mtu) {
+		e->ports[id].carrier = link->up && link->carrier;
+		side_port(e, e->world.ports[id]);
+	} else if (id) {
 		carry_port(e, id);
 	}
 }
@@ -99,6 +102,7 @@ static void host_event(void *ctx, const struct host_event *event)
 void engine_host_ready(struct engine *e)
 {
 	host_dispatch(e->cfg.host, host_event, e);
+	side_turn(e);
 }
 
 /* --- lifetimes and quarantines --------------------------------------------------------------- */
@@ -218,6 +222,7 @@ void engine_time_passed(struct engine *e)
 	}
 	if (mono_due(e->expiry_hold, now))
 		expire(e);
+	side_time(e, now);
 }
 
 struct engine_expiry engine_next_expiry(const struct engine *e)
@@ -237,6 +242,12 @@ struct engine_expiry engine_next_expiry(const struct engine *e)
 		next.wall = WALL_NEVER;
 		if (e->expiry_hold.ns < next.mono.ns)
 			next.mono = e->expiry_hold;
+	}
+	if (e->side) {
+		mono_t at = side_next_expiry(e->side);
+
+		if (at.ns < next.mono.ns)
+			next.mono = at;
 	}
 	return next;
 }

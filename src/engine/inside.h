@@ -7,7 +7,9 @@
  *   carry      durable truth -> host and plane                 carry.c uplink.c
  *   load       the registry's records, checked against each other      load.c
  *   follow     what host and time report -> carry, txn      follow.c
- *   view       the world as others may see it                    view.c router_view.c */
+ *   view       the world as others may see it                    view.c router_view.c
+ *   side       this host among others: fleet/, the shared registry, the tunnel
+ *              side.h, side*.c */
 #pragma once
 
 #include "engine/engine.h"
@@ -26,6 +28,12 @@ struct port_state {
 	vmac_mac_t routers[PORT_ROUTERS_MAX];
 	/* On its way out: nothing but the txn that removes it may touch it any more. */
 	bool leaving;
+	bool carrier;	/* somebody is at the other end */
+	bool told_up;	/* fleet/ was told that the port is up */
+	bool gated;	/* fleet/ has said what the gate is to be: */
+	bool flip_seen; /* the data plane says that it stands open, and fleet/ is yet to hear */
+	enum plane_gate gate;
+	struct plane_gate_more more;
 	unsigned int mtu;
 	struct error trouble;
 };
@@ -60,6 +68,7 @@ struct engine {
 	void *event_ctx;
 	uint64_t drops[PLANE_REASONS_MAX]; /* the counters that a view lent out last */
 	struct elect_view live;		   /* the same of a router */
+	struct fleet_side *side;	   /* NULL: this host is alone */
 	bool electing; /* the elections have all routers, and hear of every change */
 };
 
@@ -108,7 +117,8 @@ struct txn {
 	int (*carry)(struct txn *t, struct error *ret_error);
 	/* Called when they could not be made durable and have been undone. */
 	void (*recover)(struct txn *t);
-	uint32_t port; /* for carry and recover */
+	uint32_t port;	     /* for carry and recover */
+	struct order *order; /* of fleet/, that this carries out: side_journal.c */
 };
 
 /* NULL: no memory, and the caller has been answered. */
@@ -125,6 +135,9 @@ int txn_put(struct txn *t, enum change_kind kind, const void *before, const void
 
 /* Takes everything back, answers with the error, ends the txn. */
 void txn_refuse(struct txn *t, const struct error *error);
+
+/* Takes everything back, because it was only to be seen whether it could be done: it can. */
+void txn_rehearsed(struct txn *t);
 
 /* Ends a txn that has come to hold no change at all. */
 void txn_drop(struct txn *t);
@@ -149,7 +162,9 @@ int engine_find_port(struct engine *e, const char *name, const struct port **ret
 int engine_find_router(struct engine *e, const char *name, const struct router **ret,
 		       struct error *ret_error);
 
-/* vmac.c: chooses an address as `a` says and adds the record to the txn (state RESERVED). */
+/* vmac.c: chooses an address as `a` says and adds the record to the txn (state RESERVED).
+ * Among hosts a pinned, adopted or stable one must have been agreed upon before: then a->address is
+ * what was agreed, also where there is an identity. */
 int vmac_create(struct txn *t, const struct vmac_add *a, const struct vmac **ret,
 		struct error *ret_error);
 
@@ -160,8 +175,15 @@ int vmac_hold(struct txn *t, const struct vmac *v, uint32_t port, const char *ve
 /* Adds the release of a vMAC that nobody holds (or of one whose port goes in the same txn). */
 int vmac_retire(struct txn *t, const struct vmac *v, const char *verb, struct error *ret_error);
 
+/* A guest that comes from elsewhere: a record in state MOVING at this port. */
+int vmac_await(struct txn *t, uint32_t segment, vmac_mac_t address, uint32_t port,
+	       const struct vmac **ret, struct error *ret_error);
+
 /* Ends a record for good: the epoch floor of its segment rises above it. */
 int vmac_forget(struct txn *t, const struct vmac *v, const char *verb, struct error *ret_error);
+
+/* pool.c: moves every vMAC of the segment that fits into the pool (or out of it). */
+int pool_reassign(struct txn *t, uint32_t segment, uint32_t from, uint32_t to);
 
 /* pool.c: makes the pool's cursor durable where that is due. */
 int pool_mark_cursor(struct txn *t, struct world_pool *p, struct error *ret_error);
@@ -176,6 +198,27 @@ enum vmac_fate {
 /* port.c: takes a port out, with its link; only when nothing of it is pending. */
 void port_remove(struct engine *e, const struct caller *c, const struct port *p,
 		 enum vmac_fate fate, const char *verb, answer_fn done, void *ctx);
+
+/* The commands themselves, when the hosts have agreed (side_command.c), or at once where this host
+ * is alone. */
+void segment_add_now(struct engine *e, const struct caller *c, const struct segment_add *a,
+		     answer_fn done, void *ctx);
+int segment_add_check(struct engine *e, const struct segment_add *a, struct error *ret_error);
+/* agreed: the pool as the hosts have it, NULL = as `a` says. */
+void pool_add_now(struct engine *e, const struct caller *c, const struct pool_add *a,
+		  const struct pool *agreed, answer_fn done, void *ctx);
+int pool_fill(struct engine *e, const struct pool_add *a, struct pool *p, struct error *ret_error);
+void pool_delete_now(struct engine *e, const struct caller *c, const char *name, answer_fn done,
+		     void *ctx);
+int pool_delete_check(struct engine *e, const char *name, struct error *ret_error);
+void vmac_add_now(struct engine *e, const struct caller *c, const struct vmac_add *a, bool rehearse,
+		  answer_fn done, void *ctx);
+void vmac_batch_now(struct engine *e, const struct caller *c, const struct vmac_batch *b,
+		    answer_fn done, void *ctx);
+void port_add_now(struct engine *e, const struct caller *c, const struct port_add *a, bool rehearse,
+		  answer_fn done, void *ctx);
+int vmac_place(struct engine *e, const struct vmac_add *a, struct world_segment **ret_s,
+	       struct world_pool **ret_p, struct error *ret_error);
 
 /* router.c: whether another router has a group, a device or an address of this one, by id. */
 int router_clash(struct engine *e, const struct router *r, struct error *ret_error);
@@ -198,6 +241,9 @@ void carry_port_away(struct engine *e, const struct port *p);
 
 /* The link has gone by itself. */
 void carry_port_lost(struct engine *e, uint32_t id);
+
+/* The gate alone is to be as the port's state says (st->gate, st->more), at once. */
+void carry_gate(struct engine *e, uint32_t id);
 
 /* Whether a port of this record could be made; checks only. */
 int carry_port_check(struct engine *e, const struct port *p, struct error *ret_error);
@@ -223,4 +269,7 @@ void event_change(struct engine *e, const struct txn *t, const struct change *c)
 void event_phase(struct engine *e, const struct port *p, enum port_phase from, enum port_phase to,
 		 const char *why);
 void event_uplink(struct engine *e, const char *ifname, const char *verb, const char *why);
+/* Of fleet/ and the shared registry. */
+void event_fleet(struct engine *e, const char *what, const char *segment, const char *subject,
+		 const char *verb, const char *from, const char *to, const char *reason);
 void event_election(struct engine *e, const struct elect_event *transition);

@@ -25,7 +25,7 @@ static int load_record(struct load *load, enum change_kind kind, const void *rec
 	int r = copy ? world_apply(&load->e->world, kind, NULL, copy) : -ENOMEM;
 
 	if (r < 0) {
-		engine_dispose(load->e, copy);
+		world_drop(&load->e->world, kind, copy);
 		return engine_no_memory(load->error);
 	}
 	return 0;
@@ -98,6 +98,11 @@ static int load_router(void *ctx, const struct router *r)
 	return load_record(load, CHANGE_ROUTER, r);
 }
 
+static int load_kept(void *ctx, const struct shared_record *kept)
+{
+	return load_record(ctx, CHANGE_SHARED, kept);
+}
+
 static int load_expect(void *ctx, uint64_t count)
 {
 	struct load *load = ctx;
@@ -161,6 +166,7 @@ int engine_load(struct engine *e, struct error *ret_error)
 		.pool = load_pool,
 		.port = load_port,
 		.router = load_router,
+		.shared = load_kept,
 		.expect_vmacs = load_expect,
 		.vmac = load_vmac,
 		.ctx = &load,

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "engine/inside.h"
+#include "engine/side.h"
 #include "model/record.h"
 
 #define QUARANTINE_DEFAULT_MS (INT64_C(4) * 3600 * 1000)
@@ -52,8 +52,7 @@ static int quarantine_check(int64_t ms, struct error *ret_error)
 	return 0;
 }
 
-static int pool_fill(struct engine *e, const struct pool_add *a, struct pool *p,
-		     struct error *ret_error)
+int pool_fill(struct engine *e, const struct pool_add *a, struct pool *p, struct error *ret_error)
 {
 	struct world_segment *s;
 	int r;
@@ -96,7 +95,7 @@ static int pool_fill(struct engine *e, const struct pool_add *a, struct pool *p,
 /* Moves every vMAC of the segment that fits into the pool (or out of it): pinned and adopted
  * addresses that were there before the pool are its own from now on, so that one registry guards
  * both. */
-static int pool_reassign(struct txn *t, uint32_t segment, uint32_t from, uint32_t to)
+int pool_reassign(struct txn *t, uint32_t segment, uint32_t from, uint32_t to)
 {
 	struct world *w = &t->e->world;
 	struct world_pool *p = world_pool(w, to ? to : from);
@@ -124,15 +123,36 @@ static int pool_reassign(struct txn *t, uint32_t segment, uint32_t from, uint32_
 void engine_pool_add(struct engine *e, const struct caller *c, const struct pool_add *a,
 		     answer_fn done, void *ctx)
 {
+	e->commands++;
+	if (e->side)
+		side_pool_add(e, c, a, done, ctx);
+	else
+		pool_add_now(e, c, a, NULL, done, ctx);
+}
+
+/* What identifies a pool is what the hosts have agreed upon; the rest is this host's own. */
+static void pool_adopt(struct pool *p, const struct pool *agreed)
+{
+	p->range_count = agreed->range_count;
+	p->exclude_count = agreed->exclude_count;
+	memcpy(p->ranges, agreed->ranges, sizeof(p->ranges));
+	memcpy(p->excludes, agreed->excludes, sizeof(p->excludes));
+	memcpy(p->key, agreed->key, sizeof(p->key));
+}
+
+void pool_add_now(struct engine *e, const struct caller *c, const struct pool_add *a,
+		  const struct pool *agreed, answer_fn done, void *ctx)
+{
 	struct pool p = { 0 };
 	struct error error;
 	struct txn *t;
 
-	e->commands++;
 	if (pool_fill(e, a, &p, &error) < 0) {
 		engine_refuse(e, done, ctx, &error);
 		return;
 	}
+	if (agreed)
+		pool_adopt(&p, agreed);
 	t = txn_begin(e, c, done, ctx);
 	if (!t)
 		return;
@@ -177,25 +197,41 @@ void engine_pool_set(struct engine *e, const struct caller *c, const char *name,
 	txn_submit(t);
 }
 
+int pool_delete_check(struct engine *e, const char *name, struct error *ret_error)
+{
+	struct world_pool *p;
+	int r = engine_find_pool(e, name, &p, ret_error);
+
+	if (r == 0 && p->machine.used > 0)
+		r = error_set(ret_error, ERROR_IN_USE,
+			      "release them first: vmac mac list --pool NAME",
+			      "pool '%s' has %llu virtual MAC(s) in use", name,
+			      (unsigned long long)p->machine.used);
+	return r;
+}
+
 void engine_pool_delete(struct engine *e, const struct caller *c, const char *name, answer_fn done,
 			void *ctx)
+{
+	e->commands++;
+	if (e->side)
+		side_pool_delete(e, c, name, done, ctx);
+	else
+		pool_delete_now(e, c, name, done, ctx);
+}
+
+void pool_delete_now(struct engine *e, const struct caller *c, const char *name, answer_fn done,
+		     void *ctx)
 {
 	struct world_pool *p;
 	struct error error;
 	struct txn *t;
 
-	e->commands++;
-	if (engine_find_pool(e, name, &p, &error) < 0) {
+	if (pool_delete_check(e, name, &error) < 0) {
 		engine_refuse(e, done, ctx, &error);
 		return;
 	}
-	if (p->machine.used > 0) {
-		error_set(&error, ERROR_IN_USE, "release them first: vmac mac list --pool NAME",
-			  "pool '%s' has %llu virtual MAC(s) in use", name,
-			  (unsigned long long)p->machine.used);
-		engine_refuse(e, done, ctx, &error);
-		return;
-	}
+	p = world_pool_named(&e->world, name);
 	t = txn_begin(e, c, done, ctx);
 	if (!t)
 		return;

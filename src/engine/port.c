@@ -7,7 +7,7 @@
 #include <vmac/classify.h>
 
 #include "base/cleanup.h"
-#include "engine/inside.h"
+#include "engine/side.h"
 #include "model/record.h"
 
 #define PORT_FLOOD_PPS_DEFAULT 10000
@@ -158,9 +158,10 @@ static int port_fill(struct engine *e, const struct port_add *a, struct port *p,
 	return carry_port_check(e, p, ret_error);
 }
 
-/* The vMAC that the port is to hold: a given one that nobody holds, or a new one. */
+/* The vMAC that the port is to hold: a given one that nobody holds, or a new one.  NULL: it is at
+ * another host, or on its way from there; then *ret_place says which. */
 static int port_vmac(struct txn *t, const struct port_add *a, const struct vmac **ret,
-		     struct error *ret_error)
+		     struct fleet_place *ret_place, struct error *ret_error)
 {
 	struct engine *e = t->e;
 	struct vmac_ref ref = { .segment = a->segment, .which = a->vmac };
@@ -173,11 +174,14 @@ static int port_vmac(struct txn *t, const struct port_add *a, const struct vmac 
 		allocate.name = or_default(a->allocate.name, a->name);
 		return vmac_create(t, &allocate, ret, ret_error);
 	}
+	*ret = NULL;
+	if (e->side && side_elsewhere(e->side, &ref, ret_place))
+		return 0;
 	r = engine_find_vmac(e, &ref, ret, ret_error);
 	if (r < 0 || (*ret)->state == VMAC_RESERVED)
 		return r;
 	vmac_mac_format((*ret)->address, VMAC_MAC_COLON, text);
-	if ((*ret)->state == VMAC_BOUND)
+	if ((*ret)->port)
 		return error_set(ret_error, ERROR_WRONG_STATE, "a station is embodied by one port",
 				 "port '%s' holds %s already", e->world.ports[(*ret)->port]->name,
 				 text);
@@ -217,12 +221,23 @@ static int port_add_carry(struct txn *t, struct error *ret_error)
 void engine_port_add(struct engine *e, const struct caller *c, const struct port_add *a,
 		     answer_fn done, void *ctx)
 {
+	e->commands++;
+	if (e->side)
+		side_port_add(e, c, a, done, ctx);
+	else
+		port_add_now(e, c, a, false, done, ctx);
+}
+
+void port_add_now(struct engine *e, const struct caller *c, const struct port_add *a, bool rehearse,
+		  answer_fn done, void *ctx)
+{
+	struct fleet_place place = { 0 };
 	const struct vmac *v;
 	struct port p = { 0 };
 	struct error error;
 	struct txn *t;
+	int r;
 
-	e->commands++;
 	if (port_fill(e, a, &p, &error) < 0) {
 		engine_refuse(e, done, ctx, &error);
 		return;
@@ -230,12 +245,15 @@ void engine_port_add(struct engine *e, const struct caller *c, const struct port
 	t = txn_begin(e, c, done, ctx);
 	if (!t)
 		return;
-	if (port_vmac(t, a, &v, &error) < 0 || segment_has_room(e, v->segment, &error) < 0) {
+	r = port_vmac(t, a, &v, &place, &error);
+	if (r == 0 && v)
+		place = (struct fleet_place){ v->segment, v->address };
+	if (r < 0 || segment_has_room(e, place.segment, &error) < 0) {
 		txn_refuse(t, &error);
 		return;
 	}
-	p.segment = v->segment;
-	p.address = v->address;
+	p.segment = place.segment;
+	p.address = place.address;
 	if (port_routers_take(&p, a->routers, a->router_count, &error) < 0) {
 		txn_refuse(t, &error);
 		return;
@@ -247,8 +265,14 @@ void engine_port_add(struct engine *e, const struct caller *c, const struct port
 		return;
 	}
 	t->answer.port = t->changes[t->base.count - 1].after;
-	if (vmac_hold(t, v, p.id, "bind", &v, &error) < 0) {
+	r = v ? vmac_hold(t, v, p.id, "bind", &v, &error)
+	      : vmac_await(t, p.segment, p.address, p.id, &v, &error);
+	if (r < 0) {
 		txn_refuse(t, &error);
+		return;
+	}
+	if (rehearse) {
+		txn_rehearsed(t);
 		return;
 	}
 	t->answer.vmac = v;
@@ -382,6 +406,9 @@ static void port_back(struct txn *t)
 static int vmac_settle(struct txn *t, const struct vmac *v, enum vmac_fate fate, const char *verb,
 		       struct error *ret_error)
 {
+	/* Not ours to release, nor to give to another port. */
+	if (v->state == VMAC_MOVING || v->state == VMAC_AWAY)
+		return side_port_leaves(t, v, ret_error);
 	switch (fate) {
 	case VMAC_STAYS:
 		return vmac_hold(t, v, 0, "unbind", &v, ret_error);

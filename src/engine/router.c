@@ -13,58 +13,33 @@
 
 /* --- what two routers cannot share ----------------------------------------------------------- */
 
-/* Protocols that share a group number on the wire: a VRRPv3 router hears VRRPv2 and must not meet
- * another of its number there, and CARP's vMAC is VRRP's. */
-static bool same_numbers(const struct router *a, const struct router *b)
-{
-	return router_is_hsrp(a->protocol) == router_is_hsrp(b->protocol) &&
-	       (!router_is_hsrp(a->protocol) || a->protocol == b->protocol);
-}
-
-static int set_clash(const struct router *mine, const struct router_set *a,
-		     const struct router *other, const struct router_set *b,
-		     struct error *ret_error)
-{
-	bool one_link = strcmp(a->ifname, b->ifname) == 0;
-	char text[IP_TEXT_MAX];
-
-	if (one_link && same_numbers(mine, other) && a->group == b->group && a->family == b->family)
-		return error_set(ret_error, ERROR_IN_USE, "choose another group number",
-				 "router '%s' has group %u on %s already", other->name, b->group,
-				 b->ifname);
-	if (one_link && vmac_mac_equal(router_set_mac(mine, a), router_set_mac(other, b)))
-		return error_set(ret_error, ERROR_IN_USE, "give one of them a MAC of its own",
-				 "router '%s' has the same virtual MAC on %s already", other->name,
-				 b->ifname);
-	if (a->device[0] && strcmp(a->device, b->device) == 0)
-		return error_set(ret_error, ERROR_IN_USE, "choose another device name",
-				 "router '%s' has the device %s already", other->name, b->device);
-	for (unsigned int i = 0; i < a->address_count; i++) {
-		const struct ip *ip = &a->addresses[i].ip;
-
-		if (!one_link && ip_is_link_local(ip))
-			continue;
-		for (unsigned int j = 0; j < b->address_count; j++)
-			if (ip_equal(ip, &b->addresses[j].ip))
-				return error_set(ret_error, ERROR_ADDRESS_IN_USE, NULL,
-						 "router '%s' has the address %s already",
-						 other->name, ip_format(ip, text));
-	}
-	return 0;
-}
-
 int router_clash(struct engine *e, const struct router *r, struct error *ret_error)
 {
-	table_for_each (&e->world.routers_by_name, const struct router, other) {
-		if (other->id == r->id)
-			continue;
-		for (unsigned int i = 0; i < r->set_count; i++)
-			for (unsigned int j = 0; j < other->set_count; j++)
-				if (set_clash(r, &r->sets[i], other, &other->sets[j], ret_error) <
-				    0)
-					return -error_errno(ret_error->code);
+	struct claim claim;
+	const struct router *other = claims_find(&e->world.claims, r, &claim);
+	char text[IP_TEXT_MAX];
+
+	if (!other)
+		return 0;
+	switch (claim.kind) {
+	case CLAIM_GROUP:
+		return error_set(ret_error, ERROR_IN_USE, "choose another group number",
+				 "router '%s' has group %u on %s already", other->name,
+				 claim.set->group, claim.set->ifname);
+	case CLAIM_MAC:
+		return error_set(ret_error, ERROR_IN_USE, "give one of them a MAC of its own",
+				 "router '%s' has the same virtual MAC on %s already", other->name,
+				 claim.set->ifname);
+	case CLAIM_DEVICE:
+		return error_set(ret_error, ERROR_IN_USE, "choose another device name",
+				 "router '%s' has the device %s already", other->name,
+				 claim.set->device);
+	case CLAIM_ADDRESS:
+		break;
 	}
-	return 0;
+	return error_set(ret_error, ERROR_ADDRESS_IN_USE, NULL,
+			 "router '%s' has the address %s already", other->name,
+			 ip_format(claim.ip, text));
 }
 
 /* A registered station may not have the vMAC on the same NIC: the data plane would serve two. */

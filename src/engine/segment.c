@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "engine/inside.h"
+#include "engine/side.h"
 #include "model/record.h"
 
 static int vlan_clash(struct engine *e, const struct segment_add *a, struct error *ret_error)
@@ -91,19 +91,45 @@ static void segment_recover(struct txn *t)
 	uplinks_tidy(t->e);
 }
 
+static int segment_prepare(struct engine *e, const struct segment_add *a, struct segment *s,
+			   struct error *ret_error)
+{
+	struct host_link link;
+	int r = segment_fill(e, a, s, ret_error);
+
+	/* A name that no NIC has is a slip of the hand more often than a NIC to come. */
+	if (r == 0 && a->uplink[0] && e->cfg.host)
+		r = host_link_by_name(e->cfg.host, a->uplink, &link, ret_error);
+	return r;
+}
+
+int segment_add_check(struct engine *e, const struct segment_add *a, struct error *ret_error)
+{
+	struct segment s = { 0 };
+	int r = segment_prepare(e, a, &s, ret_error);
+
+	uplinks_tidy(e);
+	return r;
+}
+
 void engine_segment_add(struct engine *e, const struct caller *c, const struct segment_add *a,
 			answer_fn done, void *ctx)
 {
-	struct host_link link;
+	e->commands++;
+	if (e->side)
+		side_segment_add(e, c, a, done, ctx);
+	else
+		segment_add_now(e, c, a, done, ctx);
+}
+
+void segment_add_now(struct engine *e, const struct caller *c, const struct segment_add *a,
+		     answer_fn done, void *ctx)
+{
 	struct segment s = { 0 };
 	struct error error;
 	struct txn *t;
 
-	e->commands++;
-	/* A name that no NIC has is a slip of the hand more often than a NIC to come. */
-	if (segment_fill(e, a, &s, &error) < 0 ||
-	    (a->uplink[0] && e->cfg.host &&
-	     host_link_by_name(e->cfg.host, a->uplink, &link, &error) < 0)) {
+	if (segment_prepare(e, a, &s, &error) < 0) {
 		uplinks_tidy(e);
 		engine_refuse(e, done, ctx, &error);
 		return;

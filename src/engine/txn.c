@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "engine/inside.h"
+#include "engine/side.h"
 
 void engine_refuse(struct engine *e, answer_fn done, void *ctx, const struct error *error)
 {
@@ -79,7 +79,7 @@ int txn_change(struct txn *t, enum change_kind kind, const void *before, void *a
 {
 	if (txn_reserve(t, t->base.count + 1) < 0 ||
 	    world_apply(&t->e->world, kind, before, after) < 0) {
-		engine_dispose(t->e, after);
+		world_drop(&t->e->world, kind, after);
 		return -ENOMEM;
 	}
 	t->changes[t->base.count++] = (struct change){
@@ -109,7 +109,7 @@ static void txn_undo(struct txn *t)
 		 * registry, and going on would be a lie: end, and let the next start read it. */
 		if (world_apply(&t->e->world, c->kind, c->after, c->before) < 0)
 			__builtin_trap();
-		engine_dispose(t->e, (void *)c->after);
+		world_drop(&t->e->world, c->kind, c->after);
 	}
 }
 
@@ -117,6 +117,16 @@ void txn_refuse(struct txn *t, const struct error *error)
 {
 	txn_undo(t);
 	engine_refuse(t->e, t->done, t->ctx, error);
+	txn_free(t);
+}
+
+void txn_rehearsed(struct txn *t)
+{
+	struct answer answer = t->answer;
+
+	txn_undo(t);
+	if (t->done)
+		t->done(t->ctx, &answer);
 	txn_free(t);
 }
 
@@ -133,6 +143,8 @@ static void txn_settled(struct txn *t)
 	for (size_t i = 0; i < t->base.count; i++)
 		if (t->changes[i].verb[0])
 			event_change(e, t, &t->changes[i]);
+	if (e->side)
+		side_settled(e->side, t);
 	if (t->carry && t->carry(t, &error) < 0) {
 		engine_refuse(e, t->done, t->ctx, &error);
 	} else if (t->done) {
@@ -140,7 +152,7 @@ static void txn_settled(struct txn *t)
 	}
 	/* Only now: the answer may have looked at them. */
 	for (size_t i = 0; i < t->base.count; i++)
-		engine_dispose(e, (void *)t->changes[i].before);
+		world_drop(&e->world, t->changes[i].kind, t->changes[i].before);
 	txn_free(t);
 }
 
@@ -190,6 +202,7 @@ void engine_when_durable(struct engine *e, void (*fn)(void *ctx), void *ctx)
 void engine_store_ready(struct engine *e)
 {
 	store_dispatch(e->cfg.store);
+	side_turn(e);
 	while (e->waiters && e->waiters->behind <= e->settled) {
 		struct waiter *w = e->waiters;
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/inside.h"
+#include "engine/side.h"
 #include "model/record.h"
 
 static const char *segment_name(const struct engine *e, uint32_t id)
@@ -49,6 +49,8 @@ static void see_pool(const struct engine *e, const struct world_pool *p, struct 
 		.quarantined = p->machine.quarantined,
 		.available = pool_machine_available(&p->machine),
 		.next_free = pool_machine_next_expiry(&p->machine),
+		.blocks = p->machine.blocks.count,
+		.block_size = p->machine.block_size,
 	};
 }
 
@@ -64,6 +66,8 @@ void engine_vmac_look(struct engine *e, const struct vmac *v, struct vmac_view *
 		.pool = p ? p->record->name : "",
 		.port = port ? port->name : "",
 	};
+	if (e->side && s)
+		ret->has_move = side_move(e->side, s->record->name, v->address, &ret->move);
 }
 
 static struct claim_view see_claim(const struct engine *e, uint32_t segment, vmac_mac_t address)
@@ -375,6 +379,7 @@ static void see_counters(struct engine *e, const struct plane_counters *c, uint6
 		.tx_frames = c->tx_frames,
 		.tx_octets = c->tx_octets,
 		.link_dropped = link_dropped,
+		.redirected = c->redirected,
 		.last_seen_ms = -1,
 		.reason_count = plane_drop_reason_count(),
 		.drops = e->drops,
@@ -486,6 +491,8 @@ void engine_status(struct engine *e, struct engine_status *ret)
 		.started = e->started,
 	};
 	memcpy(ret->refusals_by_code, e->refusals_by_code, sizeof(ret->refusals_by_code));
+	if (e->side)
+		side_status(e->side, &ret->fleet);
 }
 
 void engine_history(struct engine *e, const struct history_filter *f,

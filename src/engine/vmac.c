@@ -5,7 +5,7 @@
 
 #include <vmac/classify.h>
 
-#include "engine/inside.h"
+#include "engine/side.h"
 #include "model/record.h"
 
 #define TTL_MS_MIN	    1000
@@ -110,8 +110,8 @@ static int address_check(struct engine *e, vmac_mac_t address, bool adopted,
 
 /* --- choose an address ----------------------------------------------------------------------- */
 
-static int resolve_place(struct engine *e, const struct vmac_add *a, struct world_segment **ret_s,
-			 struct world_pool **ret_p, struct error *ret_error)
+int vmac_place(struct engine *e, const struct vmac_add *a, struct world_segment **ret_s,
+	       struct world_pool **ret_p, struct error *ret_error)
 {
 	struct world_pool *p = NULL;
 	struct world_segment *s;
@@ -200,7 +200,7 @@ static int take_given(struct txn *t, const struct vmac_add *a, struct world_segm
 		*p = world_pool_over(&e->world, s->record->id, a->address);
 	if (!*p || old)
 		return 0;
-	r = pool_machine_take_exact(&(*p)->machine, a->address, e->cfg.wall_now(), ret_error);
+	r = pool_machine_take_agreed(&(*p)->machine, a->address, e->cfg.wall_now(), ret_error);
 	/* What is in use already may lie where the pool never gives from. */
 	return r < 0 && a->adopted && ret_error->code == ERROR_RESERVED_ADDRESS ? 0 : r;
 }
@@ -215,20 +215,24 @@ static int take_one(struct engine *e, struct world_pool *p, const char *identity
 	return pool_machine_take(&p->machine, now, ret, ret_error);
 }
 
-/* A NIC of this host may by chance have an address out of the pool (a veth's is random): step over
- * it. */
+/* A NIC of this host may by chance have an address out of the pool (a veth's is random), and
+ * another host one out of a block of ours (a user pinned it before the block was claimed): step
+ * over these. */
+#define STEPS_MAX (UPLINKS_MAX + BLOCK_SIZE_MAX)
+
 static int take_any(struct engine *e, struct world_pool *p, const char *identity, vmac_mac_t *ret,
 		    struct error *ret_error)
 {
-	vmac_mac_t own[UPLINKS_MAX];
+	vmac_mac_t other[STEPS_MAX];
 	unsigned int count = 0;
 	int r;
 
-	while ((r = take_one(e, p, identity, ret, ret_error)) == 0 && count < UPLINKS_MAX &&
-	       uplink_has_address(e, *ret))
-		own[count++] = *ret;
+	while ((r = take_one(e, p, identity, ret, ret_error)) == 0 && count < STEPS_MAX &&
+	       (uplink_has_address(e, *ret) ||
+		(e->side && side_has_record(e->side, p->record->segment, *ret))))
+		other[count++] = *ret;
 	while (count > 0)
-		pool_machine_untake(&p->machine, own[--count], p->machine.cfg.cursor);
+		pool_machine_untake(&p->machine, other[--count], p->machine.cfg.cursor);
 	return r;
 }
 
@@ -242,7 +246,7 @@ int vmac_create(struct txn *t, const struct vmac_add *a, const struct vmac **ret
 	struct vmac v;
 	int r;
 
-	r = resolve_place(e, a, &s, &p, ret_error);
+	r = vmac_place(e, a, &s, &p, ret_error);
 	if (r < 0)
 		return r;
 	r = texts_check(a->name, a->owner, a->tenant, a->note, ret_error);
@@ -260,9 +264,9 @@ int vmac_create(struct txn *t, const struct vmac_add *a, const struct vmac **ret
 		.segment = s->record->id,
 		.kind = VMAC_STATION,
 		.state = VMAC_RESERVED,
-		.origin = a->adopted	   ? VMAC_ADOPTED
-			  : a->has_address ? VMAC_PINNED
-					   : VMAC_ALLOCATED,
+		.origin = a->adopted			      ? VMAC_ADOPTED
+			  : a->has_address && !a->identity[0] ? VMAC_PINNED
+							      : VMAC_ALLOCATED,
 		.name = a->name,
 		.owner = a->owner,
 		.tenant = a->tenant,
@@ -281,11 +285,13 @@ int vmac_create(struct txn *t, const struct vmac_add *a, const struct vmac **ret
 		return r;
 	v.pool = p ? p->record->id : 0;
 	v.epoch = (old ? old->epoch : s->record->epoch_floor) + 1;
+	if (a->epoch > v.epoch)
+		v.epoch = a->epoch;
 	if (txn_put(t, CHANGE_VMAC, old, &v,
-		    old		     ? "restore"
-		    : a->adopted     ? "adopt"
-		    : a->has_address ? "pin"
-				     : "allocate") < 0) {
+		    old			      ? "restore"
+		    : a->adopted	      ? "adopt"
+		    : v.origin == VMAC_PINNED ? "pin"
+					      : "allocate") < 0) {
 		if (p && !old)
 			pool_machine_untake(&p->machine, v.address, p->machine.cfg.cursor);
 		return engine_no_memory(ret_error);
@@ -306,6 +312,38 @@ int vmac_hold(struct txn *t, const struct vmac *v, uint32_t port, const char *ve
 	new.epoch = v->epoch + 1;
 	new.changed = t->e->cfg.wall_now();
 	if (txn_put(t, CHANGE_VMAC, v, &new, verb) < 0)
+		return engine_no_memory(ret_error);
+	*ret = t->changes[t->base.count - 1].after;
+	return 0;
+}
+
+int vmac_await(struct txn *t, uint32_t segment, vmac_mac_t address, uint32_t port,
+	       const struct vmac **ret, struct error *ret_error)
+{
+	const struct vmac *old = world_vmac(&t->e->world, segment, address);
+	struct world_pool *p = world_pool_over(&t->e->world, segment, address);
+	struct vmac new = {
+		.address = address,
+		.segment = segment,
+		.pool = p ? p->record->id : 0,
+		.kind = VMAC_STATION,
+		.origin = VMAC_ALLOCATED,
+		.created = t->e->cfg.wall_now(),
+		.until = WALL_NEVER,
+		.name = "",
+		.owner = "",
+		.tenant = "",
+		.note = "",
+	};
+
+	if (old)
+		new = *old;
+	else
+		side_describe(t->e->side, &new);
+	new.state = VMAC_MOVING;
+	new.port = port;
+	new.changed = t->e->cfg.wall_now();
+	if (txn_put(t, CHANGE_VMAC, old, &new, "await") < 0)
 		return engine_no_memory(ret_error);
 	*ret = t->changes[t->base.count - 1].after;
 	return 0;
@@ -346,20 +384,31 @@ int vmac_retire(struct txn *t, const struct vmac *v, const char *verb, struct er
 void engine_vmac_add(struct engine *e, const struct caller *c, const struct vmac_add *a,
 		     answer_fn done, void *ctx)
 {
+	e->commands++;
+	if (e->side)
+		side_vmac_add(e, c, a, done, ctx);
+	else
+		vmac_add_now(e, c, a, false, done, ctx);
+}
+
+void vmac_add_now(struct engine *e, const struct caller *c, const struct vmac_add *a, bool rehearse,
+		  answer_fn done, void *ctx)
+{
 	const struct vmac *v;
 	struct error error;
 	struct txn *t;
 
-	e->commands++;
 	t = txn_begin(e, c, done, ctx);
 	if (!t)
 		return;
 	if (vmac_create(t, a, &v, &error) < 0) {
 		txn_refuse(t, &error);
-		return;
+	} else if (rehearse) {
+		txn_rehearsed(t);
+	} else {
+		t->answer.vmac = v;
+		txn_submit(t);
 	}
-	t->answer.vmac = v;
-	txn_submit(t);
 }
 
 /* What the data plane checks has changed: tell it. */
@@ -368,6 +417,20 @@ static int vmac_carry(struct txn *t, struct error *ret_error)
 	if (t->port && t->e->world.ports[t->port])
 		carry_port(t->e, t->port);
 	return 0;
+}
+
+/* What this host does not hold is not its to change. */
+static int check_held(struct engine *e, const struct vmac *v, struct error *ret_error)
+{
+	char text[VMAC_MAC_TEXT_MAX], holder[NAME_MAX_LEN + 1] = "another host";
+
+	if (v->state != VMAC_MOVING && v->state != VMAC_AWAY)
+		return 0;
+	if (e->side)
+		side_holder(e->side, v, holder);
+	return error_set(ret_error, ERROR_WRONG_STATE, "`vmac mac moves` shows how it stands",
+			 "%s is %s: %s holds it", vmac_mac_format(v->address, VMAC_MAC_COLON, text),
+			 vmac_state_name(v->state), holder);
 }
 
 /* Finds a vMAC that is somebody's, for a command on it. */
@@ -383,7 +446,7 @@ static int find_live(struct engine *e, const struct vmac_ref *ref, const struct 
 		r = error_set(ret_error, ERROR_WRONG_STATE, NULL, "%s is in quarantine until %s",
 			      vmac_mac_format((*ret)->address, VMAC_MAC_COLON, text),
 			      wall_format((*ret)->until, until));
-	return r;
+	return r == 0 ? check_held(e, *ret, ret_error) : r;
 }
 
 static void vmac_replace(struct engine *e, const struct caller *c, const struct vmac *v,

@@ -56,14 +56,22 @@ static bool vmac_has_name(const void *item, const void *key)
 	return v->segment == k->segment && strcmp(v->name, k->name) == 0;
 }
 
+static bool kept_has_key(const void *item, const void *key)
+{
+	return shared_same_key(item, key);
+}
+
 void world_init(struct world *w, const struct mem *mem)
 {
-	struct table *tables[] = { &w->segments_by_name, &w->pools_by_name, &w->vmacs,
-				   &w->vmacs_by_name,	 &w->ports_by_name, &w->routers_by_name };
+	struct table *tables[] = {
+		&w->segments_by_name, &w->pools_by_name,   &w->vmacs, &w->vmacs_by_name,
+		&w->ports_by_name,    &w->routers_by_name, &w->kept
+	};
 
 	*w = (struct world){ .mem = mem };
 	for (size_t i = 0; i < ARRAY_LEN(tables); i++)
 		table_init(tables[i], mem);
+	claims_init(&w->claims, mem);
 	heap_init(&w->deadlines, mem);
 }
 
@@ -74,7 +82,7 @@ void world_done(struct world *w)
 	for (size_t i = 0; i < ARRAY_LEN(w->ports); i++)
 		mem_free(w->mem, (void *)w->ports[i]);
 	for (size_t i = 0; i < ARRAY_LEN(w->routers); i++)
-		mem_free(w->mem, (void *)w->routers[i]);
+		router_release(w->routers[i]);
 	table_for_each (&w->pools_by_name, struct world_pool, p) {
 		pool_machine_done(&p->machine);
 		mem_free(w->mem, (void *)p->record);
@@ -84,12 +92,16 @@ void world_done(struct world *w)
 		mem_free(w->mem, (void *)s->record);
 		mem_free(w->mem, s);
 	}
+	table_for_each (&w->kept, void, k)
+		mem_free(w->mem, k);
+	table_done(&w->kept);
 	table_done(&w->segments_by_name);
 	table_done(&w->pools_by_name);
 	table_done(&w->vmacs);
 	table_done(&w->vmacs_by_name);
 	table_done(&w->ports_by_name);
 	table_done(&w->routers_by_name);
+	claims_done(&w->claims);
 	heap_done(&w->deadlines);
 }
 
@@ -147,6 +159,11 @@ struct world_pool *world_pool_over(const struct world *w, uint32_t segment, vmac
 	return NULL;
 }
 
+const struct shared_record *world_kept(const struct world *w, const struct shared_record *key)
+{
+	return table_get(&w->kept, shared_key_hash(key), key, kept_has_key);
+}
+
 /* --- segments, pools, ports ------------------------------------------------------------------ */
 
 static int apply_segment(struct world *w, const struct segment *before, const struct segment *after)
@@ -188,6 +205,8 @@ static int pool_enter(struct world *w, const struct pool *after)
 		return -ENOMEM;
 	}
 	p->record = after;
+	if (w->in_blocks && p->machine.usable.size > 0)
+		pool_machine_blocks(&p->machine, pool_numbers_a_block(p->machine.usable.size));
 	w->pools[after->id] = p;
 	table_add(&w->pools_by_name, name_hash(after->name, 0), p);
 	world_segment(w, after->segment)->pools++;
@@ -241,18 +260,33 @@ static int apply_port(struct world *w, const struct port *before, const struct p
 
 static int apply_router(struct world *w, const struct router *before, const struct router *after)
 {
-	if (after && table_reserve(&w->routers_by_name, w->routers_by_name.count + 1) < 0)
+	if (after && (table_reserve(&w->routers_by_name, w->routers_by_name.count + 1) < 0 ||
+		      claims_reserve(&w->claims, after) < 0))
 		return -ENOMEM;
 	if (before) {
 		assert(w->routers[before->id] == before);
+		claims_remove(&w->claims, before);
 		table_remove(&w->routers_by_name, name_hash(before->name, 0), before);
 		w->routers[before->id] = NULL;
 	}
 	if (after) {
 		assert(!w->routers[after->id]);
 		table_add(&w->routers_by_name, name_hash(after->name, 0), (void *)after);
+		claims_add(&w->claims, after);
 		w->routers[after->id] = after;
 	}
+	return 0;
+}
+
+static int apply_kept(struct world *w, const struct shared_record *before,
+		      const struct shared_record *after)
+{
+	if (after && table_reserve(&w->kept, w->kept.count + 1) < 0)
+		return -ENOMEM;
+	if (before)
+		table_remove(&w->kept, shared_key_hash(before), before);
+	if (after)
+		table_add(&w->kept, shared_key_hash(after), (void *)after);
 	return 0;
 }
 
@@ -362,14 +396,21 @@ static int apply_vmac(struct world *w, const struct vmac *before, const struct v
 	return 0;
 }
 
+/* A guest that is on its way, or has gone, may have a port here. */
+static bool port_fits(const struct vmac *v)
+{
+	if (v->state == VMAC_MOVING || v->state == VMAC_AWAY)
+		return true;
+	return (v->state == VMAC_BOUND) == (v->port != 0);
+}
+
 /* What a record names is there, and nothing else has its address or its name. */
 static bool vmac_fits(const struct world *w, const struct vmac *v)
 {
 	const struct world_pool *p = world_pool(w, v->pool);
 	const struct port *port = v->port <= PORTS_MAX ? w->ports[v->port] : NULL;
 
-	if (!world_segment(w, v->segment) || world_vmac(w, v->segment, v->address) ||
-	    (v->state == VMAC_BOUND) != (v->port != 0))
+	if (!world_segment(w, v->segment) || world_vmac(w, v->segment, v->address) || !port_fits(v))
 		return false;
 	if (v->pool &&
 	    (!p || p->record->segment != v->segment || !pool_machine_has(&p->machine, v->address)))
@@ -418,6 +459,7 @@ int world_apply(struct world *w, enum change_kind kind, const void *before, cons
 	case CHANGE_ROUTER:
 		return apply_router(w, before, after);
 	case CHANGE_SHARED:
+		return apply_kept(w, before, after);
 	case CHANGE_KIND_COUNT:
 		break;
 	}
@@ -436,8 +478,7 @@ static size_t record_size(enum change_kind kind, const void *record)
 		return vmac_block_size(record);
 	case CHANGE_PORT:
 		return sizeof(struct port);
-	case CHANGE_ROUTER:
-		return router_block_size(record);
+	case CHANGE_ROUTER: /* made otherwise */
 	case CHANGE_SHARED:
 	case CHANGE_KIND_COUNT:
 		break;
@@ -448,16 +489,28 @@ static size_t record_size(enum change_kind kind, const void *record)
 
 void *world_copy(const struct world *w, enum change_kind kind, const void *record)
 {
-	size_t size = record_size(kind, record);
-	void *copy = mem_alloc(w->mem, size);
+	size_t size;
+	void *copy;
 
+	if (kind == CHANGE_SHARED)
+		return shared_copy(w->mem, record);
+	if (kind == CHANGE_ROUTER)
+		return (void *)router_record_new(record, w->mem);
+	size = record_size(kind, record);
+	copy = mem_alloc(w->mem, size);
 	if (!copy)
 		return NULL;
 	if (kind == CHANGE_VMAC)
 		return vmac_block_fill(copy, record);
-	if (kind == CHANGE_ROUTER)
-		return router_block_fill(copy, record);
 	return memcpy(copy, record, size);
+}
+
+void world_drop(const struct world *w, enum change_kind kind, const void *copy)
+{
+	if (kind == CHANGE_ROUTER)
+		router_release(copy);
+	else
+		mem_free(w->mem, (void *)copy);
 }
 
 /* --- ids and cursors ------------------------------------------------------------------------- */

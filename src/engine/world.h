@@ -8,18 +8,25 @@
 #include "base/heap.h"
 #include "base/mem.h"
 #include "base/table.h"
+#include "engine/claims.h"
 #include "model/model.h"
 #include "model/router.h"
+#include "model/shared.h"
 #include "pool/pool.h"
 
 struct world_segment {
 	const struct segment *record;
 	uint64_t pools, vmacs, quarantined, ports; /* vmacs: without the quarantined */
+	bool shared;				   /* the hosts have agreed upon it */
+	bool agreeing;				   /* the others are being asked */
 };
 
 struct world_pool {
 	const struct pool *record; /* cursor: the durable mark, see world_cursor_mark() */
 	struct pool_machine machine;
+	bool shared;   /* the hosts have agreed upon it: blocks of it may be claimed */
+	bool agreeing; /* the others are being asked */
+	bool conflict; /* others have a pool of that name otherwise */
 };
 
 struct world {
@@ -33,8 +40,11 @@ struct world {
 	unsigned int port_count;
 	const struct router *routers[ROUTERS_MAX + 1]; /* by id */
 	struct table routers_by_name;		       /* of const struct router */
+	struct claims claims;			       /* of the same */
 	uint32_t router_id_last;		       /* given to a new one */
+	struct table kept; /* of const struct shared_record: what fleet/ must know at a start */
 	uint64_t quarantined;
+	bool in_blocks; /* hosts share the pools: each takes from its own blocks only */
 	/* When to look at a vMAC again: lifetimes, and quarantines outside all pools.  An entry
 	 * whose time is not the record's `until` is stale and means nothing. */
 	struct heap deadlines; /* at = ms, key = vmac_key() */
@@ -51,6 +61,7 @@ const struct vmac *world_vmac(const struct world *w, uint32_t segment, vmac_mac_
 const struct vmac *world_vmac_named(const struct world *w, uint32_t segment, const char *name);
 const struct port *world_port_named(const struct world *w, const char *name);
 const struct router *world_router_named(const struct world *w, const char *name);
+const struct shared_record *world_kept(const struct world *w, const struct shared_record *key);
 
 /* The pool of this segment whose ranges hold the address, or NULL. */
 struct world_pool *world_pool_over(const struct world *w, uint32_t segment, vmac_mac_t address);
@@ -64,8 +75,11 @@ int world_apply(struct world *w, enum change_kind kind, const void *before, cons
  * -ENOMEM; *ret_done of them became the world's. */
 int world_load_vmacs(struct world *w, struct vmac *const *records, size_t count, size_t *ret_done);
 
-/* Copies a record into memory of its own, with all that it points to.  NULL: no memory. */
+/* Copies a record into memory of its own, with all that it points to; a router's may be held by
+ * others, too. NULL: no memory. */
 void *world_copy(const struct world *w, enum change_kind kind, const void *record);
+/* The end of a copy for us; NULL is fine. */
+void world_drop(const struct world *w, enum change_kind kind, const void *copy);
 
 /* The smallest unused id, or 0 when all are in use. */
 uint32_t world_free_segment_id(const struct world *w);

@@ -17,8 +17,7 @@ span_t machine_span(span_t heard, span_t otherwise)
 
 bool machine_is_own(const struct fhrp *m, const struct fhrp_heard *h)
 {
-	return h->set < ROUTER_SETS_MAX && m->own[h->set].len > 0 &&
-	       machine_same(&m->own[h->set], &h->from);
+	return m->own[h->set].len > 0 && machine_same(&m->own[h->set], &h->from);
 }
 
 bool machine_higher_address(struct fhrp *m, const struct fhrp_heard *h, mono_t now)
@@ -323,11 +322,13 @@ static void time_passed(struct step *s)
 
 /* --- the contract ---------------------------------------------------------------------------- */
 
-void fhrp_init(struct fhrp *m, const struct fhrp_config *config, mono_t now)
+void fhrp_init(struct fhrp *m, const struct fhrp_config *config, const struct fhrp_own *own,
+	       mono_t now)
 {
 	assert(config->set_count >= 1 && config->set_count <= ROUTER_SETS_MAX);
 	memset(m, 0, sizeof(*m));
 	m->config = *config;
+	m->own = own;
 	m->state = FHRP_INITIALIZE;
 	m->priority = config->priority;
 	m->interval = machine_span(config->interval, SPAN_S(1));
@@ -336,12 +337,6 @@ void fhrp_init(struct fhrp *m, const struct fhrp_config *config, mono_t now)
 	m->preempt_at = MONO_NEVER;
 	m->last_reason = FHRP_REASON_SHUTDOWN;
 	timers_stop(m);
-}
-
-void fhrp_own_set(struct fhrp *m, unsigned int set, const struct fhrp_own *own)
-{
-	assert(set < ROUTER_SETS_MAX && own->len <= sizeof(own->address));
-	m->own[set] = *own;
 }
 
 void fhrp_step(struct fhrp *m, const struct fhrp_event *event, mono_t now, struct fhrp_effects *out)
@@ -365,7 +360,7 @@ void fhrp_step(struct fhrp *m, const struct fhrp_event *event, mono_t now, struc
 		halted(&s);
 		return;
 	case FHRP_EVENT_HEARD:
-		assert(event->heard->set < ROUTER_SETS_MAX);
+		assert(event->heard->set < m->config.set_count);
 		s.heard = event->heard;
 		if (m->state != FHRP_INITIALIZE && !machine_is_own(m, s.heard))
 			machine_fire(&s, s.p->heard(m, s.heard, now));

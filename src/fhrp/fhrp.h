@@ -101,7 +101,7 @@ struct fhrp_config {
 	span_t announce_refresh; /* 0 = never */
 };
 
-/* The machine's own address on a set, for ties; family as the set's. */
+/* A router's address on a set, for ties; family as the set's. */
 struct fhrp_own {
 	uint8_t address[16];
 	uint8_t len; /* 4 or 16; 0 = not known yet */
@@ -195,14 +195,15 @@ struct fhrp_effects {
 /* Plain data; copying it copies the machine.  Read by those who show it, written by the machine. */
 struct fhrp {
 	struct fhrp_config config;
-	struct fhrp_own own[ROUTER_SETS_MAX];
-	uint8_t state;	  /* enum fhrp_state */
-	uint8_t priority; /* effective */
-	bool held;	  /* boot hold is not over */
-	bool yielded;	  /* owner conflict: behaves as a backup of priority 254 */
-	bool contended;	  /* another active router was heard while active */
-	mono_t since;	  /* of the state */
-	mono_t lease;	  /* ACTIVE, LEAVING: as last said */
+	const struct fhrp_own *own; /* its addresses, one a set: whoever runs it has and changes
+				       them, between steps */
+	uint8_t state;		    /* enum fhrp_state */
+	uint8_t priority;	    /* effective */
+	bool held;		    /* boot hold is not over */
+	bool yielded;		    /* owner conflict: behaves as a backup of priority 254 */
+	bool contended;		    /* another active router was heard while active */
+	mono_t since;		    /* of the state */
+	mono_t lease;		    /* ACTIVE, LEAVING: as last said */
 
 	/* Timers; MONO_NEVER = not running.  VRRP, CARP: `active_down` in BACKUP, `advertise` in
 	 * ACTIVE.  HSRP: all of them. */
@@ -235,11 +236,9 @@ struct fhrp {
 	uint64_t transitions;
 };
 
-/* A machine in FHRP_INITIALIZE; it does nothing before FHRP_EVENT_START. */
-void fhrp_init(struct fhrp *m, const struct fhrp_config *config, mono_t now);
-
-/* Tells the machine its address on a set; no event, no effect. */
-void fhrp_own_set(struct fhrp *m, unsigned int set, const struct fhrp_own *own);
+/* A machine in FHRP_INITIALIZE; it does nothing before FHRP_EVENT_START.  `own` must outlive it. */
+void fhrp_init(struct fhrp *m, const struct fhrp_config *config, const struct fhrp_own *own,
+	       mono_t now);
 
 /* One step.  `out` is overwritten.  now never goes back. */
 void fhrp_step(struct fhrp *m, const struct fhrp_event *event, mono_t now,

@@ -117,6 +117,11 @@ struct host_event {
 
 int host_fd(struct host *h); /* readable when host_dispatch() has something */
 
+/* From here on nothing is told of links whose IFLA_GROUP is `group` under `mask`, nor are they
+ * kept in mind: devices by the thousand that another part watches.  To be said before the first
+ * dispatch.  Errors: as of host_open(). */
+int host_pass_over(struct host *h, uint32_t group, uint32_t mask, struct error *ret_error);
+
 /* Reports what happened since the last call, in order; never blocks.  The callback may call any
  * function here but host_dispatch() and host_close(). */
 void host_dispatch(struct host *h, void (*fn)(void *ctx, const struct host_event *event),

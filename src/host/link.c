@@ -104,6 +104,7 @@ bool link_read(const struct nlmsghdr *message, struct link *l)
 	pub->promiscuity = u32_or(a[IFLA_PROMISCUITY], pub->promiscuity);
 	pub->carrier = a[IFLA_CARRIER] ? flag_of(a[IFLA_CARRIER]) : pub->carrier;
 	pub->master = (int)u32_or(a[IFLA_MASTER], 0);
+	l->group = u32_or(a[IFLA_GROUP], l->group);
 	if (a[IFLA_STATS64] &&
 	    nla_len(a[IFLA_STATS64]) >= (int)offsetof(struct rtnl_link_stats64, multicast))
 		memcpy(&pub->tx_dropped,

@@ -13,7 +13,8 @@ struct host {
 	struct nl_cb *monitor_cb;
 	struct table links; /* struct host_link by ifindex: the links as last reported */
 	bool stale;	    /* `links` must be read anew: messages were lost */
-	dev_t netns_dev;    /* the namespace that all this is in */
+	uint32_t passed_group, passed_mask; /* links that are not told of; mask 0 = all are */
+	dev_t netns_dev;		    /* the namespace that all this is in */
 	ino_t netns_ino;
 };
 
@@ -22,6 +23,7 @@ struct host {
 struct link {
 	struct host_link pub;
 	unsigned int flags; /* IFF_… */
+	uint32_t group;	    /* IFLA_GROUP */
 	int peer; /* IFLA_LINK: a veth's other end, by the other namespace's ifindex; 0 = none */
 	int peer_nsid;	      /* that namespace as ours numbers it; -1 = ours */
 	bool has_ipv6;	      /* the kernel speaks IPv6 on it, unless told not to */

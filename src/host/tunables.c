@@ -182,24 +182,29 @@ static int value_fail(int r, struct error *ret_error, const char *verb, const ch
 
 /* Pays back what is owed: 0; 1 = somebody else has changed it, it stays; -errno.  A link that is
  * gone has taken its values along. */
-static int put_back(const struct tunable *i)
+static int put_back_at(const struct tunable *i, const char *name)
 {
 	char value[VALUE_MAX + 1];
 	int r;
 
 	if (!owed(i))
 		return 0;
-	r = value_read(i->name, value);
+	r = value_read(name, value);
 	if (r == -ENOENT)
 		return 0;
 	if (r < 0)
 		return r;
 	if (strcmp(value, i->now) == 0)
-		return value_write(i->name, i->before);
+		return value_write(name, i->before);
 	if (strcmp(value, i->before) == 0)
 		return 0;
-	log_debug("%s is %s now, not our %s: left as it is", i->name, value, i->now);
+	log_debug("%s is %s now, not our %s: left as it is", name, value, i->now);
 	return 1;
+}
+
+static int put_back(const struct tunable *i)
+{
+	return put_back_at(i, i->name);
 }
 
 /* --- the journal ----------------------------------------------------------------------------- */
@@ -427,9 +432,9 @@ static int conflict(const struct tunable *i, struct error *ret_error)
 		i->name, i->now);
 }
 
-/* The first of several troubles is told. */
-static int drop_all(struct tunables *t, const struct setting *s, size_t count,
-		    struct error *ret_error)
+/* Names in *now: where the values are by now.  The first of several troubles is told. */
+static int drop_all(struct tunables *t, const struct setting *s, const struct setting *now,
+		    size_t count, struct error *ret_error)
 {
 	struct error other, *e = ret_error;
 	bool journal = false;
@@ -442,7 +447,7 @@ static int drop_all(struct tunables *t, const struct setting *s, size_t count,
 		assert(i && i->count > 0);
 		if (--i->count > 0)
 			continue;
-		r = put_back(i);
+		r = put_back_at(i, now[k].name);
 		if (r < 0)
 			r = value_fail(r, e, "put back", i->name);
 		else if (r > 0)
@@ -469,7 +474,9 @@ int tunables_set(struct tunables *t, const char *name, const char *value, struct
 
 int tunables_drop(struct tunables *t, const char *name, struct error *ret_error)
 {
-	return drop_all(t, &(struct setting){ name, NULL }, 1, ret_error);
+	const struct setting s = { name, NULL };
+
+	return drop_all(t, &s, &s, 1, ret_error);
 }
 
 /* --- parents --------------------------------------------------------------------------------- */
@@ -500,13 +507,16 @@ int tunables_parent_set(struct tunables *t, const char *ifname, struct error *re
 	return set_all(t, s, ARRAY_LEN(s), ret_error);
 }
 
-int tunables_parent_drop(struct tunables *t, const char *ifname, struct error *ret_error)
+int tunables_parent_drop(struct tunables *t, const char *ifname, const char *name_now,
+			 struct error *ret_error)
 {
 	char names[ARRAY_LEN(parent_values)][NAME_LEN_MAX + 1];
-	struct setting s[ARRAY_LEN(parent_values)];
+	char names_now[ARRAY_LEN(parent_values)][NAME_LEN_MAX + 1];
+	struct setting s[ARRAY_LEN(parent_values)], now[ARRAY_LEN(parent_values)];
 
 	parent_settings(ifname, names, s);
-	return drop_all(t, s, ARRAY_LEN(s), ret_error);
+	parent_settings(name_now, names_now, now);
+	return drop_all(t, s, now, ARRAY_LEN(s), ret_error);
 }
 
 /* --- open, settle, close --------------------------------------------------------------------- */

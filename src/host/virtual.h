@@ -117,4 +117,6 @@ void tunables_close(struct tunables *t);
 /* Makes the parent of virtual devices behave: arp_ignore 1, arp_announce 2 (or it would tell its
  * own address for the virtual one when it asks for a host), arp_filter 0; and takes that back. */
 int tunables_parent_set(struct tunables *t, const char *ifname, struct error *ret_error);
-int tunables_parent_drop(struct tunables *t, const char *ifname, struct error *ret_error);
+/* `name_now`: what the link is called now, if it was renamed meanwhile; else the same. */
+int tunables_parent_drop(struct tunables *t, const char *ifname, const char *name_now,
+			 struct error *ret_error);

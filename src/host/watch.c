@@ -79,6 +79,11 @@ static int remember(struct host *h, const struct host_link *l)
 	return 0;
 }
 
+static bool is_passed_over(const struct host *h, const struct link *l)
+{
+	return h->passed_mask && (l->group & h->passed_mask) == h->passed_group;
+}
+
 static void forget_all(struct host *h)
 {
 	table_for_each (&h->links, struct host_link, l)
@@ -100,6 +105,8 @@ static void on_known(void *ctx, const struct nlmsghdr *answer)
 	struct reading *r = ctx;
 
 	if (answer->nlmsg_type != RTM_NEWLINK || !link_read(answer, &l))
+		return;
+	if (is_passed_over(r->host, &l))
 		return;
 	if (!known(r->host, l.pub.ifindex) && remember(r->host, &l.pub) < 0)
 		r->no_memory = true;
@@ -205,6 +212,8 @@ static int on_message(struct nl_msg *m, void *arg)
 		return NL_OK;
 	/* Once more, over what is known: a message may leave out what did not change. */
 	before = known(d->host, now.pub.ifindex);
+	if (!before && is_passed_over(d->host, &now))
+		return NL_OK;
 	if (before) {
 		now = (struct link){ .pub = *before };
 		link_read(message, &now);
@@ -262,6 +271,16 @@ void host_dispatch(struct host *h, void (*fn)(void *ctx, const struct host_event
 		r = receive(h, on_message, &d, WATCH_BATCH_MAX);
 	if (h->stale || (r < 0 && r != -NLE_AGAIN))
 		recover(&d);
+}
+
+int host_pass_over(struct host *h, uint32_t group, uint32_t mask, struct error *ret_error)
+{
+	int r;
+
+	h->passed_group = group & mask;
+	h->passed_mask = mask;
+	r = read_all(h);
+	return r < 0 ? netlink_fail(&h->command, r, ret_error, "list the interfaces") : 0;
 }
 
 int host_fd(struct host *h)

@@ -4,7 +4,7 @@
 
 static const int64_t announce_ms[MIGRATE_ANNOUNCES] = { 0, 50, 200, 450, 800, 2000, 10000 };
 
-struct migrate_effect *machine_effect(struct step *s, enum migrate_effect_kind kind)
+struct migrate_effect *moving_effect(struct step *s, enum migrate_effect_kind kind)
 {
 	struct migrate_effect *e;
 
@@ -41,13 +41,13 @@ static void hold(struct step *s)
 		return;
 	m->journal_ours = true;
 	m->journal_epoch = m->epoch;
-	machine_effect(s, MIGRATE_HOLD)->epoch = m->epoch;
+	moving_effect(s, MIGRATE_HOLD)->epoch = m->epoch;
 }
 
 static void journal_theirs(struct step *s)
 {
 	struct migrate *m = s->m;
-	struct migrate_effect *e = machine_effect(s, MIGRATE_YIELD);
+	struct migrate_effect *e = moving_effect(s, MIGRATE_YIELD);
 
 	m->journal_ours = false;
 	m->journal_epoch = m->epoch;
@@ -71,7 +71,7 @@ static void follow(struct step *s)
 
 /* --- announcing ------------------------------------------------------------------------------ */
 
-mono_t machine_announce_at(const struct migrate *m)
+mono_t moving_announce_at(const struct migrate *m)
 {
 	if (m->announced >= MIGRATE_ANNOUNCES)
 		return MONO_NEVER;
@@ -82,7 +82,7 @@ mono_t machine_announce_at(const struct migrate *m)
 static void announce_next(struct step *s)
 {
 	struct migrate *m = s->m;
-	struct migrate_effect *e = machine_effect(s, MIGRATE_ANNOUNCE);
+	struct migrate_effect *e = moving_effect(s, MIGRATE_ANNOUNCE);
 
 	while (m->announced + 1 < MIGRATE_ANNOUNCES &&
 	       mono_due(mono_after(m->announce_base, SPAN_MS(announce_ms[m->announced + 1])),
@@ -101,7 +101,7 @@ static void announce(struct step *s)
 	m->announced = 0;
 	m->announce_base = s->now;
 	announce_next(s);
-	machine_effect(s, MIGRATE_QUERY);
+	moving_effect(s, MIGRATE_QUERY);
 }
 
 /* --- reservations ---------------------------------------------------------------------------- */
@@ -236,13 +236,13 @@ static void insist(struct step *s)
 
 static void alarm(struct step *s)
 {
-	struct migrate_effect *e = machine_effect(s, MIGRATE_ALARM);
+	struct migrate_effect *e = moving_effect(s, MIGRATE_ALARM);
 
 	e->reason = (uint8_t)s->reason;
 	e->peer = s->other;
 }
 
-void machine_act(struct step *s, enum action a)
+void moving_act(struct step *s, enum action a)
 {
 	struct migrate *m = s->m;
 

@@ -139,16 +139,16 @@ struct step {
 };
 
 /* table.c */
-void machine_fire(struct step *s, enum occurrence o);
+void moving_fire(struct step *s, enum occurrence o);
 /* act.c */
-void machine_act(struct step *s, enum action a);
+void moving_act(struct step *s, enum action a);
 /* occur.c: what an event means, with what it changes of what is known. */
 enum occurrence occur(struct step *s);
 /* tell.c */
 void tell_answer(struct step *s);
 void tell_wants(struct step *s, bool try_anyway);
 
-struct migrate_effect *machine_effect(struct step *s, enum migrate_effect_kind kind);
+struct migrate_effect *moving_effect(struct step *s, enum migrate_effect_kind kind);
 
 /* --- small questions ------------------------------------------------------------------------- */
 
@@ -192,4 +192,4 @@ static inline bool moved_too_often(const struct migrate *m, mono_t now)
 }
 
 /* When the next announcement is due. */
-mono_t machine_announce_at(const struct migrate *m);
+mono_t moving_announce_at(const struct migrate *m);

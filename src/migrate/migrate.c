@@ -21,13 +21,13 @@ static void time_passed(struct step *s)
 	struct migrate *m = s->m;
 
 	if (timer_take(&m->expires, s->now))
-		machine_fire(s, EXPIRED);
+		moving_fire(s, EXPIRED);
 	if (timer_take(&m->redirect_until, s->now))
-		machine_fire(s, DRAINED);
+		moving_fire(s, DRAINED);
 	if (timer_take(&m->thaw, s->now))
-		machine_fire(s, THAW);
-	if (mono_due(machine_announce_at(m), s->now))
-		machine_fire(s, ANNOUNCE_DUE);
+		moving_fire(s, THAW);
+	if (mono_due(moving_announce_at(m), s->now))
+		moving_fire(s, ANNOUNCE_DUE);
 	if (mono_due(moves_forgotten(m), s->now))
 		for (size_t i = 0; i < MIGRATE_MOVES; i++)
 			m->moved[i] = MONO_NEVER;
@@ -94,10 +94,10 @@ unsigned int migrate_step(struct migrate *m, const struct migrate_event *event, 
 		time_passed(&s);
 		try_anyway = timer_take(&m->retry, now);
 	} else {
-		machine_fire(&s, occur(&s));
+		moving_fire(&s, occur(&s));
 	}
 	if (m->state == MIGRATE_HELD && moved_too_often(m, now))
-		machine_fire(&s, TOO_OFTEN);
+		moving_fire(&s, TOO_OFTEN);
 	tell_answer(&s);
 	tell_wants(&s, try_anyway);
 	gate_first(&s, &before);
@@ -106,8 +106,8 @@ unsigned int migrate_step(struct migrate *m, const struct migrate_event *event, 
 
 mono_t migrate_next_expiry(const struct migrate *m)
 {
-	const mono_t timers[] = { m->expires, m->redirect_until,      m->thaw,
-				  m->retry,   machine_announce_at(m), moves_forgotten(m) };
+	const mono_t timers[] = { m->expires, m->redirect_until,     m->thaw,
+				  m->retry,   moving_announce_at(m), moves_forgotten(m) };
 	mono_t next = MONO_NEVER;
 
 	for (size_t i = 0; i < ARRAY_LEN(timers); i++)

@@ -248,14 +248,14 @@ static void row_tell(struct step *s, const struct rule *r, enum migrate_state fr
 
 	if (r->reason == MIGRATE_REASON_UNTOLD && s->m->state == from)
 		return;
-	e = machine_effect(s, MIGRATE_NOTE);
+	e = moving_effect(s, MIGRATE_NOTE);
 	e->from = (uint8_t)from;
 	e->to = s->m->state;
 	e->reason = r->reason == MIGRATE_REASON_UNTOLD ? MIGRATE_REASON_RECORDED : r->reason;
 	e->peer = s->other;
 }
 
-void machine_fire(struct step *s, enum occurrence o)
+void moving_fire(struct step *s, enum occurrence o)
 {
 	const enum migrate_state from = s->m->state;
 
@@ -272,7 +272,7 @@ void machine_fire(struct step *s, enum occurrence o)
 		if (next != from)
 			state_enter(s->m, next);
 		for (unsigned int k = 0; k < RULE_ACTIONS_MAX && r->actions[k] != do_nothing; k++)
-			machine_act(s, r->actions[k]);
+			moving_act(s, r->actions[k]);
 		row_tell(s, r, from);
 		return;
 	}

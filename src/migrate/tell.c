@@ -59,7 +59,7 @@ void tell_answer(struct step *s)
 	    m->answered == GRANTED)
 		return;
 	s->other = m->asked;
-	machine_fire(s, answer(m));
+	moving_fire(s, answer(m));
 }
 
 /* --- writing --------------------------------------------------------------------------------- */
@@ -123,7 +123,7 @@ static bool tell_record(struct step *s)
 	if (kind == no_write || m->writing)
 		return false;
 	m->writing = true;
-	e = machine_effect(s, kind);
+	e = moving_effect(s, kind);
 	e->epoch = epoch_to_write(m, kind);
 	e->move = m->move;
 	if (kind == MIGRATE_DO_GRANT) {
@@ -162,7 +162,7 @@ static bool tell_ask(struct step *s)
 	if (kind == no_write || m->ask_writing)
 		return false;
 	m->ask_writing = true;
-	e = machine_effect(s, kind);
+	e = moving_effect(s, kind);
 	if (kind == MIGRATE_DO_ASK) {
 		e->why = m->asking - 1;
 		e->move = m->ask_move;

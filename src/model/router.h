@@ -9,6 +9,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "base/mem.h"
 #include "model/ip.h"
 #include "model/model.h"
 
@@ -207,3 +208,15 @@ bool router_set_equal(const struct router_set *a, const struct router_set *b);
 
 size_t router_block_size(const struct router *r);
 struct router *router_block_fill(void *block, const struct router *r);
+
+/* --- a router that several own ---------------------------------------------------------------- */
+
+/* What is never changed need not be copied: the engine, the elections' thread and their core hold
+ * one record together, from whichever thread, and the last who releases it frees it. */
+
+/* A copy in a block of `m` (which outlives it, and frees from any thread) with the caller as its
+ * one holder.  NULL: no memory. */
+const struct router *router_record_new(const struct router *r, const struct mem *m);
+/* One holder more, or less, of what router_record_new() made.  NULL is fine. */
+const struct router *router_hold(const struct router *r);
+void router_release(const struct router *r);

@@ -1,6 +1,8 @@
 /* A router in one block of memory: the record, its arrays of things with pointers, then what is
  * octets only (addresses, peers, texts) and may stand anywhere. */
 #include <assert.h>
+#include <stdatomic.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "model/router.h"
@@ -71,4 +73,43 @@ struct router *router_block_fill(void *block, const struct router *r)
 	copy->notify = put_text(&at, r->notify);
 	copy->note = put_text(&at, r->note);
 	return copy;
+}
+
+/* --- holders --------------------------------------------------------------------------------- */
+
+/* Stands before the block. */
+struct holders {
+	_Alignas(max_align_t) const struct mem *mem;
+	atomic_uint count;
+};
+
+static struct holders *holders_of(const struct router *r)
+{
+	return (struct holders *)r - 1;
+}
+
+const struct router *router_record_new(const struct router *r, const struct mem *m)
+{
+	struct holders *h = mem_alloc(m, sizeof(*h) + router_block_size(r));
+
+	if (!h)
+		return NULL;
+	h->mem = m;
+	atomic_init(&h->count, 1);
+	return router_block_fill(h + 1, r);
+}
+
+const struct router *router_hold(const struct router *r)
+{
+	/* Whoever gives it away holds it, so nobody else can be releasing the last. */
+	if (r)
+		atomic_fetch_add_explicit(&holders_of(r)->count, 1, memory_order_relaxed);
+	return r;
+}
+
+void router_release(const struct router *r)
+{
+	/* What others have read of it, they have read before it is freed. */
+	if (r && atomic_fetch_sub_explicit(&holders_of(r)->count, 1, memory_order_acq_rel) == 1)
+		mem_free(holders_of(r)->mem, holders_of(r));
 }

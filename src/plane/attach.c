@@ -200,7 +200,9 @@ static int link_set(const struct attach *a, const char *name, int ifindex, enum 
 		    int program_fd, bool keep, struct error *ret_error)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, opts,
-		    .flags = side == ATTACH_PORT || is_router(side) ? TCX_FIRST : 0);
+		    .flags = side == ATTACH_PORT || side == ATTACH_TUNNEL || is_router(side)
+				     ? TCX_FIRST
+				     : 0);
 	int old CLEANUP(close_fd_p) = -1, fresh CLEANUP(close_fd_p) = -1, r;
 	char path[PATH_MAX];
 

@@ -21,14 +21,15 @@
 #include "base/error.h"
 
 /* Where: a port's program comes before any other on the link, so that nothing can wave a guest's
- * frame past the guard, and so do the lease programs; an uplink's come behind those that are there,
- * so that the host's own filters see the frames. */
+ * frame past the guard, and so do the tunnel's and the lease programs; an uplink's come behind
+ * those that are there, so that the host's own filters see the frames. */
 enum attach_side {
 	ATTACH_PORT,
 	ATTACH_UPLINK_IN,
 	ATTACH_UPLINK_OUT,
 	ATTACH_ROUTER_IN,
-	ATTACH_ROUTER_OUT
+	ATTACH_ROUTER_OUT,
+	ATTACH_TUNNEL
 };
 
 struct attach {

@@ -46,6 +46,9 @@ static int read_slot(struct plane *p, unsigned int slot, struct plane_counters *
 	c.tx_frames = sum.tx_frames;
 	c.tx_octets = sum.tx_octets;
 	c.last_seen.ns = (int64_t)sum.seen_ns;
+	if (slot <= SLOT_PORTS)
+		c.redirected = __atomic_load_n(&tables_gate(&p->tables, slot)->redirected,
+					       __ATOMIC_RELAXED);
 	for (unsigned int i = 0; i < DROP_REASON_COUNT; i++)
 		c.drops[i] = __atomic_load_n((const uint64_t *)&drops->frames[i], __ATOMIC_RELAXED);
 	*ret = c;
@@ -70,4 +73,11 @@ int plane_uplink_counters(struct plane *p, unsigned int slot, struct plane_count
 		return error_set(ret_error, ERROR_NOT_FOUND, NULL,
 				 "the data plane has no uplink %u", slot);
 	return read_slot(p, SLOT_UPLINK_0 + slot, ret, ret_error);
+}
+
+int plane_tunnel_counters(struct plane *p, struct plane_counters *ret, struct error *ret_error)
+{
+	if (!p->tunnel)
+		return error_set(ret_error, ERROR_NOT_FOUND, NULL, "the data plane has no tunnel");
+	return read_slot(p, SLOT_TUNNEL, ret, ret_error);
 }

@@ -10,6 +10,7 @@
 
 struct vmac_bpf;
 struct routers;
+struct ring_buffer;
 
 struct plane {
 	char dir[96];	/* BPFFS/vmac/INSTANCE */
@@ -29,10 +30,40 @@ struct plane {
 	struct plane_uplink uplinks[UPLINKS_MAX + 1];
 	unsigned int port_count, uplink_count;
 
+	/* event.c's and tunnel.c's. */
+	struct ring_buffer *events;
+	int peers_fd, vnis_fd, nets_fd;
+	int tunnel;	 /* ifindex as set since plane_open(); 0 = not set */
+	bool found_open; /* a port's flip that this process may not have been told of */
+	uint32_t flip_told[PORTS_MAX + 1]; /* the generation of the gate's flip that it was */
+	uint32_t gate_born[PORTS_MAX + 1]; /* the generation from which a port's gate is its own */
+	void (*event_fn)(void *ctx, const struct plane_event *e);
+	void *event_ctx;
+
 	/* router.c's own, which perhaps another thread uses; all else here it only reads, and only
 	 * what never changes after plane_open(). */
 	struct routers *routers;
 };
+
+/* event.c */
+struct gates_fds {
+	int events, peers, vnis, nets;
+};
+int gates_open(struct plane *p, const struct gates_fds *fds); /* -errno */
+void gates_close(struct plane *p);
+
+/* gate.c: brings a set port's gate to what is asked; *ret_open: it is open (now, or still).  And to
+ * what a slot without a port has. */
+int gate_apply(struct plane *p, uint32_t id, enum plane_gate gate,
+	       const struct plane_gate_more *more, bool *ret_open, struct error *ret_error);
+void gate_forget(struct plane *p, unsigned int slot);
+/* What the word says now. */
+bool gate_is_open(const struct plane *p, unsigned int slot);
+
+/* tunnel.c */
+struct tunnel_ip tunnel_ip_of(const struct ip *ip);
+int plane_attach_tunnel(struct plane *p, int ifindex, struct error *ret_error);
+bool plane_forget_tunnel(struct plane *p); /* whether there was one */
 
 /* router.c */
 struct routers_fds {
@@ -74,7 +105,8 @@ enum plane_program {
 	PROGRAM_UPLINK_OUT,
 	PROGRAM_DROP_NET,
 	PROGRAM_ROUTER_IN,
-	PROGRAM_ROUTER_OUT
+	PROGRAM_ROUTER_OUT,
+	PROGRAM_TUNNEL_IN
 };
 int plane_program_fd(const struct plane *p, enum plane_program which);
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -32,6 +33,17 @@ static_assert(ROUTER_SLOTS == PLANE_ROUTERS_MAX, "one limit, two names");
 static_assert(ROW_ROUTERS_MAX == PORT_ROUTERS_MAX, "one limit, two names");
 static_assert(SLOT_COUNT <= CLAIM_SLOT_0 && CLAIM_SLOT_0 + CLAIMS_MAX <= 65536,
 	      "16 bits, disjoint");
+static_assert(PLANE_CLOSED == GATE_IS_CLOSED && PLANE_TUNNEL_IN == GATE_IS_TUNNEL_IN &&
+		      PLANE_OPEN == GATE_IS_OPEN && PLANE_REDIRECT == GATE_IS_REDIRECT &&
+		      PLANE_FENCED == GATE_IS_FENCED,
+	      "one numbering of gates");
+static_assert(PLANE_FLIPPED == EVENT_FLIPPED && PLANE_SPOKE == EVENT_SPOKE &&
+		      PLANE_STRANGER == EVENT_STRANGER && PLANE_EVENT_FRAME == EVENT_FRAME,
+	      "one numbering of events");
+static_assert((PORTS_MAX + 1) * (sizeof(struct event) + 8) <= EVENTS_OCTETS / 2,
+	      "a flip of every port has room");
+static_assert(PLANE_ANNOUNCE_MARK == MARK_ANNOUNCE, "one mark, two names");
+static_assert(TUNNEL_PEERS == TUNNEL_PEERS_MAX, "one limit, two names");
 static_assert(DROP_REASON_COUNT <= PLANE_REASONS_MAX, "plane.h's array is large enough");
 
 /* --- what libbpf says ------------------------------------------------------------------------ */
@@ -256,6 +268,18 @@ static struct tables_fds fds_of(const struct vmac_bpf *bpf)
 		.counters = bpf_map__fd(bpf->maps.counters),
 		.drops = bpf_map__fd(bpf->maps.drops),
 		.claims = bpf_map__fd(bpf->maps.claims),
+		.gates = bpf_map__fd(bpf->maps.gates),
+		.tunnel = bpf_map__fd(bpf->maps.tunnel),
+	};
+}
+
+static struct gates_fds gates_fds_of(const struct vmac_bpf *bpf)
+{
+	return (struct gates_fds){
+		.events = bpf_map__fd(bpf->maps.events),
+		.peers = bpf_map__fd(bpf->maps.tunnel_peers),
+		.vnis = bpf_map__fd(bpf->maps.tunnel_vnis),
+		.nets = bpf_map__fd(bpf->maps.tunnel_nets),
 	};
 }
 
@@ -273,6 +297,7 @@ static struct routers_fds routers_fds_of(const struct vmac_bpf *bpf)
 static int load_with(struct plane *p, struct map_pins *pins, struct error *ret_error)
 {
 	struct routers_fds routers;
+	struct gates_fds gates;
 	struct tables_fds fds;
 	int r;
 
@@ -293,6 +318,10 @@ static int load_with(struct plane *p, struct map_pins *pins, struct error *ret_e
 	}
 	fds = fds_of(p->bpf);
 	r = tables_open(&p->tables, &fds);
+	if (r < 0)
+		return load_failed(r, ret_error);
+	gates = gates_fds_of(p->bpf);
+	r = gates_open(p, &gates);
 	if (r < 0)
 		return load_failed(r, ret_error);
 	routers = routers_fds_of(p->bpf);
@@ -331,6 +360,8 @@ int plane_program_fd(const struct plane *p, enum plane_program which)
 		return bpf_program__fd(p->bpf->progs.vmac_router_in);
 	case PROGRAM_ROUTER_OUT:
 		return bpf_program__fd(p->bpf->progs.vmac_router_out);
+	case PROGRAM_TUNNEL_IN:
+		return bpf_program__fd(p->bpf->progs.vmac_tunnel_in);
 	}
 	assert(!"a program of ours");
 	return -1;
@@ -421,8 +452,9 @@ int plane_open(const struct plane_config *config, struct plane **ret, struct err
 	r = check_config(config, ret_error);
 	if (r < 0)
 		return r;
-	p = calloc(1, sizeof(*p));
-	if (!p)
+	/* Big, and mostly never used: so that it is not there before it is. */
+	p = mmap(NULL, sizeof(*p), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED)
 		return error_set(ret_error, ERROR_NO_MEMORY, NULL, "no memory for the data plane");
 	p->lock_fd = -1;
 	r = open_dirs(p, config, ret_error);
@@ -442,12 +474,13 @@ void plane_close(struct plane *p)
 	if (!p)
 		return;
 	routers_close(p->routers);
+	gates_close(p);
 	if (p->tables.counter_buffer)
 		tables_close(&p->tables);
 	vmac_bpf__destroy(p->bpf);
 	if (p->lock_fd >= 0)
 		close(p->lock_fd);
-	free(p);
+	munmap(p, sizeof(*p));
 }
 
 void plane_facts(const struct plane *p, struct plane_facts *ret)

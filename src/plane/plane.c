@@ -11,6 +11,9 @@
  * The vMACs of routers that a port may have are entries of their own (claim.c), there before its
  * row is and gone after.
  *
+ * What passes the port at all is its gate (gate.c): a port is set with the gate as it was before,
+ * or closed, and then its gate is changed; but one that shuts is shut first.
+ *
  * The host answers in every net of an uplink that has a port: the uplink's own address stands in
  * the table for exactly as long as the net's list is not empty. */
 #include <assert.h>
@@ -92,6 +95,14 @@ static int host_entries_move(struct plane *p, unsigned int slot, uint64_t from, 
 	return 0;
 }
 
+static int check_not_tunnel(struct plane *p, int ifindex, struct error *ret_error)
+{
+	if (ifindex != p->tunnel)
+		return 0;
+	return error_set(ret_error, ERROR_INTERFACE_IN_USE, NULL, "interface %d is the tunnel",
+			 ifindex);
+}
+
 /* --- taking a port's reach away -------------------------------------------------------------- */
 
 static int list_add(struct plane *p, unsigned int net, unsigned int slot)
@@ -126,6 +137,7 @@ bool plane_forget_port(struct plane *p, unsigned int slot)
 		if (row->ifindex)
 			unreach(p, slot, row->net, row->mac);
 	}
+	gate_forget(p, slot);
 	tables_member_set(&p->tables, slot, 0, 0);
 	tables_row_clear(&p->tables, slot);
 	for (unsigned int which = 0; which < 2; which++)
@@ -178,6 +190,8 @@ static int check_uplink(struct plane *p, const struct plane_uplink *u, struct er
 		if (p->ports[id].ifindex == u->ifindex)
 			return error_set(ret_error, ERROR_INTERFACE_IN_USE, NULL,
 					 "interface %d is port %u already", u->ifindex, id);
+	if (check_not_tunnel(p, u->ifindex, ret_error) < 0)
+		return -EBUSY;
 	return check_link(u->ifindex, ret_error);
 }
 
@@ -205,7 +219,7 @@ int plane_uplink_set(struct plane *p, const struct plane_uplink *u, struct error
 	r = plane_attach_uplink(p, u, ret_error);
 	if (r < 0)
 		return r;
-	tables_member_set(&p->tables, slot, u->ifindex, u->mtu);
+	tables_member_set(&p->tables, slot, (uint32_t)u->ifindex, u->mtu);
 	if (!p->uplinks[u->slot].ifindex)
 		p->uplink_count++;
 	p->uplinks[u->slot] = *u;
@@ -305,7 +319,9 @@ static int check_port(struct plane *p, const struct plane_port *port, struct err
 	    tables_list_count(&p->tables, net) >= SEGMENT_PORTS_MAX)
 		return error_set(ret_error, ERROR_LIMIT_REACHED, NULL,
 				 "a segment has at most %d ports on one host", SEGMENT_PORTS_MAX);
-	r = check_routers(p, port, ret_error);
+	r = check_not_tunnel(p, port->ifindex, ret_error);
+	if (r == 0)
+		r = check_routers(p, port, ret_error);
 	return r < 0 ? r : check_link(port->ifindex, ret_error);
 }
 
@@ -336,14 +352,15 @@ static void row_link_local(struct port_row *row, vmac_mac_t m)
 	memcpy(row->ip6[row->ip6_count++], ip, sizeof(ip));
 }
 
-static struct port_row row_of(const struct plane_port *port)
+/* `open`: its gate is, already. */
+static struct port_row row_of(const struct plane_port *port, bool open)
 {
 	struct port_row row = {
 		.mac = plane_mac_word(port->address),
 		.ifindex = (__u32)port->ifindex,
 		.net = net_of(&port->net),
 		.flags =
-			(port->gate == PLANE_OPEN ? ROW_OPEN : 0) |
+			(open ? ROW_OPEN : 0) |
 			(port->ip_count && !port->router_count && !(port->allow & PORT_ALLOW_ANY_IP)
 				 ? ROW_CHECK_IP
 				 : 0) |
@@ -402,16 +419,19 @@ static int port_leave_old(struct plane *p, const struct port_row *row,
 	} else if (old->mac != row->mac) {
 		tables_fdb_clear(&p->tables, old->net, old->mac);
 	}
-	if (port->gate != PLANE_OPEN || old->ifindex != row->ifindex)
+	if (old->mac != row->mac || old->net != row->net)
+		gate_forget(p, port->id); /* what its guest has said was said as another */
+	if (old->ifindex != row->ifindex)
 		tables_member_set(&p->tables, port->id, 0, 0);
 	return r;
 }
 
 int plane_port_set(struct plane *p, const struct plane_port *port, struct error *ret_error)
 {
-	struct port_row row = row_of(port);
 	int old_ifindex = p->ports[port->id].ifindex, r;
+	struct port_row row = row_of(port, false);
 	char name[ATTACH_NAME_MAX];
+	bool open;
 
 	r = check_port(p, port, ret_error);
 	if (r < 0)
@@ -424,8 +444,17 @@ int plane_port_set(struct plane *p, const struct plane_port *port, struct error 
 	if (r < 0)
 		return r;
 	r = port_leave_old(p, &row, port);
-	if (r == 0)
-		r = tables_row_set(&p->tables, port->id, &row);
+	if (r < 0)
+		return tables_failed(r, ret_error);
+	/* A gate that stays open has its row say so; one that shuts does before all else. */
+	open = gate_is_open(p, port->id);
+	if (open && port->gate != PLANE_OPEN)
+		r = gate_apply(p, port->id, port->gate, &port->more, &open, ret_error);
+	if (r < 0)
+		return r;
+	if (open)
+		row.flags |= ROW_OPEN;
+	r = tables_row_set(&p->tables, port->id, &row);
 	if (r < 0)
 		return tables_failed(r, ret_error);
 	for (unsigned int which = 0; which < 2; which++)
@@ -437,15 +466,38 @@ int plane_port_set(struct plane *p, const struct plane_port *port, struct error 
 	r = plane_attach_port(p, port, ret_error);
 	if (r < 0)
 		return r;
-	tables_member_set(&p->tables, port->id, port->gate == PLANE_OPEN ? port->ifindex : 0, port->mtu);
+	tables_member_set(&p->tables, port->id, (uint32_t)port->ifindex | (open ? 0 : MEMBER_GATED),
+			  port->mtu);
 	r = list_add(p, row.net, port->id);
 	if (r == 0)
 		r = tables_fdb_set(&p->tables, row.net, row.mac, port->id);
 	if (r < 0)
 		return tables_failed(r, ret_error);
+	r = gate_apply(p, port->id, port->gate, &port->more, &open, ret_error);
+	if (r < 0)
+		return r;
 	if (!old_ifindex)
 		p->port_count++;
 	p->ports[port->id] = *port;
+	return 0;
+}
+
+int plane_port_gate(struct plane *p, uint32_t id, enum plane_gate gate,
+		    const struct plane_gate_more *more, bool *ret_open, struct error *ret_error)
+{
+	bool open;
+	int r;
+
+	if (id < 1 || id > PORTS_MAX || !p->ports[id].ifindex)
+		return error_set(ret_error, ERROR_NOT_FOUND, NULL, "the data plane has no port %u",
+				 id);
+	r = gate_apply(p, id, gate, more, &open, ret_error);
+	if (r < 0)
+		return r;
+	p->ports[id].gate = gate;
+	p->ports[id].more = *more;
+	if (ret_open)
+		*ret_open = open;
 	return 0;
 }
 

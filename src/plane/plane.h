@@ -127,18 +127,22 @@ int plane_sweep(struct plane *p, unsigned int *ret_removed, struct error *ret_er
 
 /* Changes the gate alone, in one step that no frame sees half-done; the same as plane_port_set()
  * with another gate, but cheap and without touching programs.  A gate that the data plane opened
- * meanwhile (plane_event FLIPPED) stays open where TUNNEL_IN is asked for again: *ret_open says so.
- * NOT_FOUND: the port is not set. */
+ * meanwhile (plane_event FLIPPED) stays open where TUNNEL_IN is asked for again, here and with
+ * plane_port_set(), until PLANE_OPEN was asked for once; every other gate that is asked for is what
+ * it then is.  *ret_open (may be NULL): whether it is open now.  NOT_FOUND: the port is not set. */
 int plane_port_gate(struct plane *p, uint32_t id, enum plane_gate gate,
 		    const struct plane_gate_more *more, bool *ret_open, struct error *ret_error);
 
 /* --- the tunnel ------------------------------------------------------------------------------ */
 
-/* The metadata-mode VXLAN link, 0 = none; a net has a number in it (VNI, 1 … 2^24 - 1; 0 = takes no
- * part).  Frames are taken from `peers` only, for ports that are TUNNEL_IN or OPEN, and never with
- * the port's own vMAC as their source. */
+/* The metadata-mode VXLAN link, 0 = none (again after every plane_open(), as with ports); a net has
+ * a number in it (VNI, 1 … 2^24 - 1; 0 = takes no part).  Frames are taken from `peers` only, for
+ * ports that are TUNNEL_IN or OPEN, and never with the port's own vMAC as their source. */
 #define TUNNEL_PEERS_MAX 4096
 int plane_tunnel_set(struct plane *p, int ifindex, struct error *ret_error);
+/* The source of outer packets, by which peers know this host; family 0 (as at first): as its routes
+ * have it.  Before Linux 6.0 always as its routes have it. */
+int plane_tunnel_local(struct plane *p, const struct ip *local, struct error *ret_error);
 int plane_tunnel_net(struct plane *p, const struct plane_net *net, uint32_t vni,
 		     struct error *ret_error);
 int plane_tunnel_peer(struct plane *p, const struct ip *peer, bool known, struct error *ret_error);
@@ -149,7 +153,8 @@ enum plane_event_kind {
 	PLANE_FLIPPED,	/* an armed gate opened; once */
 	PLANE_SPOKE,	/* a frame from a port whose gate let it not pass; the first at once, then
 			 * one a second at most */
-	PLANE_STRANGER, /* from the wire, with the vMAC of a port here as its source; likewise */
+	PLANE_STRANGER, /* from the wire, with the vMAC of a port here as its source; likewise, but
+			 * what looks like a host's claim (wire/claim.h) up to ten a second */
 	PLANE_EVENT_KIND_COUNT
 };
 #define PLANE_EVENT_FRAME 64
@@ -162,11 +167,14 @@ struct plane_event {
 	uint8_t frame[PLANE_EVENT_FRAME];
 };
 int plane_events_fd(struct plane *p); /* readable when there are some; valid until close */
-/* Reports what there is; never blocks. */
+/* Reports what there is; never blocks.  Events that nobody read wait for the next process.  A flip
+ * of a gate that was changed or taken away since is not told of any more; one that an earlier
+ * process may have read is told of again (`len` 0 where its frame is not known): so call this once
+ * when all ports were set, too. */
 void plane_events(struct plane *p, void (*fn)(void *ctx, const struct plane_event *e), void *ctx);
 
 /* The socket mark (SO_MARK) under which this daemon's own announcements may leave an uplink with
- * the vMAC of a port whose gate is OPEN. */
+ * the vMAC of a port whose gate is OPEN.  To set it takes CAP_NET_ADMIN. */
 #define PLANE_ANNOUNCE_MARK 0x766d616eu
 
 /* --- claims: which guest is the active router ------------------------------------------------ */
@@ -200,7 +208,8 @@ struct plane_counters {
 					  included; GSO counted by segment */
 	uint64_t tx_frames, tx_octets; /* handed to the link */
 	uint64_t drops[PLANE_REASONS_MAX];
-	mono_t last_seen; /* last frame from the guest, to about a second; ns 0 = never */
+	uint64_t redirected; /* port: frames sent after its guest, into the tunnel */
+	mono_t last_seen;    /* last frame from the guest, to about a second; ns 0 = never */
 };
 
 /* Sums the per-CPU counters of one port slot.  NOT_FOUND when the slot is not set. */
@@ -210,6 +219,9 @@ int plane_port_counters(struct plane *p, uint32_t id, struct plane_counters *ret
  * removed. */
 int plane_uplink_counters(struct plane *p, unsigned int slot, struct plane_counters *ret,
 			  struct error *ret_error);
+
+/* rx: from other hosts; tx: to them; drops of what came.  NOT_FOUND when no tunnel is set. */
+int plane_tunnel_counters(struct plane *p, struct plane_counters *ret, struct error *ret_error);
 
 struct plane_facts {
 	const char *attach; /* "tcx" or "clsact" */

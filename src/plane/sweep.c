@@ -31,6 +31,11 @@ static int swap_deferred(struct plane *p, struct error *ret_error)
 		if (r < 0 && ret_error->code != ERROR_NO_INTERFACE)
 			return r;
 	}
+	if (p->tunnel) {
+		r = plane_attach_tunnel(p, p->tunnel, ret_error);
+		if (r < 0 && ret_error->code != ERROR_NO_INTERFACE)
+			return r;
+	}
 	return plane_pin_maps(p, ret_error);
 }
 
@@ -79,6 +84,8 @@ static unsigned int sweep_tables(struct plane *p)
 	for (unsigned int slot = 1; slot <= UPLINKS_MAX; slot++)
 		if (!p->uplinks[slot].ifindex && plane_forget_uplink(p, slot))
 			removed++;
+	if (!p->tunnel && plane_forget_tunnel(p))
+		removed++;
 	return removed + sweep_fdb(p) + plane_claims_sweep(p);
 }
 
@@ -95,7 +102,7 @@ static bool is_kept(void *ctx, const char *name)
 		return number <= PORTS_MAX && p->ports[number].ifindex;
 	if (sscanf(name, "uplink%u", &number) == 1)
 		return number <= UPLINKS_MAX && p->uplinks[number].ifindex;
-	return false;
+	return strcmp(name, "tunnel") == 0 && p->tunnel;
 }
 
 static bool ifindex_is_set(const struct plane *p, int ifindex)
@@ -103,6 +110,8 @@ static bool ifindex_is_set(const struct plane *p, int ifindex)
 	uint64_t entry = tables_index(&p->tables, ifindex);
 	unsigned int slot = ROW_SLOT(INDEX_LOW(entry));
 
+	if (ifindex == p->tunnel)
+		return true;
 	if (entry & INDEX_UPLINK)
 		return p->uplinks[(INDEX_LOW(entry) - SLOT_UPLINK_0) & 15].ifindex == ifindex;
 	return slot && slot <= PORTS_MAX && p->ports[slot].ifindex == ifindex;
@@ -155,6 +164,7 @@ int plane_purge(struct plane *p, struct error *ret_error)
 	memset(p->ports, 0, sizeof(p->ports));
 	memset(p->uplinks, 0, sizeof(p->uplinks));
 	p->port_count = p->uplink_count = 0;
+	p->tunnel = 0;
 	routers_purge(p);
 	sweep_tables(p);
 	attach_sweep_links(&p->attach, keep_none, NULL);

@@ -52,6 +52,8 @@ static const struct {
 	ARRAY_(rows, ROW_COUNT, sizeof(struct port_row)),
 	ARRAY_(drops, SLOT_COUNT, sizeof(struct slot_drops)),
 	ARRAY_(claims, CLAIMS_MAX, sizeof(struct claim)),
+	ARRAY_(gates, SLOT_PORTS + 1, sizeof(struct gate_slot)),
+	ARRAY_(tunnel, 1, sizeof(struct tunnel_conf)),
 #undef ARRAY_
 };
 
@@ -254,7 +256,7 @@ int tables_fdb_clear(struct tables *t, unsigned int net, uint64_t mac)
 
 /* --- members and their lists ----------------------------------------------------------------- */
 
-void tables_member_set(struct tables *t, unsigned int slot, int ifindex, unsigned int mtu)
+void tables_member_set(struct tables *t, unsigned int slot, uint32_t ifindex, unsigned int mtu)
 {
 	uint64_t next = MEMBER_NEXT(load(tables_word(&t->members, slot)));
 
@@ -334,6 +336,39 @@ void tables_list_remove(struct tables *t, unsigned int net, unsigned int wanted)
 			t->place_free[wanted] = t->epoch + 1;
 			return;
 		}
+}
+
+/* --- gates ----------------------------------------------------------------------------------- */
+
+void tables_say_open(struct tables *t, unsigned int slot, bool open)
+{
+	uint64_t *member = tables_word(&t->members, slot), m = load(member);
+	uint32_t ifindex = MEMBER_IFINDEX(m) & ~MEMBER_GATED;
+
+	if (ifindex)
+		store(member, MEMBER(open ? ifindex : ifindex | MEMBER_GATED, MEMBER_MTU(m),
+				     MEMBER_NEXT(m)));
+	for (unsigned int which = 0; which < 2; which++) {
+		struct port_row *row = tables_any_row(t, slot, which);
+		uint32_t flags = open ? row->flags | ROW_OPEN : row->flags & ~ROW_OPEN;
+
+		if (row->ifindex && flags != row->flags)
+			__atomic_store_n(&row->flags, flags, __ATOMIC_RELEASE);
+	}
+}
+
+int tables_peer_set(struct tables *t, unsigned int slot, struct tunnel_ip peer)
+{
+	struct gate_slot *g = tables_gate(t, slot);
+	int which = load((uint64_t *)&g->word) & GATE_PEER_1 ? 0 : 1;
+	int r = wait_for(t, t->peer_free[slot]);
+
+	if (r < 0)
+		return r;
+	g->peer[which] = peer;
+	/* The other one may be read until the word names this one, and a little longer. */
+	t->peer_free[slot] = t->epoch + 1;
+	return which;
 }
 
 /* --- counters -------------------------------------------------------------------------------- */

@@ -12,6 +12,7 @@
  *   that begins at heads[net]; insertion and removal are the classic RCU list operations.
  * - fdb: (net, address) → slot, a hash; the value repeats the address, so that a reader whose entry
  *   was given to another address under its eyes finds out.
+ * - gates[slot]: what passes a port; one word, the only one that the programs change, too (gate.c).
  * - claims: in place of a slot the table may lead to one, whose holder the programs write.
  * - fdb_near: the same values once more, an array in front of it: written after the table, cleared
  *   before it.
@@ -35,7 +36,8 @@
 #include "plane/array.h"
 
 struct tables {
-	struct array index_near, members, heads, uplink_macs, fdb_near, rows, drops, claims;
+	struct array index_near, members, heads, uplink_macs, fdb_near, rows, drops, claims, gates,
+		tunnel;
 	int index_far_fd, fdb_fd, counters_fd, grace_fd, grace_inner_fd;
 	int cpus;
 	void *counter_buffer; /* cpus × struct slot_counters */
@@ -43,11 +45,12 @@ struct tables {
 	/* The epoch that must have come before a slot's free row, or its place in a list, is
 	 * written. */
 	uint64_t row_free[SLOT_COUNT], place_free[SLOT_COUNT];
+	uint64_t peer_free[SLOT_PORTS + 1]; /* likewise, of a gate's free peer */
 };
 
 struct tables_fds {
 	int index_near, index_far, rows, fdb, fdb_near, members, heads, uplink_macs, counters,
-		drops, claims;
+		drops, claims, gates, tunnel;
 };
 
 static inline uint64_t *tables_word(const struct array *a, size_t i)
@@ -64,6 +67,16 @@ static inline struct port_row *tables_any_row(const struct tables *t, unsigned i
 static inline struct claim *tables_claim(const struct tables *t, unsigned int number)
 {
 	return array_at(&t->claims, number);
+}
+
+static inline struct gate_slot *tables_gate(const struct tables *t, unsigned int slot)
+{
+	return array_at(&t->gates, slot);
+}
+
+static inline struct tunnel_conf *tables_tunnel(const struct tables *t)
+{
+	return array_at(&t->tunnel, 0);
 }
 
 static inline struct slot_drops *tables_drops(const struct tables *t, unsigned int slot)
@@ -100,8 +113,15 @@ unsigned int tables_fdb(const struct tables *t, unsigned int net, uint64_t mac);
 int tables_fdb_set(struct tables *t, unsigned int net, uint64_t mac, unsigned int slot);
 int tables_fdb_clear(struct tables *t, unsigned int net, uint64_t mac);
 
-/* Changes how a slot is reached without moving it in its list. */
-void tables_member_set(struct tables *t, unsigned int slot, int ifindex, unsigned int mtu);
+/* Changes how a slot is reached without moving it in its list.  `ifindex` may bear MEMBER_GATED. */
+void tables_member_set(struct tables *t, unsigned int slot, uint32_t ifindex, unsigned int mtu);
+
+/* Whether the member and both rows of a slot say that its gate is open (a row that is not the
+ * port's stays as it is), each in a store of its own. */
+void tables_say_open(struct tables *t, unsigned int slot, bool open);
+
+/* Writes the free one of a gate's peers and returns which it is, or -errno. */
+int tables_peer_set(struct tables *t, unsigned int slot, struct tunnel_ip peer);
 
 unsigned int tables_list_count(const struct tables *t, unsigned int net);
 bool tables_list_has(const struct tables *t, unsigned int net, unsigned int slot);

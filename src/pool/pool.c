@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "model/shared.h"
 #include "model/text.h"
 #include "pool/mix.h"
 
@@ -27,11 +28,13 @@ int pool_machine_init(struct pool_machine *m, const struct pool *cfg, const stru
 	pool_bits_init(&m->taken, m->usable.size, mem);
 	quarantine_init(&m->waiting, mem);
 	quarantine_init(&m->outside, mem);
+	pool_blocks_init(&m->blocks, mem);
 	return 0;
 }
 
 void pool_machine_done(struct pool_machine *m)
 {
+	pool_blocks_done(&m->blocks);
 	quarantine_done(&m->outside);
 	quarantine_done(&m->waiting);
 	pool_bits_done(&m->taken);
@@ -57,6 +60,23 @@ static uint64_t seq_of(const struct pool_machine *m, vmac_mac_t address)
 	uint64_t index = pool_space_index(&m->usable, address);
 
 	return index != POOL_SPACE_NONE ? permutation_inverse(&m->perm, index) : POOL_SPACE_NONE;
+}
+
+/* Every number is marked and unmarked here, and nowhere else. */
+static int mark(struct pool_machine *m, uint64_t seq)
+{
+	int r = pool_bits_set(&m->taken, seq);
+
+	if (r == 0 && m->block_size)
+		pool_blocks_count(&m->blocks, seq / m->block_size, true);
+	return r;
+}
+
+static void unmark(struct pool_machine *m, uint64_t seq)
+{
+	pool_bits_clear(&m->taken, seq);
+	if (m->block_size)
+		pool_blocks_count(&m->blocks, seq / m->block_size, false);
 }
 
 /* Where an address in the ranges is kept track of. */
@@ -129,6 +149,20 @@ static int error_exhausted(const struct pool_machine *m, wall_t now, struct erro
 			 first ? until_text(first->until, now, until) : "");
 }
 
+static int error_no_block(const struct pool_machine *m, struct error *ret_error)
+{
+	uint64_t room = 0;
+
+	for (size_t i = 0; i < m->blocks.count; i++)
+		room += m->blocks.items[i].size;
+	return error_set(ret_error, ERROR_POOL_EXHAUSTED,
+			 "this host takes another block as soon as it can reach the shared "
+			 "registry; until then, release addresses that nobody needs",
+			 "pool '%s': the %zu block(s) of this host, %llu addresses, have none "
+			 "free, and no other block is at hand",
+			 m->cfg.name, m->blocks.count, (unsigned long long)room);
+}
+
 static int check_limit(const struct pool_machine *m, struct error *ret_error)
 {
 	if (m->cfg.limit == 0 || m->used < m->cfg.limit)
@@ -144,7 +178,34 @@ static int check_room(const struct pool_machine *m, wall_t now, struct error *re
 {
 	if (m->used + m->quarantined == m->usable.size)
 		return error_exhausted(m, now, ret_error);
+	if (m->block_size && m->blocks.room == 0)
+		return error_no_block(m, ret_error);
 	return check_limit(m, ret_error);
+}
+
+/* The first free number at or behind `from` that is ours, going round; there is one. */
+static uint64_t next_free(const struct pool_machine *m, uint64_t from)
+{
+	size_t start, i;
+
+	if (!m->block_size)
+		return pool_bits_next_clear(&m->taken, from);
+	start = pool_blocks_at(&m->blocks, from / m->block_size);
+	/* One step more than there are blocks: what lies before `from` in its own comes last. */
+	for (i = 0; i <= m->blocks.count; i++) {
+		const struct pool_block *b = &m->blocks.items[(start + i) % m->blocks.count];
+		uint64_t first = b->number * m->block_size, at = first, seq;
+
+		if (b->taken == b->size)
+			continue;
+		if (i == 0 && from > first && from - first < b->size)
+			at = from;
+		seq = pool_bits_next_clear(&m->taken, at);
+		if (seq >= at && seq - first < b->size)
+			return seq;
+	}
+	assert(!"some number is free");
+	return 0;
 }
 
 static int error_in_use(const struct pool_machine *m, vmac_mac_t address, uint64_t seq, wall_t now,
@@ -188,7 +249,7 @@ static int error_unusable(const struct pool_machine *m, vmac_mac_t address, stru
 
 static int take_seq(struct pool_machine *m, uint64_t seq, struct error *ret_error)
 {
-	if (pool_bits_set(&m->taken, seq) < 0)
+	if (mark(m, seq) < 0)
 		return error_no_memory(m, ret_error);
 	m->used++;
 	return 0;
@@ -201,7 +262,7 @@ int pool_machine_take(struct pool_machine *m, wall_t now, vmac_mac_t *ret, struc
 
 	if (r < 0)
 		return r;
-	seq = pool_bits_next_clear(&m->taken, m->cfg.cursor);
+	seq = next_free(m, m->cfg.cursor);
 	r = take_seq(m, seq, ret_error);
 	if (r < 0)
 		return r;
@@ -240,7 +301,7 @@ int pool_machine_take_stable(struct pool_machine *m, const char *identity, wall_
 	r = check_room(m, now, ret_error);
 	if (r < 0)
 		return r;
-	seq = pool_bits_next_clear(&m->taken, stable_seq(m, identity, (unsigned int)len));
+	seq = next_free(m, stable_seq(m, identity, (unsigned int)len));
 	r = take_seq(m, seq, ret_error);
 	if (r < 0)
 		return r;
@@ -250,6 +311,21 @@ int pool_machine_take_stable(struct pool_machine *m, const char *identity, wall_
 
 int pool_machine_take_exact(struct pool_machine *m, vmac_mac_t address, wall_t now,
 			    struct error *ret_error)
+{
+	uint64_t seq = seq_of(m, address);
+	char mac[VMAC_MAC_TEXT_MAX];
+
+	if (seq != POOL_SPACE_NONE && !pool_bits_has(&m->taken, seq) &&
+	    !pool_machine_granted(m, seq))
+		return error_set(ret_error, ERROR_ADDRESS_IN_USE,
+				 "choose another address, or let the pool choose",
+				 "%s lies in a block of pool '%s' that is not this host's",
+				 vmac_mac_format(address, VMAC_MAC_COLON, mac), m->cfg.name);
+	return pool_machine_take_agreed(m, address, now, ret_error);
+}
+
+int pool_machine_take_agreed(struct pool_machine *m, vmac_mac_t address, wall_t now,
+			     struct error *ret_error)
 {
 	uint64_t seq = seq_of(m, address);
 	int r;
@@ -272,7 +348,7 @@ void pool_machine_untake(struct pool_machine *m, vmac_mac_t address, uint64_t cu
 	if (!spot.usable)
 		return;
 	assert(cursor < m->usable.size);
-	pool_bits_clear(&m->taken, spot.number);
+	unmark(m, spot.number);
 	m->used--;
 	m->cfg.cursor = cursor;
 }
@@ -285,7 +361,7 @@ int pool_machine_load(struct pool_machine *m, vmac_mac_t address, bool quarantin
 	if (spot.number == POOL_SPACE_NONE)
 		return -ERANGE;
 	if (spot.usable)
-		r = pool_bits_set(&m->taken, spot.number);
+		r = mark(m, spot.number);
 	else if (quarantine_find(spot.queue, spot.number))
 		r = -EEXIST;
 	if (r < 0)
@@ -293,7 +369,7 @@ int pool_machine_load(struct pool_machine *m, vmac_mac_t address, bool quarantin
 	if (quarantined)
 		r = quarantine_add(spot.queue, spot.number, until);
 	if (r < 0 && spot.usable)
-		pool_bits_clear(&m->taken, spot.number);
+		unmark(m, spot.number);
 	if (r == 0 && spot.usable)
 		*(quarantined ? &m->quarantined : &m->used) += 1;
 	return r;
@@ -333,7 +409,7 @@ void pool_machine_free(struct pool_machine *m, vmac_mac_t address)
 	if (!spot.usable)
 		return;
 	*(waited ? &m->quarantined : &m->used) -= 1;
-	pool_bits_clear(&m->taken, spot.number);
+	unmark(m, spot.number);
 }
 
 /* The entry that is due first, of both queues; *ret_usable: of which. */
@@ -367,9 +443,73 @@ bool pool_machine_due(const struct pool_machine *m, wall_t now, vmac_mac_t *ret)
 
 uint64_t pool_machine_available(const struct pool_machine *m)
 {
-	uint64_t unused = m->usable.size - m->used - m->quarantined, allowed = unused;
+	uint64_t unused =
+		m->block_size ? m->blocks.room : m->usable.size - m->used - m->quarantined;
+	uint64_t allowed = unused;
 
 	if (m->cfg.limit > 0)
 		allowed = m->cfg.limit > m->used ? m->cfg.limit - m->used : 0;
 	return unused < allowed ? unused : allowed;
+}
+
+/* --- blocks ---------------------------------------------------------------------------------- */
+
+uint32_t pool_numbers_a_block(uint64_t size)
+{
+	uint32_t block = BLOCK_SIZE_MAX;
+
+	while (block > 1 && block > size / 64)
+		block /= 2;
+	return block;
+}
+
+void pool_machine_blocks(struct pool_machine *m, uint32_t block_size)
+{
+	assert(block_size > 0 && block_size <= BLOCK_SIZE_MAX);
+	if (m->block_size == block_size)
+		return;
+	pool_blocks_done(&m->blocks);
+	m->block_size = block_size;
+}
+
+int pool_machine_grant(struct pool_machine *m, uint64_t number)
+{
+	uint32_t taken = 0;
+	uint64_t first, size;
+
+	if (!m->block_size || !m->usable.size || number > (m->usable.size - 1) / m->block_size)
+		return -ERANGE;
+	first = number * m->block_size;
+	size = m->usable.size - first < m->block_size ? m->usable.size - first : m->block_size;
+	for (uint64_t i = 0; i < size; i++)
+		taken += pool_bits_has(&m->taken, first + i);
+	return pool_blocks_add(&m->blocks, number, (uint32_t)size, taken);
+}
+
+void pool_machine_revoke(struct pool_machine *m, uint64_t number)
+{
+	pool_blocks_remove(&m->blocks, number);
+}
+
+uint64_t pool_machine_number(const struct pool_machine *m, vmac_mac_t address)
+{
+	return seq_of(m, address);
+}
+
+vmac_mac_t pool_machine_address(const struct pool_machine *m, uint64_t number)
+{
+	assert(number < m->usable.size);
+	return address_of(m, number);
+}
+
+bool pool_machine_granted(const struct pool_machine *m, uint64_t number)
+{
+	return !m->block_size || pool_blocks_find(&m->blocks, number / m->block_size);
+}
+
+vmac_mac_t pool_machine_stable(const struct pool_machine *m, const char *identity, unsigned int nth)
+{
+	uint64_t seq = stable_seq(m, identity, (unsigned int)strlen(identity));
+
+	return address_of(m, (seq + nth) % m->usable.size);
 }

@@ -24,6 +24,11 @@
  * address is in no counter and needs no mark while it is used; released, it waits and falls due
  * like every other.  So every function here takes any address that pool_machine_has().
  *
+ * Where hosts share a pool, this one takes only from blocks of sequence numbers that it was granted
+ * (pool_machine_blocks()); everything else is as it is for a pool that is all ours: addresses of
+ * other blocks can be loaded, released and freed, and count as used, for what moved here from
+ * another host stays its number.
+ *
  * Bounds: size 1 … 2^44; memory: 80 octets at most a quarantined address; for each used one an
  * eighth of an octet where the cursor chose it, about 100 where stable mode or a user put it far
  * from all others. */
@@ -33,6 +38,7 @@
 #include "base/mem.h"
 #include "model/model.h"
 #include "pool/bits.h"
+#include "pool/blocks.h"
 #include "pool/permute.h"
 #include "pool/quarantine.h"
 #include "pool/space.h"
@@ -52,6 +58,8 @@ struct pool_machine {
 	struct pool_bits taken;	    /* by sequence number: used or quarantined */
 	struct quarantine waiting;  /* by sequence number; `quarantined` of them */
 	struct quarantine outside;  /* excluded addresses that wait, by index in whole */
+	uint32_t block_size;	    /* 0 = the pool is all ours */
+	struct pool_blocks blocks;  /* else those that are */
 	const struct mem *mem;
 };
 
@@ -121,3 +129,38 @@ void pool_machine_free(struct pool_machine *m, vmac_mac_t address);
 
 /* Addresses that pool_machine_take() could hand out now, one after the other. */
 uint64_t pool_machine_available(const struct pool_machine *m);
+
+/* --- blocks ---------------------------------------------------------------------------------- */
+
+#define POOL_NO_NUMBER UINT64_MAX
+
+/* How many numbers a block of a pool of so many should have: 256, or for a small pool the largest
+ * power of two <= size / 64, at least 1. */
+uint32_t pool_numbers_a_block(uint64_t size);
+
+/* From now on only granted blocks are taken from; none is granted yet.  Called again with the same
+ * size it changes nothing; with another, all grants end.  take and take_stable then say
+ * POOL_EXHAUSTED when no granted number is free (take_stable stays near the identity's number where
+ * that is granted), take_exact ADDRESS_IN_USE for a number of another's block. */
+void pool_machine_blocks(struct pool_machine *m, uint32_t block_size);
+
+/* 0; -EEXIST (it is granted already); -ERANGE (the pool has no such block, or none at all);
+ * -ENOMEM. */
+int pool_machine_grant(struct pool_machine *m, uint64_t number);
+/* What is taken of it stays taken. */
+void pool_machine_revoke(struct pool_machine *m, uint64_t number);
+
+/* The sequence number of an address, or POOL_NO_NUMBER: not in the ranges, or excluded. */
+uint64_t pool_machine_number(const struct pool_machine *m, vmac_mac_t address);
+vmac_mac_t pool_machine_address(const struct pool_machine *m, uint64_t number); /* of a block's */
+bool pool_machine_granted(const struct pool_machine *m, uint64_t number);	/* or all ours */
+
+/* Where pool_machine_take_stable() would look first, on any host: the nth (0 …) choice for an
+ * identity, whether it is taken or not. */
+vmac_mac_t pool_machine_stable(const struct pool_machine *m, const char *identity,
+			       unsigned int nth);
+
+/* Takes exactly this one although its block is not ours: the hosts have agreed that it is this
+ * host's. */
+int pool_machine_take_agreed(struct pool_machine *m, vmac_mac_t address, wall_t now,
+			     struct error *ret_error);

@@ -84,16 +84,21 @@ static void item_call(struct etcd *e, struct item *item)
 
 static void module_dispatch(struct etcd *e)
 {
-	struct item_queue taken;
+	struct item_queue taken = { 0 };
+	size_t before, after;
 	struct item *item;
 	eventfd_t rung;
 
 	eventfd_read(e->ring, &rung);
 	pthread_mutex_lock(&e->mutex);
-	taken = e->answers;
-	e->answers = (struct item_queue){ 0 };
+	before = e->answers.count;
+	while (taken.count < ETCD_DISPATCH_MAX && (item = item_take(&e->answers)))
+		item_put(&taken, item);
+	after = e->answers.count;
 	pthread_mutex_unlock(&e->mutex);
-	if (taken.count > ETCD_TOLD_MAX) /* it paused for us */
+	if (after > 0)
+		eventfd_write(e->ring, 1);
+	if (before > ETCD_TOLD_MAX && after <= ETCD_TOLD_MAX) /* it paused for us */
 		curl_multi_wakeup(e->multi);
 	while ((item = item_take(&taken)))
 		item_call(e, item);
@@ -191,8 +196,8 @@ static int file_check(const char *what, const char *file, struct error *ret_erro
 {
 	if (!file || access(file, R_OK) == 0)
 		return 0;
-	return error_set(ret_error, ERROR_BAD_CONFIG, NULL, "registry.shared.%s: %s: %s", what, file,
-			 strerror(errno));
+	return error_set(ret_error, ERROR_BAD_CONFIG, NULL, "registry.shared.%s: %s: %s", what,
+			 file, strerror(errno));
 }
 
 /* scheme://host[:port] and nothing behind it. */
@@ -217,9 +222,10 @@ static int endpoint_check(const struct etcd_config *c, unsigned int i, char ret[
 	curl_free(path);
 	curl_free(user);
 	if (!good)
-		return error_set(ret_error, ERROR_BAD_CONFIG,
-				 "http://ADDRESS:2379, or https://…; without a path, user or password",
-				 "registry.shared.endpoints: '%.100s' is no URL of an etcd", text);
+		return error_set(
+			ret_error, ERROR_BAD_CONFIG,
+			"http://ADDRESS:2379, or https://…; without a path, user or password",
+			"registry.shared.endpoints: '%.100s' is no URL of an etcd", text);
 	snprintf(ret, 256, "%s", text);
 	if (ret[len - 1] == '/')
 		ret[len - 1] = '\0';
@@ -236,9 +242,10 @@ static int config_check(struct etcd *e, const struct etcd_config *c, struct erro
 				 "registry.shared.endpoints: 1 to %d are wanted",
 				 SHARED_ENDPOINTS_MAX);
 	if (len == 0 || len >= ETCD_PREFIX_MAX || c->prefix[len - 1] != '/')
-		return error_set(ret_error, ERROR_BAD_CONFIG, NULL,
-				 "registry.shared.prefix: 1 to %d characters that end in '/' are wanted",
-				 ETCD_PREFIX_MAX - 1);
+		return error_set(
+			ret_error, ERROR_BAD_CONFIG, NULL,
+			"registry.shared.prefix: 1 to %d characters that end in '/' are wanted",
+			ETCD_PREFIX_MAX - 1);
 	if (!c->cert != !c->key)
 		return error_set(ret_error, ERROR_BAD_CONFIG, NULL,
 				 "registry.shared: cert and key belong together");
@@ -269,10 +276,12 @@ static int config_copy(struct etcd *e, const struct etcd_config *c)
 	if (!at)
 		return -ENOMEM;
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
-		if (!*texts[i])
+		size_t len = *texts[i] ? strlen(*texts[i]) + 1 : 0;
+
+		if (len == 0)
 			continue;
-		*texts[i] = strcpy(at, *texts[i]);
-		at += strlen(at) + 1;
+		*texts[i] = memcpy(at, *texts[i], len);
+		at += len;
 	}
 	return 0;
 }

@@ -51,15 +51,16 @@
 #define ETCD_PENDING_MAX  65536
 #define ETCD_REQUESTS_MAX 16   /* under way at once, and connections */
 #define ETCD_PAGE	  1000 /* keys of one answer of a full read */
+#define ETCD_DISPATCH_MAX 256  /* callbacks of one dispatch: its caller has other things to do */
 #define ETCD_PING_MS	  5000
 /* A transaction is tried for so many time-outs: 10 s, which outlives an election. */
-#define ETCD_TRIES 5
+#define ETCD_TRIES	  5
 
 #define ETCD_WATCHED "r/"
 #define ETCD_IMAGES  "i/"
 
 struct etcd_kv {
-	const char *key; /* below the prefix: "r/…", "i/…" */
+	const char *key;   /* below the prefix: "r/…", "i/…" */
 	const char *value; /* NULL: there is none */
 	size_t len;
 	uint64_t revision; /* of its last change; 0 where there is none */
@@ -69,7 +70,7 @@ enum etcd_act { ETCD_PUT, ETCD_DELETE, ETCD_COMPARE };
 
 struct etcd_op {
 	enum etcd_act act;
-	bool leased; /* PUT: ends with this process */
+	bool leased;	   /* PUT: ends with this process */
 	struct etcd_kv kv; /* revision: what it must have now, 0 = it must not exist */
 };
 
@@ -116,7 +117,7 @@ struct etcd;
 struct etcd_module {
 	unsigned int version; /* ETCD_MODULE_VERSION */
 	int (*open)(const struct etcd_config *config, struct etcd **ret, struct error *ret_error);
-	/* Within a second, whatever hangs. Answers what waits. */
+	/* Within a second, whatever hangs.  Answers what waits. */
 	void (*close)(struct etcd *e);
 	int (*fd)(const struct etcd *e);
 	void (*dispatch)(struct etcd *e);

@@ -35,8 +35,8 @@ static int password_read(const struct etcd_config *c, char buf[static PASSWORD_M
 	n = fd < 0 ? -1 : read(fd, buf, PASSWORD_MAX - 1);
 	if (n < 0)
 		return error_set(ret_error, ERROR_FORBIDDEN, "see registry.shared.password_file",
-				 "the password of etcd's user cannot be read: %s: %s", c->password_file,
-				 strerror(errno));
+				 "the password of etcd's user cannot be read: %s: %s",
+				 c->password_file, strerror(errno));
 	buf[n] = '\0';
 	buf[strcspn(buf, "\r\n")] = '\0';
 	return 0;
@@ -86,8 +86,8 @@ static void authenticate(struct etcd *e)
 	}
 	body = etcd_body_authenticate(e->config.user, password);
 	explicit_bzero(password, sizeof(password));
-	e->auth.under_way =
-		exchange_begin(e, "/v3/auth/authenticate", body, e->config.timeout, answered, NULL) == 0;
+	e->auth.under_way = exchange_begin(e, "/v3/auth/authenticate", body, e->config.timeout,
+					   answered, NULL) == 0;
 }
 
 bool auth_ready(struct etcd *e, mono_t now)

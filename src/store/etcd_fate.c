@@ -35,10 +35,11 @@ static enum etcd_fate refused(struct error *e, enum error_code code, const char 
 static enum etcd_fate exhausted(const struct etcd_answer *a, const char *endpoint, struct error *e)
 {
 	if (says(a, "space exceeded"))
-		return refused(e, ERROR_REGISTRY_FULL, endpoint, a,
-			       "etcd has reached its quota: 'etcdctl compaction REVISION', 'etcdctl "
-			       "defrag' at each member, then 'etcdctl alarm disarm'; or raise "
-			       "--quota-backend-bytes");
+		return refused(
+			e, ERROR_REGISTRY_FULL, endpoint, a,
+			"etcd has reached its quota: 'etcdctl compaction REVISION', 'etcdctl "
+			"defrag' at each member, then 'etcdctl alarm disarm'; or raise "
+			"--quota-backend-bytes");
 	if (says(a, "too many requests")) {
 		error_set(e, ERROR_REGISTRY_UNREACHABLE, NULL, "%s is overloaded: %.160s", endpoint,
 			  a->message);
@@ -77,8 +78,8 @@ static enum etcd_fate doubtful(struct error *e, const char *endpoint, const char
 static enum etcd_fate foreign(long status, const char *endpoint, struct error *e)
 {
 	error_set(e, ERROR_REGISTRY_UNREACHABLE,
-		  status == 421 ? "etcd does not know this host name: see its --host-whitelist" :
-				  "is it an etcd (3.4 or newer), and not something before it?",
+		  status == 421 ? "etcd does not know this host name: see its --host-whitelist"
+				: "is it an etcd (3.4 or newer), and not something before it?",
 		  "%s answers like no etcd: HTTP %ld", endpoint, status);
 	return status >= 500 || status == 200 || status == 408 ? ETCD_DOUBTFUL : ETCD_NOT_SENT;
 }

@@ -102,7 +102,8 @@ static struct curl_slist *headers_new(const struct auth *a)
 static bool tls_fails(const struct etcd_config *c, CURL *easy)
 {
 	return SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) ||
-	       (c->ca && SET(CURLOPT_CAINFO, c->ca)) || (c->cert && SET(CURLOPT_SSLCERT, c->cert)) ||
+	       (c->ca && SET(CURLOPT_CAINFO, c->ca)) ||
+	       (c->cert && SET(CURLOPT_SSLCERT, c->cert)) ||
 	       (c->key && SET(CURLOPT_SSLKEY, c->key));
 }
 
@@ -160,7 +161,8 @@ enum etcd_fate http_fate(struct etcd *e, unsigned int endpoint, CURLcode code, c
 		said = "the connection has ended without an answer";
 	else if (!*said)
 		said = curl_easy_strerror(code);
-	error_set(ret_error, ERROR_REGISTRY_UNREACHABLE, hint_of(code, e->endpoints[endpoint], said, sent), "%s: %.200s",
+	error_set(ret_error, ERROR_REGISTRY_UNREACHABLE,
+		  hint_of(code, e->endpoints[endpoint], said, sent), "%s: %.200s",
 		  e->endpoints[endpoint], said);
 	return sent ? ETCD_DOUBTFUL : ETCD_NOT_SENT;
 }
@@ -291,6 +293,16 @@ static void endpoint_judge(struct etcd *e, unsigned int endpoint, enum etcd_fate
 	}
 }
 
+/* What is no JSON stays as its first line: it is for a person. */
+static void answer_read(struct exchange *x, struct etcd_answer *ret)
+{
+	if (text_add(&x->answer, "", 1, SIZE_MAX) < 0 ||
+	    etcd_answer_parse(x->answer.at, x->answer.len - 1, ret) == 0)
+		return;
+	x->answer.at[strcspn(x->answer.at, "\r\n")] = '\0';
+	ret->message = x->answer.at;
+}
+
 void exchange_finished(struct etcd *e, CURL *easy, CURLcode code)
 {
 	struct etcd_answer answer = { .message = "" };
@@ -304,9 +316,7 @@ void exchange_finished(struct etcd *e, CURL *easy, CURLcode code)
 	curl_multi_remove_handle(e->multi, easy);
 	busy_remove(e, x);
 	if (code == CURLE_OK) {
-		if (text_add(&x->answer, "", 1, SIZE_MAX) < 0 ||
-		    etcd_answer_parse(x->answer.at, x->answer.len - 1, &answer) < 0)
-			answer.message = x->answer.at ? x->answer.at : "";
+		answer_read(x, &answer);
 		fate = etcd_fate(status, &answer, e->endpoints[x->endpoint], &error);
 	} else {
 		fate = http_fate(e, x->endpoint, code, x->said, x->sent > 0, &error);

@@ -11,15 +11,16 @@
 #include "store/etcd_index.h"
 #include "store/etcd_json.h"
 
-#define ETCD_TOLD_MAX	 4096	      /* waiting for the owner: reading pauses */
-#define ETCD_ANSWER_MAX	 (64u << 20)  /* octets of one answer, or of one line of the watch */
-#define ETCD_LEASED_MAX	 4	      /* keys under the lease */
-#define ETCD_BACKOFF_MS	 100	      /* after all endpoints have failed; doubles up to … */
+#define ETCD_TOLD_MAX	    4096	/* waiting for the owner: reading pauses */
+#define ETCD_ANSWER_MAX	    (64u << 20) /* octets of one answer, or of one line of the watch */
+#define ETCD_LEASED_MAX	    4		/* keys under the lease */
+#define ETCD_BACKOFF_MS	    100		/* after all endpoints have failed; doubles up to … */
 #define ETCD_BACKOFF_MAX_MS 1000
-#define ETCD_DENIED_MS	 5000 /* between authentications that are refused: they cost a server 60 ms */
-#define ETCD_CLOSE_MS	 400  /* for the end of the lease */
+/* Between authentications that are refused: each costs a server 60 ms. */
+#define ETCD_DENIED_MS	    5000
+#define ETCD_CLOSE_MS	    400 /* for the end of the lease */
 
-/* --- what goes to the owner, and comes from it -------------------------------------------------- */
+/* --- what goes to the owner, and comes from it ----------------------------------------------- */
 
 enum item_kind { ITEM_TOLD, ITEM_COMPLETE, ITEM_REACH, ITEM_ORDER };
 
@@ -54,8 +55,8 @@ struct order {
 	mono_t began, until, not_before;
 	bool doubtful; /* it may have been done already */
 	bool leased;
-	bool look;  /* asks only what became of it: it was refused when asked again */
-	bool own;   /* of the lease: nobody is told */
+	bool look;	/* asks only what became of it: it was refused when asked again */
+	bool own;	/* of the lease: nobody is told */
 	uint64_t lease; /* that it was sent with */
 	enum shared_outcome outcome;
 	uint64_t revision;
@@ -92,7 +93,8 @@ static inline struct item *item_take(struct item_queue *q)
 	return item;
 }
 
-/* --- one exchange with an endpoint -------------------------------------------------------------- */
+/* --- one exchange with an endpoint --------------------------------------------------------------
+ */
 
 struct text {
 	char *at;
@@ -120,23 +122,24 @@ struct exchange {
 	void *owner;
 };
 
-/* --- parts --------------------------------------------------------------------------------------- */
+/* --- parts ---------------------------------------------------------------------------------------
+ */
 
 struct auth {
-	char *token; /* NULL = none */
+	char *token;	 /* NULL = none */
 	uint64_t number; /* of the token: grows with each */
-	bool off;      /* etcd says that it asks nobody */
+	bool off;	 /* etcd says that it asks nobody */
 	bool under_way;
-	bool denied;   /* the last time */
+	bool denied; /* the last time */
 	struct error error;
 	mono_t not_before;
 };
 
 struct lease {
-	uint64_t id;	   /* 0 = none */
-	bool under_way;	   /* grant or keepalive */
-	bool wanted;	   /* there is something to keep alive */
-	mono_t due;	   /* of the next keepalive, or of another try at a grant */
+	uint64_t id;	/* 0 = none */
+	bool under_way; /* grant or keepalive */
+	bool wanted;	/* there is something to keep alive */
+	mono_t due;	/* of the next keepalive, or of another try at a grant */
 	/* What is under it: copies of the puts, put anew after the lease has died. */
 	struct order *keys[ETCD_LEASED_MAX];
 	unsigned int count;
@@ -146,7 +149,7 @@ struct sync {
 	bool wanted, reading, under_way; /* … a page of it */
 	mono_t not_before, reconcile, began;
 	unsigned int failures;
-	uint64_t revision; /* 0 = not known yet */
+	uint64_t revision;	     /* 0 = not known yet */
 	char last[ETCD_KEY_MAX + 1]; /* of the page before; "" = this is the first */
 };
 

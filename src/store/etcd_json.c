@@ -152,7 +152,8 @@ char *etcd_body_range(const struct etcd_range *r)
 {
 	json_t *body = json_object();
 
-	put(&body, "key", r->last ? coded_key(r->prefix, r->last, 1) : coded_key(r->prefix, r->part, 0));
+	put(&body, "key",
+	    r->last ? coded_key(r->prefix, r->last, 1) : coded_key(r->prefix, r->part, 0));
 	put(&body, "range_end", coded_end(r->prefix, r->part));
 	put(&body, "limit", number(r->limit));
 	if (r->revision)
@@ -338,7 +339,8 @@ int etcd_answer_kv(struct etcd_answer *a, const char *prefix, size_t i, struct e
 	at = a->scratch + key_len + 1;
 	at[0] = '\0';
 	value_len = 0;
-	if (value && decoded(json_string_value(value), json_string_length(value), at, &value_len) < 0)
+	if (value &&
+	    decoded(json_string_value(value), json_string_length(value), at, &value_len) < 0)
 		return -EBADMSG;
 	if (key_len < skip || memcmp(a->scratch, prefix, skip) != 0 ||
 	    key_len - skip > ETCD_KEY_MAX || strlen(a->scratch) != key_len)

@@ -52,7 +52,8 @@ static inline size_t etcd_answer_count(const struct etcd_answer *a)
  * response is not there; -EBADMSG: not below the prefix, or no key at all; -ENOMEM. */
 int etcd_answer_kv(struct etcd_answer *a, const char *prefix, size_t i, struct etcd_kv *ret);
 
-/* --- what an answer means ---------------------------------------------------------------------- */
+/* --- what an answer means ----------------------------------------------------------------------
+ */
 
 enum etcd_fate {
 	ETCD_ANSWERED,
@@ -65,7 +66,7 @@ enum etcd_fate {
 	ETCD_REFUSED,	/* not done, for good */
 };
 
-/* Of an HTTP status with that answer (where it was no JSON: message alone, as it came).  Fills the error
- * for all but ETCD_ANSWERED; `endpoint` is for its text. */
+/* Of an HTTP status with that answer (where it was no JSON: message alone, as it came).  Fills the
+ * error for all but ETCD_ANSWERED; `endpoint` is for its text. */
 enum etcd_fate etcd_fate(long status, const struct etcd_answer *a, const char *endpoint,
 			 struct error *ret_error);

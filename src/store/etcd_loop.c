@@ -69,8 +69,9 @@ static mono_t ping_due(const struct etcd *e)
 /* A read that a member can answer only with a majority behind it. */
 static void ping(struct etcd *e, mono_t now)
 {
-	struct etcd_range range = { .prefix = e->config.prefix, .part = ETCD_WATCHED, .limit = 1,
-				    .keys_only = true };
+	struct etcd_range range = {
+		.prefix = e->config.prefix, .part = ETCD_WATCHED, .limit = 1, .keys_only = true
+	};
 
 	if (mono_due(ping_due(e), now) && auth_ready(e, now))
 		e->pinging = exchange_begin(e, "/v3/kv/range", etcd_body_range(&range),
@@ -153,5 +154,6 @@ void *etcd_thread(void *etcd)
 	txn_abandon(e);
 	exchanges_free(e);
 	lease_end(e);
+	exchanges_free(e);
 	return NULL;
 }

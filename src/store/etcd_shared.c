@@ -1,6 +1,7 @@
 /* The shared registry in etcd: records become keys and values here.
  *
- * Key: PREFIX "r/" KEY, or for images PREFIX "i/" KEY, where KEY and the value are shared_encode()'s.
+ * Key: PREFIX "r/" KEY, or for images PREFIX "i/" KEY, where KEY and the value are
+ * shared_encode()'s.
  *
  * The client itself (etcd.h) is a module that is loaded when somebody asks for etcd: to link
  * libcurl would cost every vmacd 27 libraries and some MiB, whether it shares a registry or not. */
@@ -37,7 +38,8 @@ struct call {
 /* It belongs to us as the daemon itself does, so who may write it is not looked at. */
 static const char *module_file(void)
 {
-	const char *given = secure_getenv("VMAC_ETCD_MODULE"); /* of a build that is not installed */
+	const char *given =
+		secure_getenv("VMAC_ETCD_MODULE"); /* of a build that is not installed */
 
 	return given ? given : VMAC_MODULEDIR "/libvmac_etcd.so";
 }
@@ -113,7 +115,8 @@ int etcd_decode(const struct mem *mem, const struct etcd_kv *kv, struct shared_r
 	size_t skip = strlen(ETCD_WATCHED);
 
 	if (strncmp(kv->key, ETCD_WATCHED, skip) != 0 && strncmp(kv->key, ETCD_IMAGES, skip) != 0)
-		return error_set(ret_error, ERROR_NOT_FOUND, NULL, "%s is no key of vmac's", kv->key);
+		return error_set(ret_error, ERROR_NOT_FOUND, NULL, "%s is no key of vmac's",
+				 kv->key);
 	return shared_decode(mem, kv->key + skip, kv->value, kv->len, kv->revision, ret, ret_error);
 }
 
@@ -264,9 +267,9 @@ static int op_of(const struct mem *mem, const struct shared_put *put, struct etc
 
 	if (result < 0)
 		return result;
-	*ret = (struct etcd_op){ .act = is_put	     ? ETCD_PUT :
-					put->gone ? ETCD_DELETE :
-							  ETCD_COMPARE,
+	*ret = (struct etcd_op){ .act = is_put	    ? ETCD_PUT
+					: put->gone ? ETCD_DELETE
+						    : ETCD_COMPARE,
 				 .leased = is_put && r->kind == SHARED_ALIVE,
 				 .kv = { .key = key,
 					 .value = value,

@@ -3,15 +3,16 @@
  * Everything that is watched is read in pages, all at the revision of the first, and then watched
  * from the next one on.  That is done at first, whenever the watch has ended (however it has), when
  * somebody asks for it, and every few minutes without a reason, since a watch is not to be trusted
- * for ever.  The watch of before goes on meanwhile; the index lets nothing be told twice or late. */
+ * for ever.  The watch of before goes on meanwhile; the index lets nothing be told twice or late.
+ */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "store/etcd_inside.h"
 
-#define PAGE_WHOLE	100 /* images are large */
-#define AGAIN_MOST_MS	5000
+#define PAGE_WHOLE    100 /* images are large */
+#define AGAIN_MOST_MS 5000
 
 /* --- telling --------------------------------------------------------------------------------- */
 
@@ -24,7 +25,9 @@ static bool followed(const struct etcd *e, const char *key)
 void sync_there(struct etcd *e, const struct etcd_kv *kv)
 {
 	struct item_told *t = etcd_told_new(kv);
-	int r = !t ? -1 : followed(e, kv->key) ? etcd_index_there(&e->index, kv->key, kv->revision) : 1;
+	int r = !t		       ? -1
+		: followed(e, kv->key) ? etcd_index_there(&e->index, kv->key, kv->revision)
+				       : 1;
 
 	if (r == 1) {
 		etcd_give(e, &t->item);
@@ -64,24 +67,31 @@ void sync_absent(struct etcd *e, const char *key, uint64_t revision)
 
 /* --- reading --------------------------------------------------------------------------------- */
 
-static void read_again(struct etcd *e, bool anew)
+/* Where nobody answers, endpoint_failed() has its own wait.  anew: from the first page. */
+static void read_again(struct etcd *e, bool anew, int64_t ms)
 {
 	struct sync *s = &e->sync;
-	int64_t ms = ETCD_BACKOFF_MS << (s->failures > 6 ? 6 : s->failures);
 
-	s->failures++;
-	s->not_before = mono_after(etcd_now(), SPAN_MS(ms > AGAIN_MOST_MS ? AGAIN_MOST_MS : ms));
+	s->not_before = mono_after(etcd_now(), SPAN_MS(ms));
 	if (anew) {
 		s->reading = false;
 		s->wanted = true;
 	}
 }
 
+/* A watch that ends again and again must not make us read all the time: failures is set back by one
+ * that has lived for a while. */
 void sync_want(struct etcd *e)
 {
-	if (!e->sync.wanted)
-		read_again(e, false);
-	e->sync.wanted = true;
+	struct sync *s = &e->sync;
+	int64_t ms = ETCD_BACKOFF_MS << (s->failures > 6 ? 6 : s->failures);
+
+	if (s->wanted)
+		return;
+	s->wanted = true;
+	s->failures++;
+	if (!s->reading)
+		read_again(e, true, ms > AGAIN_MOST_MS ? AGAIN_MOST_MS : ms);
 }
 
 static void give_complete(struct etcd *e)
@@ -89,7 +99,7 @@ static void give_complete(struct etcd *e)
 	struct item_complete *c = calloc(1, sizeof(*c));
 
 	if (!c) {
-		read_again(e, true);
+		read_again(e, true, AGAIN_MOST_MS);
 		return;
 	}
 	c->item.kind = ITEM_COMPLETE;
@@ -104,7 +114,7 @@ static void read_ended(struct etcd *e)
 
 	if (e->config.mode == ETCD_FOLLOW &&
 	    etcd_index_sweep(&e->index, s->revision, tell_gone, e) < 0) {
-		read_again(e, true);
+		read_again(e, true, AGAIN_MOST_MS);
 		return;
 	}
 	s->reading = false;
@@ -122,12 +132,14 @@ static void read_ended(struct etcd *e)
 
 static void first_page(struct etcd *e, const struct etcd_answer *answer)
 {
+	bool anew = e->cluster &&
+		    (e->cluster != answer->cluster || e->index.highest > answer->revision);
+
 	e->sync.revision = answer->revision;
-	if (e->index.highest <= answer->revision && e->cluster == answer->cluster)
-		return;
-	if (e->cluster)
-		log_warning("etcd: its revisions begin anew: another cluster, or one that was restored");
 	e->cluster = answer->cluster;
+	if (!anew)
+		return;
+	log_warning("etcd: its revisions begin anew: another cluster, or one that was restored");
 	etcd_index_forget_revisions(&e->index);
 }
 
@@ -144,7 +156,6 @@ static void page_told(struct etcd *e, struct etcd_answer *answer)
 		sync_there(e, &kv);
 		snprintf(s->last, sizeof(s->last), "%s", kv.key);
 	}
-	s->failures = 0;
 	s->not_before = (mono_t){ 0 };
 	if (!answer->more)
 		read_ended(e);
@@ -159,18 +170,18 @@ static void page_answered(struct etcd *e, void *owner, enum etcd_fate fate,
 		page_told(e, answer);
 		break;
 	case ETCD_COMPACTED:
-		read_again(e, true);
+		read_again(e, true, ETCD_BACKOFF_MS);
 		break;
 	case ETCD_REFUSED:
 		etcd_reach(e, error);
-		read_again(e, true);
+		read_again(e, true, AGAIN_MOST_MS);
 		break;
 	case ETCD_NOT_SENT:
 	case ETCD_DOUBTFUL:
 	case ETCD_BUSY:
 	case ETCD_NO_TOKEN:
 	case ETCD_NO_LEASE:
-		read_again(e, false);
+		read_again(e, false, ETCD_BACKOFF_MS);
 		break;
 	}
 }
@@ -188,7 +199,7 @@ static void page_begin(struct etcd *e)
 	if (exchange_begin(e, "/v3/kv/range", etcd_body_range(&range),
 			   whole ? SPAN_NS(e->config.timeout.ns * ETCD_TRIES) : e->config.timeout,
 			   page_answered, NULL) < 0)
-		read_again(e, true);
+		read_again(e, true, AGAIN_MOST_MS);
 	else
 		s->under_way = true;
 }

@@ -20,7 +20,9 @@ static int code_of(const char *reason)
 	static const struct {
 		const char *name;
 		int code;
-	} codes[] = { { "InvalidArgument", 3 }, { "PermissionDenied", 7 }, { "Unavailable", 14 },
+	} codes[] = { { "InvalidArgument", 3 },
+		      { "PermissionDenied", 7 },
+		      { "Unavailable", 14 },
 		      { "Unauthenticated", 16 } };
 
 	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
@@ -183,8 +185,7 @@ void watch_finished(struct etcd *e, CURLcode code)
 		line_told(e, w->line.at, w->line.len);
 	if (!w->ended) {
 		http_fate(e, w->endpoint, code == CURLE_OK ? CURLE_GOT_NOTHING : code,
-			  code == CURLE_OK ? "the watch has ended" : w->said, true,
-			  &error);
+			  code == CURLE_OK ? "the watch has ended" : w->said, true, &error);
 		endpoint_failed(e, w->endpoint, &error);
 	}
 	broken(e);

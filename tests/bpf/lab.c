@@ -84,7 +84,12 @@ void lab_open(void)
 
 struct plane *lab_plane(const char *attach)
 {
-	const struct plane_config config = { "lab", LAB_BPFFS, attach };
+	return lab_plane_of("lab", attach);
+}
+
+struct plane *lab_plane_of(const char *instance, const char *attach)
+{
+	const struct plane_config config = { instance, LAB_BPFFS, attach };
 	struct plane *p = NULL;
 	struct error e;
 
@@ -174,6 +179,14 @@ int lab_tap(const char *name, unsigned int mtu, int *ret_fd)
 
 int lab_veth(const char *name, const char *peer, int space, vmac_mac_t m)
 {
+	return lab_veth_at(-1, name, peer, space, m);
+}
+
+int lab_veth_at(int at, const char *name, const char *peer, int space, vmac_mac_t m)
+{
+	int ifindex;
+
+	lab_inside(at);
 	lab_command("ip link add %s type veth peer name %s netns /proc/%d/fd/%d address "
 		    "%02x:%02x:%02x:%02x:%02x:%02x",
 		    name, peer, (int)getpid(), spaces[space], m.octet[0], m.octet[1], m.octet[2],
@@ -181,8 +194,10 @@ int lab_veth(const char *name, const char *peer, int space, vmac_mac_t m)
 	lab_command("ip link set dev %s up", name);
 	lab_inside(space);
 	lab_command("ip link set dev %s up", peer);
+	lab_inside(at);
+	ifindex = index_of(name);
 	lab_inside(-1);
-	return index_of(name);
+	return ifindex;
 }
 
 /* --- raw frames ------------------------------------------------------------------------------ */

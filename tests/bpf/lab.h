@@ -18,6 +18,8 @@ void lab_open(void);
 struct plane *lab_plane(
 	const char *attach); /* NULL: the best; fails the test when it cannot open */
 
+struct plane *lab_plane_of(const char *instance, const char *attach);
+
 bool lab_try(const char *line); /* whether the shell's command succeeded */
 void lab_command(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
@@ -29,6 +31,8 @@ void lab_inside(int space); /* -1: back to the lab's own */
  * read there. A veth's far end is `peer` in `space`. */
 int lab_tap(const char *name, unsigned int mtu, int *ret_fd);
 int lab_veth(const char *name, const char *peer, int space, vmac_mac_t peer_address);
+/* The same with the near end in another namespace than the lab's own. */
+int lab_veth_at(int at, const char *name, const char *peer, int space, vmac_mac_t peer_address);
 
 /* A raw socket on a link of the namespace that we are in; receives everything, own frames excepted.
  */

@@ -234,6 +234,37 @@ static void maps_of_another_layout_are_replaced_without_a_gap(void **state)
 	assert_int_equal(crossing(), 1);
 }
 
+/* An upgrade: the maps of the schema before are forwarded by until everything is set in ours. */
+static void maps_of_an_earlier_schema_are_replaced_without_a_gap(void **state)
+{
+	struct plane_port armed = port_of(2, b);
+	char earlier[160];
+	struct stat st;
+
+	set_all();
+	sweep();
+	snprintf(earlier, sizeof(earlier), "%s/maps%d", p->dir, VMAC_SCHEMA - 1);
+	assert_int_equal(rename(p->maps, earlier), 0);
+	reopen(attach_wanted);
+	assert_false(facts().maps_reused);
+	assert_int_equal(facts().schema, VMAC_SCHEMA);
+	set_uplink();
+	set(port_of(1, a));
+	armed.gate = PLANE_TUNNEL_IN;
+	armed.more.armed = true;
+	set(armed);
+	assert_int_equal(crossing(), 1); /* as the earlier one has it */
+	assert_int_equal(stat(earlier, &st), 0);
+	sweep();
+	assert_int_equal(crossing(), 0); /* as we have it: by the wire */
+	assert_int_equal(stat(earlier, &st), -1);
+	reopen(attach_wanted);
+	assert_true(facts().maps_reused);
+	assert_int_equal(crossing(), 0);
+	set_all();
+	assert_int_equal(crossing(), 1);
+}
+
 static void the_way_of_attaching_may_change(void **state)
 {
 	static const char *const ways[] = { "clsact", NULL, "clsact", NULL };
@@ -550,6 +581,7 @@ int main(int argc, char **argv)
 		TEST_(what_nobody_set_again_is_swept),
 		TEST_(purge_leaves_nothing),
 		TEST_(maps_of_another_layout_are_replaced_without_a_gap),
+		TEST_(maps_of_an_earlier_schema_are_replaced_without_a_gap),
 		TEST_(the_way_of_attaching_may_change),
 		TEST_(a_port_moves_between_segments_and_addresses),
 		TEST_(the_host_answers_where_it_has_ports),

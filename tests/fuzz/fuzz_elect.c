@@ -142,6 +142,7 @@ static void set_router(struct side *side, uint32_t id, uint8_t priority, unsigne
 	struct router_address addresses[2] = { { { 4, { 10, 0, 0, (uint8_t)(100 + id) } }, 24 },
 					       { { 4, { 10, 0, 0, (uint8_t)(200 + id) } }, 24 } };
 	struct router_set set = { .ifname = "lan", .group = (uint16_t)id, .family = 4 };
+	const struct router *held;
 	struct router r;
 	struct error e;
 
@@ -167,7 +168,9 @@ static void set_router(struct side *side, uint32_t id, uint8_t priority, unsigne
 	r.set_count = 1;
 	if (router_check(&r, &e) < 0)
 		return;
-	MUST(elect_core_set(side->core, &r, now, &e) == 0);
+	held = router_record_new(&r, &mem);
+	MUST(elect_core_set(side->core, held, now, &e) == 0);
+	router_release(held);
 }
 
 static void tell_link(struct side *side, uint8_t host, bool usable)

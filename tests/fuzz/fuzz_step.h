@@ -136,7 +136,7 @@ static inline bool fuzz_event(struct fuzz_input *in, struct fhrp *m, mono_t *now
 
 static inline void fuzz_machine(enum router_protocol p, const uint8_t *data, size_t size)
 {
-	const struct fhrp_own own = { .address = { 10, 0, 0, 77 }, .len = 4 };
+	const struct fhrp_own own[2] = { { .address = { 10, 0, 0, 77 }, .len = 4 } };
 	struct fuzz_input in = { data, data + size };
 	struct watched w = { .state = FHRP_INITIALIZE };
 	const struct fhrp_config config = fuzz_config(&in, p);
@@ -144,8 +144,7 @@ static inline void fuzz_machine(enum router_protocol p, const uint8_t *data, siz
 	struct fhrp_effects out;
 	struct fhrp m;
 
-	fhrp_init(&m, &config, now);
-	fhrp_own_set(&m, 0, &own);
+	fhrp_init(&m, &config, own, now);
 	for (unsigned int i = 0; i < FUZZ_EVENTS_MAX && fuzz_event(&in, &m, &now, &out, &w); i++)
 		;
 }

@@ -24,6 +24,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -58,7 +59,7 @@ def binary(name):
     """A program that the build made, in VMAC_BUILD or where ./check and people build."""
     builds = [os.environ["VMAC_BUILD"]] if "VMAC_BUILD" in os.environ else [ROOT / "build-check", ROOT / "build"]
     for build in map(pathlib.Path, builds):
-        for candidate in sorted(build.glob(f"src/*/{name}")):
+        for candidate in [*sorted(build.glob(f"src/*/{name}")), build / "tests" / "lab" / name]:
             if os.access(candidate, os.X_OK) and candidate.is_file():
                 return str(candidate)
     raise LabError(f"no {name} in {' or '.join(map(str, builds))}; build first")
@@ -265,8 +266,9 @@ class Api:
 class Daemon:
     """vmacd in a namespace (or, without one, for the registry alone), and vmac talking to it."""
 
-    def __init__(self, lab, ns, name, *options):
+    def __init__(self, lab, ns, name, *options, config=None):
         self.lab, self.ns = lab, ns
+        self.config = config
         self.instance = f"{lab.name.removeprefix('vmac-')}-{name}"
         self.directory = lab.directory / name
         self.directory.mkdir()
@@ -278,7 +280,11 @@ class Daemon:
         lab.instances.append(self)
 
     def argv(self, *more):
-        return [binary("vmacd"), "--config", os.devnull, "--instance", self.instance, "--state-dir", str(self.state),
+        config = os.devnull
+        if self.config is not None:
+            config = self.directory / "vmacd.yaml"
+            config.write_text(self.config)
+        return [binary("vmacd"), "--config", str(config), "--instance", self.instance, "--state-dir", str(self.state),
                 "--socket", str(self.socket), *self.options, *more]
 
     def start(self, seconds=20):
@@ -289,7 +295,8 @@ class Daemon:
         with open(self.log, "ab") as log:
             # What is installed is found by its place; what is only built must be named.
             self.process = self.lab.start(*argv, stdout=log, stderr=log,
-                                          env={**os.environ, "VMAC_HTTP_PROBE": binary("http-probe")})
+                                          env={**os.environ, "VMAC_HTTP_PROBE": binary("http-probe"),
+                                               "VMAC_ETCD_MODULE": binary("libvmac_etcd.so")})
 
         def answers():
             if self.process.poll() is not None:
@@ -434,6 +441,27 @@ def _console():
     return sys.modules["vmac_console"]
 
 
+@contextlib.contextmanager
+def small_disk(size="12m"):
+    """A file system of its own, which can be filled."""
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="vmac-t-disk-"))
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "vmac-t", directory], check=True)
+    try:
+        yield directory
+    finally:
+        subprocess.run(["umount", "--lazy", directory], check=True)
+        directory.rmdir()
+
+
+def fill(disk):
+    """Leaves not one block free; returns the file to delete when there is to be room again."""
+    ballast = disk / "ballast"
+    with open(ballast, "wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    return ballast
+
+
 class Lab:
     """Owns all it made; close() takes everything back, in the order in which nothing is left over."""
 
@@ -483,8 +511,8 @@ class Lab:
             a.run("ip", "link", "set", a_name, "up")
             b.run("ip", "link", "set", b_name, "up")
 
-    def daemon(self, ns, name="vmacd", *options, start=True):
-        daemon = Daemon(self, ns, name, *options)
+    def daemon(self, ns, name="vmacd", *options, start=True, config=None):
+        daemon = Daemon(self, ns, name, *options, config=config)
         return daemon.start() if start else daemon
 
     def guest(self, ns, name, *nics):

@@ -137,23 +137,10 @@ def test_segments_and_pools_of_the_configuration_are_made_once(place, tmp_path):
     assert "already" not in daemon.tail()
 
 
-def mounted(options):
-    """A small file system of its own, seen by whoever joins; ended by unmount()."""
-    directory = tempfile.mkdtemp(prefix="vmac-t-disk-")
-    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "vmac-t", directory], check=True)
-    return pathlib.Path(directory)
-
-
-def unmount(directory):
-    subprocess.run(["umount", "--lazy", str(directory)], check=True)
-    directory.rmdir()
-
-
 @pytest.fixture(name="small_disk")
 def _small_disk():
-    directory = mounted("size=12m")
-    yield directory
-    unmount(directory)
+    with lab.small_disk() as directory:
+        yield directory
 
 
 def test_a_full_disk_refuses_and_recovers(place, small_disk):
@@ -162,10 +149,7 @@ def test_a_full_disk_refuses_and_recovers(place, small_disk):
     daemon = place.daemon(place.netns("host"), "vmacd", "--no-plane", "--state-dir", str(state))
     daemon.vmac("segment", "add", "lan")
     daemon.vmac("pool", "add", "p", "--segment", "lan")
-    ballast = small_disk / "ballast"
-    with open(ballast, "wb", buffering=0) as file, pytest.raises(OSError):
-        while True:
-            file.write(bytes(4096))
+    ballast = lab.fill(small_disk)
     held = 0
     api = daemon.api()
     with pytest.raises(lab.ApiError) as refusal:

@@ -5,6 +5,8 @@ import signal
 import pytest
 
 import lab
+import peers
+import wire
 
 pytestmark = pytest.mark.skipif(bool(lab.missing()) or not shutil.which("keepalived"),
                                 reason=lab.missing() or "no keepalived")
@@ -100,3 +102,71 @@ def test_a_forged_advertisement_moves_nothing(site):
     keepalived(place, spaces["c"], "evil", 254)
     lab.wait_for("its frames are dropped", lambda: daemon.drops("c").get("spoofed_mac", 0) >= 3, 15)
     assert holder(daemon) == "r1"
+
+
+# --- from outside -------------------------------------------------------------------------------------------
+
+VIP, ADVERT = "10.9.0.100", 0.2
+
+
+class Outside:
+    """The same two guests, now on a wire: a client behind the switch sends to the virtual address, 1,000 times a second."""
+
+    def __init__(self, place):
+        self.lan = wire.Lan(place, "host", "c1")
+        self.daemon = place.daemon(self.lan["host"])
+        self.daemon.vmac("segment", "add", "lan", "--uplink", "eth0")
+        self.daemon.vmac("pool", "add", "p", "--segment", "lan")
+        self.spaces, self.routers = {"c1": self.lan["c1"]}, {}
+        for number, name in enumerate(("r1", "r2")):
+            ns = self.spaces[name] = place.netns(name)
+            self.daemon.vmac("port", "add", name, "--kind", "veth", "--netns", ns.path, "--router", ROUTER)
+            ns.sh(f"ip link set eth0 up; ip addr add 10.9.0.{11 + number}/24 dev eth0;"
+                  "echo 1 >/proc/sys/net/ipv4/conf/all/arp_ignore; echo 2 >/proc/sys/net/ipv4/conf/all/arp_announce")
+            self.routers[name] = peers.Keepalived(ns, peers.keepalived_instance(
+                "one", "eth0", 7, 150 - 50 * number, f"{VIP}/24", interval=ADVERT))
+            self.daemon.wait_port(name)
+            self.wait(name if name == "r1" else "r1")
+
+    def wait(self, name):
+        lab.wait_for(f"{name} has the vMAC", lambda: holder(self.daemon) == name, 15, 0.02)
+
+    def served_by(self, service, name):
+        lab.wait_for(f"{name} gets what the client sends", lambda: service.at() == name, 10, 0.02)
+        # Whoever of the guests it is: for the wire, the vMAC is where the host is, and nowhere else.
+        assert self.lan.port_of(ROUTER) == "host"
+        assert self.lan.neighbour("c1", VIP) == ROUTER
+
+    def through(self, change, before, after):
+        """Traffic while `change` makes another guest the router: how many of the datagrams got lost."""
+        service = wire.Service(self.spaces, "c1", ("r1", "r2"), VIP)
+        self.served_by(service, before)
+        change()
+        self.wait(after)
+        self.served_by(service, after)
+        lost, twice = service.stop()
+        assert twice == 0
+        order = [name for _, at, name in sorted(service.arrivals, key=lambda arrival: arrival[1])]
+        assert [a for a, b in zip(order, order[1:]) if a != b] == [before], "it went back and forth"
+        return lost
+
+
+def test_a_client_on_the_wire_follows_the_guests():
+    with lab.Lab() as place:
+        site = Outside(place)
+        first = site.routers["r1"]
+        skew, down = ADVERT * 156 / 256, ADVERT * (3 + 156 / 256)
+        lost = {"stopped": site.through(first.stop, "r1", "r2")}
+        lost["back"] = site.through(first.start, "r2", "r1")
+
+        def die():
+            # Its address would go on answering: that is another failure than a guest that is gone.
+            site.spaces["r1"].run("ip", "link", "set", "eth0", "down")
+            first.kill()
+
+        lost["died"] = site.through(die, "r1", "r2")
+        print(f"lost of 1,000 a second: {lost}")
+        # keepalived takes its address away before its peer has waited for the skew time; the rest is the machine's.
+        assert lost["stopped"] <= 1000 * skew + 150
+        assert lost["back"] <= 50
+        assert lost["died"] <= 1000 * down + 200

@@ -284,6 +284,7 @@ static void tell_links(struct host *h)
 void host_configure(struct host *h)
 {
 	struct candidate given = h->config;
+	const struct router *held;
 	struct error error;
 
 	candidate_point(&given);
@@ -292,10 +293,12 @@ void host_configure(struct host *h)
 		abort();
 	}
 	host_enter(h);
-	if (elect_core_set(h->core, &given.record, host_now(h), &error) < 0) {
+	held = router_record_new(&given.record, &h->mem);
+	if (elect_core_set(h->core, held, host_now(h), &error) < 0) {
 		fprintf(stderr, "sim: %s: %s\n", h->world->scenario->name, error.message);
 		abort();
 	}
+	router_release(held);
 }
 
 void host_boot(struct host *h, bool boot)

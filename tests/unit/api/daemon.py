@@ -55,9 +55,10 @@ def request(method, path, body=None, headers=''):
 
 
 class Daemon:
-    def __init__(self, path):
+    def __init__(self, path, *among):
+        """among: 'alone', or 'cut' from the shared registry; else one of three hosts."""
         self.path = str(path)
-        self.process = subprocess.Popen([os.environ['FAKE_DAEMON'], self.path],
+        self.process = subprocess.Popen([os.environ['FAKE_DAEMON'], self.path, *among],
                                         stdout=subprocess.PIPE, text=True)
         assert self.process.stdout.readline() == 'ready\n'
 

@@ -1,9 +1,10 @@
-/* The API over the fake engine: `fake_daemon SOCKET` serves until SIGTERM, then closes and frees
- * all, so that the sanitizers see what is left. */
+/* The API over the fake engine: `fake_daemon SOCKET [alone|cut]` serves until SIGTERM, then closes
+ * and frees all, so that the sanitizers see what is left. */
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "api/api.h"
@@ -52,8 +53,10 @@ int main(int argc, char **argv)
 	struct error error;
 	struct api *a;
 
-	if (argc != 2)
+	if (argc != 2 && argc != 3)
 		return 2;
+	if (argc == 3)
+		fake_fleet_begin(strcmp(argv[2], "alone") == 0 ? FAKE_ALONE : FAKE_CUT);
 	config.socket_path = argv[1];
 	signal(SIGTERM, on_signal);
 	signal(SIGPIPE, SIG_IGN);

@@ -64,8 +64,8 @@ static void tell(struct engine *e, struct waiting *w)
 	w->event.subject = w->subject;
 	w->event.actor = w->who;
 	w->event.reason = w->reason;
-	w->event.from = "";
-	w->event.to = "";
+	w->event.from = w->event.from ? w->event.from : "";
+	w->event.to = w->event.to ? w->event.to : "";
 	e->event_fn(e->event_ctx, &w->event);
 }
 
@@ -472,11 +472,23 @@ void engine_port_add(struct engine *e, const struct caller *c, const struct port
 	int i = free_slot((void *const *)e->ports);
 	struct vmac_ref ref = { .segment = "", .which = a->vmac };
 	long v = a->vmac[0] ? fake_vmac_at(e, &ref) : -1;
+	struct vmac_add coming = { .name = "", .owner = "", .tenant = "", .note = "" };
+	struct move_view move;
 	struct error error;
 	struct port *p;
 
-	if (fake_port_at(e, a->name) >= 0 || strcmp(a->ifname, "absent0") == 0) {
-		if (fake_port_at(e, a->name) >= 0)
+	/* One that comes from another host. */
+	if (a->vmac[0] && v < 0 && vmac_mac_parse(a->vmac, &coming.address, NULL) == 0 &&
+	    fake_fleet_move(coming.address, &move)) {
+		coming.has_address = true;
+		vmac_make(e, &coming);
+		v = fake_vmac_at(e, &ref);
+	}
+	if (fake_port_at(e, a->name) >= 0 || strcmp(a->ifname, "absent0") == 0 ||
+	    (a->vmac[0] && v < 0)) {
+		if (a->vmac[0] && v < 0)
+			fake_not_found("vMAC", a->vmac, &error);
+		else if (fake_port_at(e, a->name) >= 0)
 			error_set(&error, ERROR_NAME_IN_USE, NULL, "port %s is there", a->name);
 		else
 			error_set(&error, ERROR_NO_INTERFACE, NULL, "no interface %s", a->ifname);
@@ -503,6 +515,10 @@ void engine_port_add(struct engine *e, const struct caller *c, const struct port
 	p->router_count = a->router_count;
 	memcpy(p->routers, a->routers, sizeof(p->routers));
 	p->created = e->wall_now();
+	if (v >= 0) {
+		e->vmacs[v]->state = VMAC_BOUND;
+		e->vmacs[v]->port = p->id;
+	}
 	e->ports[i] = p;
 	fake_accept(e, c, "port", "add", p->name, done, ctx)->answer.port = p;
 }
@@ -543,6 +559,11 @@ void engine_port_delete(struct engine *e, const struct caller *c, const char *na
 		return;
 	}
 	fake_accept(e, c, "port", release ? "delete and release" : "delete", name, done, ctx);
+	for (size_t v = 0; v < e->vmac_count; v++)
+		if (e->vmacs[v]->port == e->ports[i]->id) {
+			e->vmacs[v]->port = 0;
+			e->vmacs[v]->state = VMAC_RESERVED;
+		}
 	free(e->ports[i]);
 	e->ports[i] = NULL;
 }

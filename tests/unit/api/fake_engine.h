@@ -14,5 +14,9 @@ int fake_engine_fd(const struct engine *e);
 mono_t fake_engine_next_expiry(const struct engine *e);
 void fake_engine_ready(struct engine *e);
 
+/* What this host is among others; before the first request. */
+enum fake_fleet { FAKE_FLEET, FAKE_ALONE, FAKE_CUT /* from the shared registry */ };
+void fake_fleet_begin(enum fake_fleet kind);
+
 /* Every command must have been answered. */
 void fake_engine_free(struct engine *e);

@@ -16,6 +16,7 @@ struct waiting {
 	struct answer answer;
 	struct error error;
 	vmac_mac_t *addresses;
+	struct move_view move;
 	struct engine_event event;
 	char reason[NOTE_MAX_LEN + 1], who[40], subject[NAME_MAX_LEN + 1];
 };
@@ -48,4 +49,7 @@ void fake_refuse(struct engine *e, answer_fn done, void *ctx, const struct error
 struct waiting *fake_accept(struct engine *e, const struct caller *c, const char *what,
 			    const char *verb, const char *subject, answer_fn done, void *ctx);
 void fake_routers_free(void);
+/* fake_fleet.c */
+bool fake_fleet_move(vmac_mac_t address, struct move_view *ret);
+void fake_fleet_status(struct fleet_status *ret);
 int fake_not_found(const char *what, const char *name, struct error *ret_error);

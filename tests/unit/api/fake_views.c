@@ -51,7 +51,9 @@ static void see_pool(struct engine *e, int i, struct pool_view *ret)
 				   .size = size,
 				   .used = e->vmac_count,
 				   .available = size - e->vmac_count,
-				   .next_free = WALL_NEVER };
+				   .next_free = WALL_NEVER,
+				   .blocks = 2,
+				   .block_size = i == 0 ? 256 : 0 };
 }
 
 int engine_pool_view(struct engine *e, const char *name, struct pool_view *ret,
@@ -70,7 +72,8 @@ void engine_vmac_look(struct engine *e, const struct vmac *v, struct vmac_view *
 	*ret = (struct vmac_view){ .vmac = v,
 				   .segment = e->segments[0]->name,
 				   .pool = v->pool && e->pools[0] ? e->pools[0]->name : "",
-				   .port = "" };
+				   .port = v->port ? e->ports[v->port - 1]->name : "" };
+	ret->has_move = fake_fleet_move(v->address, &ret->move);
 }
 
 int engine_vmac_view(struct engine *e, const struct vmac_ref *ref, struct vmac_view *ret,
@@ -232,6 +235,7 @@ void engine_status(struct engine *e, struct engine_status *ret)
 				       .commands = e->commands,
 				       .refusals = e->refusals,
 				       .started = e->started };
+	fake_fleet_status(&ret->fleet);
 	memcpy(ret->refusals_by_code, e->by_code, sizeof(e->by_code));
 	for (int i = 0; i < FAKE_MAX; i++) {
 		ret->segments += e->segments[i] != NULL;

@@ -63,6 +63,20 @@ POST = {
     'vlan': ('/v1/segments', {'name': 'x', 'vlan': 4095}, 'bad_value', 'vlan'),
     'vmac and allocate': ('/v1/ports', {'name': 'x', 'kind': 'tap', 'vmac': 'y', 'allocate': {}},
                           'bad_value', 'only one'),
+    'prepare, unknown': ('/v1/vmacs/-/0a:22:33:00:00:01/prepare', {'force': True}, 'unknown_field',
+                         'force'),
+    'prepare, lifetime': ('/v1/vmacs/-/0a:22:33:00:00:01/prepare', {'lifetime': '-1h'}, 'bad_value',
+                          'lifetime'),
+    'prepare, number': ('/v1/vmacs/-/0a:22:33:00:00:01/prepare', {'lifetime': 3}, 'wrong_type',
+                        'found an integer'),
+    'prepare, long': ('/v1/vmacs/-/0a:22:33:00:00:01/prepare', {'lifetime': '25h'}, 'bad_value',
+                      'lifetime'),
+    'move, force': ('/v1/vmacs/-/0a:22:33:00:00:01/move', {'force': 'yes'}, 'wrong_type',
+                    'found a string'),
+    'stop, lifetime': ('/v1/vmacs/-/0a:22:33:00:00:01/stop', {'lifetime': '1h'}, 'unknown_field',
+                       'lifetime'),
+    'stop, control': ('/v1/vmacs/-/0a:22:33:00:00:01/stop', {'reason': 'a\x07'}, 'bad_value',
+                      'reason'),
     'name in use': ('/v1/segments', {'name': 'lan'}, 'name_in_use', 'lan'),
 }
 
@@ -91,6 +105,25 @@ def test_body(shared, case):
     c.close()
 
 
+PATCH = {
+    'no state': ({}, 400, 'missing_field', 'state'),
+    'state': ({'state': 'asleep'}, 400, 'bad_value', 'asleep'),
+    'long state': ({'state': 'a' * 17}, 400, 'bad_value', 'state'),
+    'voucher': ({'state': 'dead', 'fenced_by': 'a' * 128}, 400, 'bad_value', 'fenced_by'),
+    'nobody vouches': ({'state': 'dead'}, 400, 'missing_field', 'fenced_by'),
+    'it lives': ({'state': 'dead', 'fenced_by': 'me'}, 409, 'wrong_state', 'lives'),
+    'unknown': ({'state': 'active', 'number': 2}, 400, 'unknown_field', 'number'),
+}
+
+
+@pytest.mark.parametrize('case', PATCH)
+def test_host(shared, case):
+    body, status, code, words = PATCH[case]
+    a = shared.call('PATCH', '/v1/hosts/kvm2', body)
+    assert (a.status, a.code) == (status, code) and words in a.json['error']['message'], a.body
+    assert shared.call('GET', '/v1/hosts/kvm2').json['state'] == 'active'
+
+
 def test_unknown_field_lists_what_there_is(shared):
     a = shared.call('POST', '/v1/segments', {'nme': 'x'})
     assert a.json['error']['hint'] == 'known here: name, uplink, vlan, reason'
@@ -116,6 +149,10 @@ QUERY = {
     '/v1/segments/a%00b': ('bad_value', 'NUL'),
     '/v1/segments/' + 'a' * 500: ('too_large', 'path'),
     '/v1/segments/nope': ('not_found', 'nope'),
+    '/v1/hosts/nope': ('not_found', 'nope'),
+    '/v1/hosts/a%00b': ('bad_value', 'NUL'),
+    '/v1/moves?limit=1': ('unknown_field', 'limit'),
+    '/v1/hosts/kvm1/drain': ('no_such_route', ''),
     '/v1/nope': ('no_such_route', '/v1/nope'),
     '/v1/segments/': ('no_such_route', '/v1/segments/'),
     '/v1/segments/a/b': ('no_such_route', ''),

@@ -279,3 +279,79 @@ def test_a_router_s_programs_are_for_root(bare):
     answer = bare.call('POST', '/v1/routers', {
         'name': 'gw', 'protocol': 'vrrp3', 'sets': [GROUP], 'notify': '/etc/vmac/notify'})
     assert answer.status == (201 if os.getuid() == 0 else 403)
+
+
+MAC = '0a:22:33:00:00:07'
+
+
+def test_hosts(daemon):
+    items = check(daemon.call('GET', '/v1/hosts'), 'HostList')['items']
+    assert [(h['name'], h['self'], h['alive']) for h in items] == [
+        ('kvm1', True, True), ('kvm2', False, True), ('kvm3', False, False)]
+    h = check(daemon.call('PATCH', '/v1/hosts/kvm2', {'state': 'draining', 'reason': 'x'}), 'Host')
+    assert h['state'] == 'draining'
+    assert check(daemon.call('DELETE', '/v1/hosts/kvm3'), 'Refusal', 409)
+    h = check(daemon.call('PATCH', '/v1/hosts/kvm3', {'state': 'dead', 'fenced_by': 'ipmi, jane'}),
+              'Host')
+    assert (h['state'], h['fenced_by']) == ('dead', 'ipmi, jane')
+    assert daemon.call('DELETE', '/v1/hosts/kvm3?reason=gone').status == 204
+    check(daemon.call('GET', '/v1/hosts/kvm3'), 'Refusal', 404)
+    check(daemon.call('DELETE', '/v1/hosts/kvm3'), 'Refusal', 404)
+
+
+def test_moves(daemon):
+    assert check(daemon.call('GET', '/v1/moves'), 'MoveList')['items'] == []
+    states = {}
+    for verb in ('prepare', 'activate', 'stop', 'resume', 'thaw', 'move', 'abort'):
+        m = check(daemon.call('POST', f'/v1/vmacs/lan/{MAC}/{verb}'), 'Move')
+        states[verb] = m['state']
+        assert m['address'] == MAC and ('expires' in m) == (m['to'] != '')
+    assert states == {'prepare': 'ready', 'activate': 'live', 'stop': 'paused', 'resume': 'held',
+                      'thaw': 'held', 'move': 'held', 'abort': 'none'}
+    items = check(daemon.call('GET', '/v1/moves'), 'MoveList')['items']
+    assert [i['address'] for i in items] == [MAC]
+    m = check(daemon.call('POST', f'/v1/vmacs/-/{MAC}/prepare', {'lifetime': '30m'}), 'Move')
+    assert m['to'] == 'kvm1' and m['holder'] == 'kvm2'
+    assert check(daemon.call('POST', '/v1/vmacs/-/02:00:00:00:00:01/prepare'), 'Refusal',
+                 404)['error']['code'] == 'not_found'
+    check(daemon.call('POST', f'/v1/vmacs/-/{MAC}/move', {'force': True}), 'Refusal', 403)
+    v = check(daemon.call('POST', '/v1/vmacs', {'address': MAC, 'name': 'web1'}), 'Vmac', 201)
+    assert check(daemon.call('GET', '/v1/vmacs/-/web1'), 'Vmac')['move']['state'] == 'ready'
+    assert 'move' not in check(daemon.call('POST', '/v1/vmacs', {}), 'Vmac', 201)
+    assert check(daemon.call('POST', '/v1/vmacs/-/web1/stop'), 'Move')['address'] == v['address']
+
+
+def test_alone(tmp_path):
+    from daemon import Daemon
+    d = Daemon(tmp_path / 's', 'alone')
+    assert check(d.call('GET', '/v1/hosts'), 'HostList')['items'] == []
+    assert check(d.call('GET', '/v1/status'), 'Status')['fleet'] == {'shared': False}
+    for call in (('GET', '/v1/hosts/kvm1'), ('POST', f'/v1/vmacs/-/{MAC}/prepare'),
+                 ('DELETE', '/v1/hosts/kvm1'), ('PATCH', '/v1/hosts/kvm1', {'state': 'active'})):
+        assert check(d.call(*call), 'Refusal', 409)['error']['code'] == 'wrong_state'
+    assert b'vmac_shared' not in d.call('GET', '/metrics').body
+    d.stop()
+
+
+def test_cut_off(tmp_path):
+    from daemon import Daemon
+    d = Daemon(tmp_path / 's', 'cut')
+    f = check(d.call('GET', '/v1/status'), 'Status')['fleet']
+    assert (f['reachable'], f['since'], f['available']) == (False, '12m', 411)
+    assert f['trouble']['code'] == 'registry_unreachable'
+    assert check(d.call('POST', f'/v1/vmacs/-/{MAC}/prepare'), 'Refusal',
+                 503)['error']['code'] == 'registry_unreachable'
+    text = d.call('GET', '/metrics').body.decode()
+    assert 'vmac_shared_reachable 0\n' in text and 'vmac_shared_since_seconds 720\n' in text
+    d.stop()
+
+
+def test_fleet(daemon):
+    f = check(daemon.call('GET', '/v1/status'), 'Status')['fleet']
+    assert f['shared'] and f['reachable'] and f['name'] == 'kvm1' and 'trouble' not in f
+    p = check(daemon.call('GET', '/v1/pools/p'), 'Pool')
+    assert (p['blocks'], p['block_size']) == (2, 256)
+    check(daemon.call('POST', f'/v1/vmacs/-/{MAC}/prepare'), 'Move')
+    text = daemon.call('GET', '/metrics').body.decode()
+    assert f'vmac_strangers_total{{segment="lan",address="{MAC}"}} 3\n' in text
+    assert 'vmac_claims_heard_total{tag="none"} 5\n' in text and 'vmac_hosts 3\n' in text

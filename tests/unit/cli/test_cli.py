@@ -55,12 +55,16 @@ def lan(vmac):
 VERBS = {
     'segment': ['add', 'list', 'show', 'delete'],
     'pool': ['add', 'list', 'show', 'set', 'delete'],
-    'mac': ['add', 'list', 'show', 'set', 'renew', 'release', 'history'],
+    'mac': ['add', 'list', 'show', 'set', 'renew', 'release', 'history', 'prepare', 'activate',
+            'abort', 'stop', 'resume', 'move', 'thaw', 'moves'],
     'port': ['add', 'list', 'show', 'set', 'open', 'close', 'delete'],
     'router': ['add', 'list', 'show', 'set', 'delete', 'history'], 'import': ['keepalived'],
+    'host': ['list', 'show', 'drain', 'undrain', 'dead', 'forget'],
+    'registry': ['check', 'export', 'import', 'copy'], 'hook': ['libvirt', 'libvirt-events', 'qmp'],
     'history': [], 'status': [], 'watch': [], 'classify': [], 'decode': [],
 }
-WRITES = {'add', 'set', 'renew', 'release', 'open', 'close', 'delete'}
+WRITES = {'add', 'set', 'renew', 'release', 'open', 'close', 'delete', 'prepare', 'activate', 'abort',
+          'stop', 'resume', 'move', 'thaw', 'drain', 'undrain', 'dead', 'forget'}
 
 
 def test_help_of_all():
@@ -79,7 +83,7 @@ def test_help_teaches(noun):
         assert f'\n  {verb}' in out
         status, text, err = run(noun, verb, '--help')
         assert status == 0 and err == '' and f'Usage: vmac {noun} {verb}' in text
-        assert 'Examples:\n  vmac ' in text
+        assert re.search(r'Examples:\n  (virsh .* \| )?vmac ', text)
         assert ('--reason TEXT' in text) == (verb in WRITES)
     if not VERBS[noun]:
         assert 'Examples:\n  ' in out
@@ -97,7 +101,7 @@ def test_examples_parse(noun, verb):
         assert words[0] == 'vmac'
         if 'classify' in words:
             assert run(*words[1:]).status == 0
-        elif '--user' in words or noun in ('import', 'decode'):
+        elif '--user' in words or noun in ('import', 'decode', 'registry', 'hook'):
             continue  # a user, or a file, that this machine may not have
         else:
             status, _, err = run(*words[1:])
@@ -130,6 +134,13 @@ MISUSE = {
     'port add x --kind tap --group no-such-group-here': 'there is no group',
     'history --since yesterday': 'is no duration',
     'watch --count 0': 'is not in',
+    'host dead kvm3': '--fenced-by: say who vouches',
+    'mac prepare x --force': 'no such option',
+    'hook libvirt g1 migrate': 'GUEST OPERATION SUB-OPERATION [EXTRA] is missing',
+    'hook libvirt g1 prepare begin - --user no-such-user-here': 'there is no user',
+    'hook qmp': 'which? name sockets',
+    'registry import': 'FILE is missing',
+    'registry chek': 'did you mean check?',
 }
 
 
@@ -280,7 +291,120 @@ def test_tables_align_what_is_wide(lan):
 def test_status(lan):
     out = lan('status').out
     assert out.endswith(GOLDEN_STATUS)
-    assert 'registry:    fake at memory, healthy\n' in out
+    assert 'registry:         fake at memory, healthy\n' in out
+    assert 'shared registry:  etcd at http://10.0.0.9:2379, reachable for 3h\n' in out
+    assert 'this host:        kvm1, active; 3 hosts, 2 alive\n' in out
+    assert 'blocks:           2 here, of 6; 411 addresses are free in them\n' in out
+
+
+def test_status_of_one_that_is_alone(tmp_path):
+    d = Daemon(tmp_path / 's', 'alone')
+    out = run('status', socket=d.path).out
+    assert 'registry:    fake at memory, healthy\n' in out and 'shared' not in out
+    d.stop()
+
+
+def test_status_of_one_that_is_cut_off(tmp_path):
+    d = Daemon(tmp_path / 's', 'cut')
+    assert 'shared registry:  NOT REACHABLE since 12m: http://10.0.0.9:2379: connection refused; ' \
+        '411 addresses are left\n' in run('status', socket=d.path).out
+    status, _, err = run('mac', 'prepare', MAC, socket=d.path)
+    assert status == 6 and 'no answer' in err
+    d.stop()
+
+
+# --- hosts, and what moves between them -----------------------------------------------------------
+
+MAC = '0a:22:33:00:00:07'
+
+HOSTS = '''\
+HOST              STATE   ALIVE  TUNNEL    BLOCKS  MOVED  VERSION
+kvm1 (this one)   active  yes    10.0.0.1       2      1  @
+kvm2              active  yes    10.0.0.1       2      1  @
+kvm3              active  NO     -              2      1  @
+'''
+
+
+def says(out, key, value):
+    return re.search(rf'(?m)^{re.escape(key)}: +{re.escape(value)}$', out)
+
+
+def test_hosts(lan):
+    version = run('--version').out.split()[1]
+    assert lan('host', 'list').out.split() == HOSTS.replace('@', version).split()
+    out = lan('host', 'show').out
+    assert says(out, 'name', 'kvm1 (this host)') and says(out, 'joined', '3 times')
+    assert lan('host', 'drain', 'kvm2', '--reason', 'x').out == 'host kvm2 takes no new vMAC\n'
+    assert says(lan('host', 'show', 'kvm2').out, 'state', 'draining')
+    assert lan('host', 'undrain', 'kvm2').out == 'host kvm2 takes vMACs again\n'
+    assert lan('host', 'forget', 'kvm3').status == 4
+    assert lan('host', 'dead', 'kvm2', '--fenced-by', 'me').status == 4
+    assert lan('host', 'dead', 'kvm3', '--fenced-by', 'ipmi, jane').out == \
+        'host kvm3 is dead: its vMACs may be taken over\n'
+    assert says(lan('host', 'show', 'kvm3').out, 'vouched dead by', 'ipmi, jane')
+    assert lan('host', 'forget', 'kvm3').out == 'host kvm3 goes off the list when what it had was in quarantine\n'
+    assert lan('host', 'show', 'kvm3').status == 3
+
+
+def test_a_host_that_is_alone(tmp_path):
+    d = Daemon(tmp_path / 's', 'alone')
+    status, out, err = run('host', 'show', socket=d.path)
+    assert (status, out) == (4, '') and 'shares no registry' in err
+    assert run('host', 'list', socket=d.path).out.count('\n') == 1
+    d.stop()
+
+
+def test_moves(lan):
+    assert lan('mac', 'prepare', MAC, '--segment', 'lan', '--lifetime', '30m').out == \
+        f'{MAC} is ready: a state of the fake engine\n'
+    assert lan('mac', 'add', '--address', MAC, '--name', 'web1').status == 0
+    shown = lan('mac', 'show', 'web1').out
+    for key, value in (('move', 'ready, gate tunnel-in, for 2s'), ('held by', 'kvm2'),
+                       ('because', 'the holder reserved it for this host'),
+                       ('reserved for', 'kvm1'), ('until in', '2h'),
+                       ('used by others', '3 frames on the wire, the last 5s ago')):
+        assert says(shown, key, value)
+    for verb, state in (('activate', 'live'), ('stop', 'paused'), ('resume', 'held'),
+                        ('thaw', 'held'), ('move', 'held'), ('abort', 'none')):
+        assert lan('mac', verb, 'web1').out.startswith(f'{MAC} is {state}: ')
+    line = lan('mac', 'moves').out.splitlines()[1].split()
+    assert line[:3] == [MAC, 'lan', 'none'] and 'kvm2' in line
+    assert json.loads(lan('--json', 'mac', 'moves').out)['items'][0]['epoch'] == 3
+    status, _, err = lan('mac', 'move', 'web1', '--force')
+    assert status == 7 and 'its holder lives' in err
+    assert lan('mac', 'prepare', '02:00:00:00:00:01').status == 3
+    assert lan('mac', 'prepare', 'web1', '--lifetime', '25h').status == 2
+
+
+def test_pool_blocks(lan):
+    assert 'blocks:       2 of this host\'s, 256 addresses each\n' in lan('pool', 'show', 'p').out
+
+
+def test_watch_moves(lan):
+    p = watch(lan, '--count', '1')
+    lan('mac', 'prepare', MAC, '--reason', 'soon')
+    out, _ = p.communicate(timeout=20)
+    assert re.fullmatch(DATE.pattern + rf'  move     {MAC}  transition by uid {os.getuid()}: '
+                        r'- -> ready \(soon\)\n', out)
+
+
+# --- registry -------------------------------------------------------------------------------------
+
+def test_registry_runs_its_tool(tmp_path):
+    tool = tmp_path / 'tool'
+    tool.write_text('#!/bin/sh\nfor a; do echo "<$a>"; done\necho no >&2\nexit 8\n')
+    tool.chmod(0o755)
+    env = {'VMAC_REGISTRY_TOOL': str(tool)}
+    status, out, err = run('registry', 'check', '--repair', '--endpoint', 'http://a b:1',
+                           '--endpoint=http://c', '--user', '', env=env)
+    assert (status, err) == (8, 'no\n')
+    assert out.splitlines() == ['<check>', '<--repair>', '<--endpoint>', '<http://a b:1>',
+                                '<--endpoint>', '<http://c>', '<--user>', '<>', '<-->']
+    assert run('registry', 'export', '--shared', '--', '-x', env=env).out.splitlines() == [
+        '<export>', '<--shared>', '<-->', '<-x>']
+    assert run('registry', 'copy', '--to', 'own', '--uplink', 'lan=eth0', env=env).status == 8
+    status, out, err = run('registry', 'check', env={'VMAC_REGISTRY_TOOL': '/nonexistent'})
+    assert (status, out) == (1, '') and 'cannot run /nonexistent' in err
 
 
 # --- watch ----------------------------------------------------------------------------------------
@@ -302,9 +426,9 @@ def test_watch(lan):
     out, err = p.communicate(timeout=20)
     assert p.returncode == 0 and err == ''
     first, second = out.splitlines()
-    assert re.fullmatch(DATE.pattern + rf'  vmac    a  allocate by uid {os.getuid()} '
+    assert re.fullmatch(DATE.pattern + rf'  vmac     a  allocate by uid {os.getuid()} '
                         r'\(because\)', first)
-    assert '  vmac    b  allocate' in second
+    assert '  vmac     b  allocate' in second
 
 
 def test_watch_json(lan):

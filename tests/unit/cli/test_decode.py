@@ -92,6 +92,29 @@ def test_wrong_keys(own):
     assert carp['verdict'] == 'auth_failed' and '--address' in carp['why']
 
 
+def test_keys_from_a_file(own, tmp_path):
+    """The same verdicts as by --key, in any mixture, and no secret in a message."""
+    keys = tmp_path / 'keys'
+    keys.write_text('5:s3cret\n\ncisco\r\n0:s3cret')
+    keys.chmod(0o600)
+    expected = run('--key', '5:s3cret', '--key', 'cisco', '--key', '0:s3cret', '--address', '10.0.0.1', own)
+    assert run('--key-file', keys, '--address', '10.0.0.1', own) == expected
+    assert run('--key-file', '-', '--address', '10.0.0.1', own, stdin=keys.read_bytes()) == expected
+    keys.write_text('cisco\n0:s3cret\n')
+    assert run('--key-file', keys, '--key', '5:s3cret', '--address', '10.0.0.1', own) == expected
+    keys.chmod(0o644)
+    status, _, err = run('--key-file', keys, own)
+    assert status == 0 and 'may be read by others' in err and 's3cret' not in err
+    keys.chmod(0o600)
+    for text, what in (('\n', 'has no key'), ('5:\n', '1 to 64 octets'), ('99999999999:s3cret\n', 'too great'),
+                       ('s3cret' * 11, '1 to 64 octets'), ('s3cret' * 200, 'too long'), ('s3cret\n' * 65, 'more than 64')):
+        keys.write_text(text)
+        status, out, err = run('--key-file', keys, own)
+        assert status == 2 and what in err and not out and 's3cret' not in err, (text, err)
+    assert 'No such file' in run('--key-file', tmp_path / 'none', own)[2]
+    assert 'not both' in run('--key-file', '-', '-', stdin=b'x')[2]
+
+
 def test_without_keys_nothing_is_asked(own):
     frames, summary = objects(own)
     assert summary['verdicts'] == {'accepted': 9, 'ttl': 1}
@@ -299,7 +322,7 @@ def test_garbage_frames_end_nothing(capture):
 
 
 def test_misuse(own):
-    for args, what in ((['--key', '5:'], 'a secret has 1 to 64'), (['--address', '1.1.1.1'],
+    for args, what in ((['--key', '5:'], 'secret has 1 to 64'), (['--address', '1.1.1.1'],
                        'goes with --key'), (['--key', 'x', '--address', 'y'], 'is no IP address'),
                        (['--key', '99999999999:x'], 'too great')):
         status, out, err = run(own, *args)

@@ -19,6 +19,7 @@
 
 #include "base/log.h"
 #include "elect/probe.h"
+#include "elect/thread.h"
 #include "plane/plane.h"
 
 enum what { SET, REMOVE, READY, LOOK, HISTORY, FACTS, EVENTS, WRITES, CLOSE };
@@ -132,6 +133,7 @@ static void record_set(struct elect *e, const struct node_router *n)
 		.address_count = n->address_count,
 		.addresses = addresses,
 	};
+	const struct router *held;
 	struct router r = { 0 };
 	struct error error;
 
@@ -162,7 +164,9 @@ static void record_set(struct elect *e, const struct node_router *n)
 		fprintf(stderr, "node: %s\n", error.message);
 		abort();
 	}
-	elect_set(e, &r);
+	held = router_record_new(&r, &elect_mem);
+	elect_set(e, held);
+	router_release(held);
 }
 
 static void on_event(void *ctx, const struct elect_event *event)

@@ -320,13 +320,30 @@ void record_add_key(struct router *r, uint32_t id, const char *secret)
 	room_of(r)->keys[r->key_count++] = (struct router_key){ id, secret };
 }
 
+static void *record_alloc(void *ctx, size_t size)
+{
+	return calloc(1, size);
+}
+
+static void record_free(void *ctx, void *p)
+{
+	free(p);
+}
+
+static const struct mem record_mem = { record_alloc, record_free, NULL };
+
 int host_try(struct host *h, const struct router *r, struct error *e)
 {
+	const struct router *held;
 	struct error checked;
+	int result;
 
 	if (router_check(r, &checked) != 0)
 		fail_msg("record of the test: %s", checked.message);
-	return elect_core_set(h->core, r, rig_now, e);
+	held = router_record_new(r, &record_mem);
+	result = elect_core_set(h->core, held, rig_now, e);
+	router_release(held);
+	return result;
 }
 
 void host_set(struct host *h, const struct router *r)

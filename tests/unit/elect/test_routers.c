@@ -405,6 +405,32 @@ static void test_frames_of_no_router_are_counted_by_link(void **state)
 	assert_int_equal(counters.verdicts[VERDICT_TRUNCATED], 1);
 }
 
+/* Most routers never refuse a frame, so they have no counters for that before the first. */
+static void test_a_refusal_without_memory_is_counted_by_link(void **state)
+{
+	struct elect_counters counters = { 0 };
+	struct vrrp v = vrrp_frame(3, 1, 50);
+	struct router *r = record_of(1, ROUTER_VRRP2, 1, 100);
+
+	host_set(a, r);
+	host_plug(a, 1);
+	a->refuse_after = 0;
+	assert_int_equal(hear_vrrp(a, 9, &v, NULL, 0, 0), VERDICT_OTHER_PROTOCOL);
+	assert_int_equal(host_counters(a, 1).received, 0);
+	elect_core_link_counters(a->core, count_link, &counters);
+	assert_int_equal(counters.received, 1);
+	assert_int_equal(counters.verdicts[VERDICT_OTHER_PROTOCOL], 1);
+	a->refuse_after = -1;
+	assert_int_equal(hear_vrrp(a, 9, &v, NULL, 0, 0), VERDICT_OTHER_PROTOCOL);
+	v = vrrp_frame(2, 1, 120);
+	assert_int_equal(hear_vrrp(a, 9, &v, NULL, 0, 0), VERDICT_ACCEPTED);
+	assert_int_equal(host_counters(a, 1).received, 2);
+	assert_int_equal(host_counters(a, 1).verdicts[VERDICT_OTHER_PROTOCOL], 1);
+	assert_int_equal(host_counters(a, 1).verdicts[VERDICT_ACCEPTED], 1);
+	elect_core_link_counters(a->core, count_link, &counters);
+	assert_int_equal(counters.received, 1);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -428,6 +454,7 @@ int main(void)
 		T(test_boot_hold_counts_once),
 		T(test_hsrp_learns_its_address),
 		T(test_frames_of_no_router_are_counted_by_link),
+		T(test_a_refusal_without_memory_is_counted_by_link),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

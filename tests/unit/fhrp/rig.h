@@ -15,6 +15,7 @@
 
 struct rig {
 	struct fhrp m;
+	struct fhrp_own own[ROUTER_SETS_MAX];
 	struct fhrp_config config;
 	struct fhrp_effects out;
 	struct watched watched;
@@ -121,12 +122,10 @@ static inline struct fhrp_config rig_config(enum router_protocol p)
 /* A machine in INITIALIZE, with t->config as its configuration. */
 static inline void rig_init(struct rig *t)
 {
-	const struct fhrp_own own = rig_address(OWN_HOST);
-
 	t->now = (mono_t){ SPAN_S(1000).ns };
-	fhrp_init(&t->m, &t->config, t->now);
+	fhrp_init(&t->m, &t->config, t->own, t->now);
 	for (unsigned int i = 0; i < t->config.set_count; i++)
-		fhrp_own_set(&t->m, i, &own);
+		t->own[i] = rig_address(OWN_HOST);
 	t->watched = (struct watched){ .state = FHRP_INITIALIZE };
 }
 

@@ -13,7 +13,6 @@ static void active(struct rig *t, enum router_protocol p)
 static void answer(struct rig *other, const struct rig *t, uint8_t priority)
 {
 	const struct fhrp_send *sent = &rig_effect(t, FHRP_EFFECT_SEND)->send;
-	const struct fhrp_own own = rig_address(30);
 	const struct fhrp_heard h = {
 		.version = 3,
 		.message = sent->message,
@@ -28,7 +27,7 @@ static void answer(struct rig *other, const struct rig *t, uint8_t priority)
 	other->config.preempt = false;
 	other->config.priority = priority;
 	rig_init(other);
-	fhrp_own_set(&other->m, 0, &own);
+	other->own[0] = rig_address(30);
 	other->now = t->now;
 	rig_start(other);
 	rig_hear(other, &h);

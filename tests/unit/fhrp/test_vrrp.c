@@ -597,13 +597,12 @@ static void everything_else_is_nothing(void **state)
 
 static void a_tie_is_decided_the_same_way_on_all_sets(void **state)
 {
-	const struct fhrp_own low = rig_address(2);
 	struct rig t;
 
 	t.config = rig_config(ROUTER_VRRP3);
 	t.config.set_count = 2;
 	rig_init(&t);
-	fhrp_own_set(&t.m, 1, &low);
+	t.own[1] = rig_address(2);
 	rig_start(&t);
 	rig_until(&t, FHRP_ACTIVE);
 	/* The first set says: we win.  On the second the same peer would win. */
@@ -621,13 +620,11 @@ static void a_tie_is_decided_the_same_way_on_all_sets(void **state)
 /* What one set has decided about one router is not held against another one. */
 static void a_tie_with_one_router_says_nothing_of_another(void **state)
 {
-	const struct fhrp_own own = rig_address(OWN_HOST);
 	struct rig t;
 
 	t.config = rig_config(ROUTER_VRRP3);
 	t.config.set_count = 2;
 	rig_init(&t);
-	fhrp_own_set(&t.m, 1, &own);
 	rig_start(&t);
 	rig_until(&t, FHRP_ACTIVE);
 	hear_on(&t, 0, 5, 100, 1000);

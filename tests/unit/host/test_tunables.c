@@ -116,7 +116,7 @@ static void puts_back_what_it_set(void **state)
 	is(IGNORE, "1");
 	is(ANNOUNCE, "2");
 	is(FILTER, "0");
-	r = tunables_parent_drop(t, "v0", &e);
+	r = tunables_parent_drop(t, "v0", "v0", &e);
 	assert_ok(r, e);
 	is(IGNORE, "0");
 	is(ANNOUNCE, "0");
@@ -230,12 +230,34 @@ static void forgets_a_link_that_is_gone(void **state)
 	r = tunables_parent_set(t, "v0", &e);
 	assert_ok(r, e);
 	lab_run("ip link delete v0");
-	r = tunables_parent_drop(t, "v0", &e);
+	r = tunables_parent_drop(t, "v0", "v0", &e);
 	assert_ok(r, e);
 	r = tunables_parent_set(t, "v0", &e);
 	assert_error(r, e, ERROR_NOT_FOUND);
 	tunables_close(t);
 	lab_run("ip link add v0 type veth peer name v1");
+}
+
+static void finds_a_link_that_was_renamed(void **state)
+{
+	struct tunables *t = open_now(false);
+	struct error e;
+	int r;
+
+	r = tunables_parent_set(t, "v0", &e);
+	assert_ok(r, e);
+	/* and another one is called as it was, and happens to have the same values */
+	lab_run("ip link set v0 down; ip link set v0 name v7; ip link set v1 name v0");
+	put(IGNORE, "1");
+	r = tunables_parent_drop(t, "v0", "v7", &e);
+	assert_ok(r, e);
+	is("net/ipv4/conf/v7/arp_ignore", "0");
+	is("net/ipv4/conf/v7/arp_announce", "0");
+	is(IGNORE, "1");
+	tunables_close(t);
+	is(IGNORE, "1");
+	put(IGNORE, "0");
+	lab_run("ip link set v0 name v1; ip link set v7 name v0");
 }
 
 static void refuses_two_values_at_once(void **state)
@@ -340,6 +362,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(leaves_what_others_changed, begin, end),
 		cmocka_unit_test_setup_teardown(owes_nothing_where_the_value_was_there, begin, end),
 		cmocka_unit_test_setup_teardown(forgets_a_link_that_is_gone, begin, end),
+		cmocka_unit_test_setup_teardown(finds_a_link_that_was_renamed, begin, end),
 		cmocka_unit_test_setup_teardown(refuses_two_values_at_once, begin, end),
 		cmocka_unit_test_setup_teardown(changes_nothing_without_a_journal, begin, end),
 		cmocka_unit_test_setup_teardown(says_which_line_is_damaged, begin, end),

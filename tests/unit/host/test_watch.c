@@ -145,6 +145,31 @@ static void a_filter_that_falls_back_is_no_event(void **state)
 	host_close(h);
 }
 
+static void devices_of_a_group_are_passed_over(void **state)
+{
+	struct host *h;
+	struct error e;
+
+	lab_run("ip link add v0 type veth peer name v1");
+	lab_run("ip link add m0 link v0 group 1979711489 type macvlan"); /* 0x76000001 */
+	h = lab_host();
+	assert_int_equal(host_pass_over(h, 0x76000000, 0xff000000, &e), 0);
+	lab_run("ip link set m0 mtu 1300");
+	lab_run("ip link delete m0");
+	lab_run("ip link add m1 link v0 group 1979711490 type macvlan");
+	lab_run("ip link set m1 name m2 && ip link delete m2");
+	nothing_happened(h);
+	/* All others are told of as ever, also one that only comes into the group. */
+	lab_run("ip link add m3 link v0 group 7 type macvlan");
+	saw(h, HOST_LINK_APPEARED, "m3");
+	lab_run("ip link set m3 group 1979711490");
+	lab_run("ip link delete m3");
+	saw(h, HOST_LINK_VANISHED, "m3");
+	lab_run("ip link delete v0");
+	saw(h, HOST_LINK_VANISHED, "v0");
+	host_close(h);
+}
+
 static void after_a_flood_all_is_known_again(void **state)
 {
 	struct host *h = lab_host();
@@ -174,6 +199,7 @@ int main(void)
 		cmocka_unit_test(moved_away_and_back),
 		cmocka_unit_test(a_bridge_port_is_still_a_link),
 		cmocka_unit_test(a_filter_that_falls_back_is_no_event),
+		cmocka_unit_test(devices_of_a_group_are_passed_over),
 		cmocka_unit_test(after_a_flood_all_is_known_again),
 	};
 

@@ -1,7 +1,9 @@
 /* Routers as values: names, defaults, MACs, equality, blocks. */
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -201,6 +203,73 @@ static void nothing_changes_unseen(void **state)
 	assert_true(router_equal(&one.r, &two.r));
 }
 
+/* --- holders --------------------------------------------------------------------------------- */
+
+#define HOLDERS 8
+#define TURNS	20000
+
+static atomic_int blocks;
+
+static void *block_get(void *ctx, size_t size)
+{
+	if (ctx)
+		return NULL;
+	atomic_fetch_add(&blocks, 1);
+	return calloc(1, size);
+}
+
+static void block_put(void *ctx, void *p)
+{
+	atomic_fetch_sub(&blocks, 1);
+	free(p);
+}
+
+/* Holds it once more, and reads all of it, over and over; the last turn gives all back. */
+static void *holder(void *ctx)
+{
+	const struct router *r = ctx;
+
+	for (int i = 0; i < TURNS; i++) {
+		const struct router *again = router_hold(r);
+
+		if (i % 100 == 0 && !router_equal(again, &two.r))
+			abort();
+		router_release(again);
+	}
+	router_release(r);
+	return NULL;
+}
+
+static void the_last_holder_frees_it(void **state)
+{
+	const struct mem mem = { block_get, block_put, NULL },
+			 none = { block_get, block_put, &two };
+	const struct router *r;
+	pthread_t threads[HOLDERS];
+
+	case_random(&one, 5);
+	case_random(&two, 5);
+	assert_null(router_record_new(&one.r, &none));
+	assert_null(router_hold(NULL));
+	router_release(NULL);
+	r = router_record_new(&one.r, &mem);
+	memset(&one, 0xee, sizeof(one));
+	assert_int_equal((uintptr_t)r % _Alignof(max_align_t), 0);
+	for (int i = 0; i < HOLDERS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, holder, (void *)router_hold(r)),
+				 0);
+	router_release(r);
+	for (int i = 0; i < HOLDERS; i++)
+		pthread_join(threads[i], NULL);
+	assert_int_equal(blocks, 0);
+	r = router_record_new(&two.r, &mem);
+	router_hold(r);
+	router_release(r);
+	assert_int_equal(blocks, 1);
+	router_release(r);
+	assert_int_equal(blocks, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -210,6 +279,7 @@ int main(void)
 		cmocka_unit_test(addresses_read_and_write),
 		cmocka_unit_test(random_routers_pass_and_fit_into_a_block),
 		cmocka_unit_test(nothing_changes_unseen),
+		cmocka_unit_test(the_last_holder_frees_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

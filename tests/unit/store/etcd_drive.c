@@ -2,14 +2,12 @@
  * tests/lab/test_etcd.py.  Commands come on the standard input, a line each, words separated by
  * blanks; what it is told leaves on the standard output, a line each:
  *
- *     put ID KEY REVISION VALUE      a transaction of one put ("-" VALUE: delete; "=": compare only)
- *     lput ID KEY REVISION VALUE     the same under the lease
- *     many ID COUNT PREFIX VALUE     so many transactions that create PREFIX0 …, VALUE-N in each
- *     race ID COUNT KEY              COUNT increments of a decimal number by compare-and-swap, one
- *                                    behind the other
- *     alloc ID COUNT PREFIX DEPTH SPREAD OPS
- *                                    COUNT keys are created, OPS a transaction, DEPTH in flight
- *     read ID KEY | reconcile | facts | close | sleep MS | count
+ *     put ID KEY REVISION VALUE      a transaction of one put ("-" VALUE: delete; "=": compare
+ * only) lput ID KEY REVISION VALUE     the same under the lease many ID COUNT PREFIX VALUE     so
+ * many transactions that create PREFIX0 …, VALUE-N in each race ID COUNT KEY              COUNT
+ * increments of a decimal number by compare-and-swap, one behind the other alloc ID COUNT PREFIX
+ * DEPTH SPREAD OPS COUNT keys are created, OPS a transaction, DEPTH in flight read ID KEY |
+ * reconcile | facts | close | sleep MS | count
  *
  *     told KEY REVISION VALUE | gone KEY | complete REVISION | reach ok | reach CODE MESSAGE
  *     done ID OUTCOME REVISION MESSAGE
@@ -47,6 +45,11 @@ struct many {
 	struct timespec began;
 };
 static struct many alloc;
+
+static unsigned int number(const char *text)
+{
+	return (unsigned int)strtoul(text, NULL, 10);
+}
 
 static double seconds(struct timespec a)
 {
@@ -124,7 +127,8 @@ static void read_done(void *ctx, const struct etcd_kv *kv, const struct error *e
 
 static void put(char **w, bool leased)
 {
-	struct etcd_op op = { .act = ETCD_PUT, .leased = leased,
+	struct etcd_op op = { .act = ETCD_PUT,
+			      .leased = leased,
 			      .kv = { .key = w[2], .revision = strtoull(w[3], NULL, 10) } };
 
 	if (strcmp(w[4], "-") == 0)
@@ -138,7 +142,7 @@ static void put(char **w, bool leased)
 
 static void many(char **w)
 {
-	unsigned int count = (unsigned int)atoi(w[2]);
+	unsigned int count = number(w[2]);
 
 	for (unsigned int i = 0; i < count; i++) {
 		char key[128], value[128], id[64];
@@ -167,8 +171,10 @@ static void race_done(void *ctx, enum shared_outcome outcome, uint64_t revision,
 static void race_step(void)
 {
 	char value[64];
-	struct etcd_op op = { .act = ETCD_PUT,
-			      .kv = { .key = race.key, .value = value, .revision = race.revision } };
+	struct etcd_op op = {
+		.act = ETCD_PUT,
+		.kv = { .key = race.key, .value = value, .revision = race.revision }
+	};
 
 	if (!race.id[0] || race.busy)
 		return;
@@ -193,7 +199,8 @@ static void alloc_one(void)
 
 	for (unsigned int i = 0; i < alloc.per; i++) {
 		snprintf(keys[i], sizeof(keys[i]), "%s%u", alloc.prefix, alloc.next++);
-		ops[i] = (struct etcd_op){ .act = ETCD_PUT, .kv = { .key = keys[i], .value = value } };
+		ops[i] = (struct etcd_op){ .act = ETCD_PUT,
+					   .kv = { .key = keys[i], .value = value } };
 		ops[i].kv.len = (size_t)snprintf(value, sizeof(value), "%d", getpid());
 	}
 	alloc.open++;
@@ -215,9 +222,9 @@ static void alloc_done(void *ctx, enum shared_outcome outcome, uint64_t revision
 
 static void alloc_begin(char **w)
 {
-	unsigned int depth = (unsigned int)atoi(w[4]);
+	unsigned int depth = number(w[4]);
 
-	alloc = (struct many){ .count = (unsigned int)atoi(w[2]), .per = (unsigned int)atoi(w[5]) };
+	alloc = (struct many){ .count = number(w[2]), .per = number(w[5]) };
 	snprintf(alloc.id, sizeof(alloc.id), "%s", w[1]);
 	snprintf(alloc.prefix, sizeof(alloc.prefix), "%s", w[3]);
 	clock_gettime(CLOCK_MONOTONIC, &alloc.began);
@@ -245,10 +252,11 @@ static void facts(void)
 /* false: the end. */
 static bool command(char *line)
 {
-	char *w[WORDS_MAX] = { 0 };
+	char *w[WORDS_MAX] = { 0 }, *next;
 	int count = 0;
 
-	for (char *p = strtok(line, " \n"); p && count < WORDS_MAX; p = strtok(NULL, " \n"))
+	for (char *p = strtok_r(line, " \n", &next); p && count < WORDS_MAX;
+	     p = strtok_r(NULL, " \n", &next))
 		w[count++] = p;
 	if (count == 0)
 		return true;
@@ -267,12 +275,12 @@ static bool command(char *line)
 	else if (strcmp(w[0], "facts") == 0)
 		facts();
 	else if (strcmp(w[0], "sleep") == 0 && count == 2)
-		usleep((useconds_t)atoi(w[1]) * 1000);
+		usleep(number(w[1]) * 1000);
 	else if (strcmp(w[0], "close") == 0)
 		return false;
 	else if (strcmp(w[0], "race") == 0 && count == 4) {
 		snprintf(race.id, sizeof(race.id), "%s", w[1]);
-		race.left = (unsigned int)atoi(w[2]);
+		race.left = number(w[2]);
 		snprintf(race.key, sizeof(race.key), "%s", w[3]);
 	} else
 		printf("what? %s\n", w[0]);
@@ -285,8 +293,9 @@ static void option(struct etcd_config *c, char *text)
 	const struct {
 		const char *name;
 		const char **at;
-	} texts[] = { { "prefix", &c->prefix }, { "ca", &c->ca },     { "cert", &c->cert },
-		      { "key", &c->key },	{ "user", &c->user }, { "password", &c->password_file } };
+	} texts[] = { { "prefix", &c->prefix }, { "ca", &c->ca },
+		      { "cert", &c->cert },	{ "key", &c->key },
+		      { "user", &c->user },	{ "password", &c->password_file } };
 
 	if (!value)
 		return;
@@ -295,33 +304,40 @@ static void option(struct etcd_config *c, char *text)
 		if (strcmp(text, texts[i].name) == 0)
 			*texts[i].at = value;
 	if (strcmp(text, "timeout") == 0)
-		c->timeout = SPAN_MS(atoi(value));
+		c->timeout = SPAN_MS(number(value));
 	else if (strcmp(text, "lease") == 0)
-		c->lease = SPAN_MS(atoi(value));
+		c->lease = SPAN_MS(number(value));
 	else if (strcmp(text, "reconcile") == 0)
-		c->reconcile = SPAN_MS(atoi(value));
+		c->reconcile = SPAN_MS(number(value));
 	else if (strcmp(text, "mode") == 0)
-		c->mode = (enum etcd_mode)atoi(value);
+		c->mode = (enum etcd_mode)number(value);
 	else if (strcmp(text, "quiet") == 0)
-		quiet = atoi(value);
+		quiet = number(value) != 0;
 }
 
 int main(int argc, char **argv)
 {
 	static const struct mem mem = { mem_get, mem_end, NULL };
 	const char *endpoints[SHARED_ENDPOINTS_MAX + 1];
-	struct etcd_config c = { .endpoints = endpoints, .prefix = "/vmac-t/", .timeout = SPAN_S(2),
-				 .reconcile = SPAN_S(300), .lease = SPAN_S(10), .mem = &mem,
-				 .told = told, .complete = complete, .reach = reach };
+	struct etcd_config c = { .endpoints = endpoints,
+				 .prefix = "/vmac-t/",
+				 .timeout = SPAN_S(2),
+				 .reconcile = SPAN_S(300),
+				 .lease = SPAN_S(10),
+				 .mem = &mem,
+				 .told = told,
+				 .complete = complete,
+				 .reach = reach };
 	static char line[65536];
 	struct timespec began;
 	struct error error;
 	bool more = true;
+	char *next;
 	size_t have = 0;
 
 	setvbuf(stdout, NULL, _IOFBF, 1 << 16);
-	for (char *p = argc > 1 ? strtok(argv[1], ",") : NULL; p && c.endpoint_count < 17;
-	     p = strtok(NULL, ","))
+	for (char *p = argc > 1 ? strtok_r(argv[1], ",", &next) : NULL; p && c.endpoint_count < 17;
+	     p = strtok_r(NULL, ",", &next))
 		endpoints[c.endpoint_count++] = p;
 	for (int i = 2; i < argc; i++)
 		option(&c, argv[i]);

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
@@ -76,13 +77,14 @@ static void test_overtaken_watch(void **state)
 	assert_int_equal(ix->live, 1);
 }
 
-static char swept[8][8];
+static char swept[8][16];
 static size_t swept_count;
 
 static void note(void *ctx, const char *key)
 {
 	assert_true(swept_count < 8);
-	strcpy(swept[swept_count++], key);
+	snprintf(swept[swept_count], sizeof(swept[0]), "%s", key);
+	swept_count++;
 }
 
 static void test_sweep(void **state)

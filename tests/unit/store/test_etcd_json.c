@@ -46,11 +46,14 @@ static void test_transaction(void **state)
 	assert_body(
 		etcd_body_txn(P, ops, 4, 77),
 		"{\"compare\":["
-		"{\"key\":\"L3Avci9h\",\"target\":\"MOD\",\"result\":\"EQUAL\",\"mod_revision\":\"0\"},"
+		"{\"key\":\"L3Avci9h\",\"target\":\"MOD\",\"result\":\"EQUAL\",\"mod_revision\":"
+		"\"0\"},"
 		"{\"key\":\"L3Avci9i\",\"target\":\"MOD\",\"result\":\"EQUAL\","
 		"\"mod_revision\":\"18446744073709551615\"},"
-		"{\"key\":\"L3Avci9j\",\"target\":\"MOD\",\"result\":\"EQUAL\",\"mod_revision\":\"7\"},"
-		"{\"key\":\"L3Avci9k\",\"target\":\"MOD\",\"result\":\"EQUAL\",\"mod_revision\":\"9\"}],"
+		"{\"key\":\"L3Avci9j\",\"target\":\"MOD\",\"result\":\"EQUAL\",\"mod_revision\":"
+		"\"7\"},"
+		"{\"key\":\"L3Avci9k\",\"target\":\"MOD\",\"result\":\"EQUAL\",\"mod_revision\":"
+		"\"9\"}],"
 		"\"success\":["
 		"{\"request_put\":{\"key\":\"L3Avci9h\",\"value\":\"MQ==\"}},"
 		"{\"request_delete_range\":{\"key\":\"L3Avci9i\"}},"
@@ -65,8 +68,12 @@ static void test_transaction(void **state)
 static void test_ranges(void **state)
 {
 	struct etcd_range first = { .prefix = P, .part = "r/", .limit = 1000 };
-	struct etcd_range next = { .prefix = P, .part = "r/", .last = "r/a", .limit = 2,
-				   .revision = 5, .keys_only = true };
+	struct etcd_range next = { .prefix = P,
+				   .part = "r/",
+				   .last = "r/a",
+				   .limit = 2,
+				   .revision = 5,
+				   .keys_only = true };
 	struct etcd_range all = { .prefix = P, .part = "", .limit = 100 };
 
 	/* "/p/r/" to "/p/r0" */
@@ -184,7 +191,8 @@ static void test_watch(void **state)
 
 	/* Not permitted (trap 8): created and cancelled at once. */
 	a = parse("{\"result\":{\"header\":{\"revision\":\"7\"},\"watch_id\":\"-1\",\"created\":"
-		  "true,\"canceled\":true,\"cancel_reason\":\"rpc error: code = PermissionDenied desc "
+		  "true,\"canceled\":true,\"cancel_reason\":\"rpc error: code = PermissionDenied "
+		  "desc "
 		  "= etcdserver: permission denied\"}}");
 	assert_true(a.cancelled);
 	assert_non_null(strstr(a.message, "permission denied"));
@@ -207,11 +215,14 @@ static void test_long_line(void **state)
 	struct etcd_kv kv;
 
 	assert_non_null(text);
-	len += (size_t)sprintf(text, "{\"result\":{\"header\":{\"revision\":\"9\"},\"events\":[");
+	len += (size_t)snprintf(text, size,
+				"{\"result\":{\"header\":{\"revision\":\"9\"},\"events\":[");
 	for (int i = 0; i < 20000; i++)
-		len += (size_t)sprintf(text + len, "%s{\"type\":\"DELETE\",\"kv\":{\"key\":"
-					   "\"L3Avci9h\",\"mod_revision\":\"9\"}}", i ? "," : "");
-	len += (size_t)sprintf(text + len, "]}}");
+		len += (size_t)snprintf(text + len, size - len,
+					"%s{\"type\":\"DELETE\",\"kv\":{\"key\":"
+					"\"L3Avci9h\",\"mod_revision\":\"9\"}}",
+					i ? "," : "");
+	len += (size_t)snprintf(text + len, size - len, "]}}");
 	assert_int_equal(etcd_answer_parse(text, len, &a), 0);
 	assert_int_equal(etcd_answer_count(&a), 20000);
 	assert_int_equal(etcd_answer_kv(&a, P, 19999, &kv), 0);
@@ -239,8 +250,8 @@ static void test_lease(void **state)
 
 static void test_nonsense(void **state)
 {
-	static const char *const texts[] = { "", "[]", "null", "{", "404 page not found", "\"x\"",
-					     "{}{}" };
+	static const char *const texts[] = { "",      "[]",  "null", "{", "404 page not found",
+					     "\"x\"", "{}{}" };
 	struct etcd_answer a;
 	struct etcd_kv kv;
 
@@ -263,49 +274,61 @@ static const struct {
 	enum error_code code;
 } fates[] = {
 	{ 200, "{\"header\":{}}", ETCD_ANSWERED, ERROR_NONE },
-	{ 500, "{\"error\":\"context deadline exceeded\",\"message\":\"\",\"code\":2}", ETCD_DOUBTFUL,
-	  ERROR_REGISTRY_UNREACHABLE },
-	{ 503, "{\"error\":\"etcdserver: request timed out\",\"message\":\"etcdserver: request timed "
-	       "out\",\"code\":14}",
+	{ 500, "{\"error\":\"context deadline exceeded\",\"message\":\"\",\"code\":2}",
+	  ETCD_DOUBTFUL, ERROR_REGISTRY_UNREACHABLE },
+	{ 503,
+	  "{\"error\":\"etcdserver: request timed out\",\"message\":\"etcdserver: request timed "
+	  "out\",\"code\":14}",
 	  ETCD_DOUBTFUL, ERROR_REGISTRY_UNREACHABLE },
 	{ 502, "<html>Bad Gateway</html>", ETCD_DOUBTFUL, ERROR_REGISTRY_UNREACHABLE },
 	{ 404, "404 page not found", ETCD_NOT_SENT, ERROR_REGISTRY_UNREACHABLE },
 	{ 421, "Misdirected", ETCD_NOT_SENT, ERROR_REGISTRY_UNREACHABLE },
 	/* trap 12 */
-	{ 429, "{\"error\":\"etcdserver: mvcc: database space exceeded\",\"message\":\"etcdserver: "
-	       "mvcc: database space exceeded\",\"code\":8}",
+	{ 429,
+	  "{\"error\":\"etcdserver: mvcc: database space exceeded\",\"message\":\"etcdserver: "
+	  "mvcc: database space exceeded\",\"code\":8}",
 	  ETCD_REFUSED, ERROR_REGISTRY_FULL },
-	{ 429, "{\"error\":\"etcdserver: too many requests\",\"message\":\"etcdserver: too many "
-	       "requests\",\"code\":8}",
+	{ 429,
+	  "{\"error\":\"etcdserver: too many requests\",\"message\":\"etcdserver: too many "
+	  "requests\",\"code\":8}",
 	  ETCD_BUSY, ERROR_REGISTRY_UNREACHABLE },
-	{ 400, "{\"error\":\"etcdserver: request is too large\",\"message\":\"etcdserver: request is "
-	       "too large\",\"code\":3}",
+	{ 400,
+	  "{\"error\":\"etcdserver: request is too large\",\"message\":\"etcdserver: request is "
+	  "too large\",\"code\":3}",
 	  ETCD_REFUSED, ERROR_TOO_LARGE },
-	{ 400, "{\"error\":\"etcdserver: too many operations in txn request\",\"message\":"
-	       "\"etcdserver: too many operations in txn request\",\"code\":3}",
+	{ 400,
+	  "{\"error\":\"etcdserver: too many operations in txn request\",\"message\":"
+	  "\"etcdserver: too many operations in txn request\",\"code\":3}",
 	  ETCD_REFUSED, ERROR_TOO_LARGE },
-	{ 400, "{\"error\":\"etcdserver: mvcc: required revision has been compacted\",\"message\":"
-	       "\"etcdserver: mvcc: required revision has been compacted\",\"code\":11}",
+	{ 400,
+	  "{\"error\":\"etcdserver: mvcc: required revision has been compacted\",\"message\":"
+	  "\"etcdserver: mvcc: required revision has been compacted\",\"code\":11}",
 	  ETCD_COMPACTED, ERROR_REGISTRY_FAILED },
 	/* trap 13 */
-	{ 400, "{\"error\":\"etcdserver: user name is empty\",\"message\":\"etcdserver: user name is "
-	       "empty\",\"code\":3}",
+	{ 400,
+	  "{\"error\":\"etcdserver: user name is empty\",\"message\":\"etcdserver: user name is "
+	  "empty\",\"code\":3}",
 	  ETCD_NO_TOKEN, ERROR_FORBIDDEN },
-	{ 401, "{\"error\":\"etcdserver: invalid auth token\",\"message\":\"etcdserver: invalid auth "
-	       "token\",\"code\":16}",
+	{ 401,
+	  "{\"error\":\"etcdserver: invalid auth token\",\"message\":\"etcdserver: invalid auth "
+	  "token\",\"code\":16}",
 	  ETCD_NO_TOKEN, ERROR_FORBIDDEN },
-	{ 403, "{\"error\":\"etcdserver: permission denied\",\"message\":\"etcdserver: permission "
-	       "denied\",\"code\":7}",
+	{ 403,
+	  "{\"error\":\"etcdserver: permission denied\",\"message\":\"etcdserver: permission "
+	  "denied\",\"code\":7}",
 	  ETCD_REFUSED, ERROR_FORBIDDEN },
-	{ 400, "{\"error\":\"etcdserver: authentication failed, invalid user ID or password\","
-	       "\"message\":\"etcdserver: authentication failed, invalid user ID or password\","
-	       "\"code\":3}",
+	{ 400,
+	  "{\"error\":\"etcdserver: authentication failed, invalid user ID or password\","
+	  "\"message\":\"etcdserver: authentication failed, invalid user ID or password\","
+	  "\"code\":3}",
 	  ETCD_REFUSED, ERROR_FORBIDDEN },
-	{ 412, "{\"error\":\"etcdserver: authentication is not enabled\",\"message\":\"etcdserver: "
-	       "authentication is not enabled\",\"code\":9}",
+	{ 412,
+	  "{\"error\":\"etcdserver: authentication is not enabled\",\"message\":\"etcdserver: "
+	  "authentication is not enabled\",\"code\":9}",
 	  ETCD_REFUSED, ERROR_REGISTRY_FAILED },
-	{ 404, "{\"error\":\"etcdserver: requested lease not found\",\"message\":\"etcdserver: "
-	       "requested lease not found\",\"code\":5}",
+	{ 404,
+	  "{\"error\":\"etcdserver: requested lease not found\",\"message\":\"etcdserver: "
+	  "requested lease not found\",\"code\":5}",
 	  ETCD_NO_LEASE, ERROR_REGISTRY_FAILED },
 };
 
@@ -327,8 +350,9 @@ static void test_fates(void **state)
 
 static void test_common_name(void **state)
 {
-	struct etcd_answer a = { .message = "CommonName of client sending a request against gateway "
-					    "will be ignored and not used as expected" };
+	struct etcd_answer a = { .message =
+					 "CommonName of client sending a request against gateway "
+					 "will be ignored and not used as expected" };
 	struct error e;
 
 	assert_int_equal(etcd_fate(400, &a, "https://there", &e), ETCD_REFUSED);
@@ -339,11 +363,11 @@ static void test_common_name(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_transaction), cmocka_unit_test(test_ranges),
+		cmocka_unit_test(test_transaction),  cmocka_unit_test(test_ranges),
 		cmocka_unit_test(test_small_bodies), cmocka_unit_test(test_success_and_failure),
-		cmocka_unit_test(test_range), cmocka_unit_test(test_watch),
-		cmocka_unit_test(test_long_line), cmocka_unit_test(test_lease),
-		cmocka_unit_test(test_nonsense), cmocka_unit_test(test_fates),
+		cmocka_unit_test(test_range),	     cmocka_unit_test(test_watch),
+		cmocka_unit_test(test_long_line),    cmocka_unit_test(test_lease),
+		cmocka_unit_test(test_nonsense),     cmocka_unit_test(test_fates),
 		cmocka_unit_test(test_common_name),
 	};
 

@@ -10,6 +10,7 @@
 #include "wire/claim.h"
 #include "wire/ip.h"
 #include "wire/nd.h"
+#include "wire/query.h"
 
 static const uint8_t vips4[] = { 10, 9, 0, 100, 10, 9, 0, 101 };
 static const uint8_t vips6[] = {
@@ -297,6 +298,18 @@ static void rarp(struct writer *w)
 	announce_rarp(w, vmac4);
 }
 
+/* --- queries --------------------------------------------------------------------------------- */
+
+static void igmp_query(struct writer *w)
+{
+	query_igmp(w, (vmac_mac_t){ { 0x02, 0, 0, 0, 0, 1 } }, 500);
+}
+
+static void mld_query(struct writer *w)
+{
+	query_mld(w, (vmac_mac_t){ { 0x02, 0, 0, 0, 0, 1 } }, 500);
+}
+
 static void claim(struct writer *w)
 {
 	static const uint8_t key[CLAIM_KEY_LEN] = "a cluster's key";
@@ -331,6 +344,8 @@ const struct frame frames[] = {
 	{ "garp_reply", garp_reply, -1, 0 },
 	{ "na", na, -1, 0 },
 	{ "rarp", rarp, -1, 0 },
+	{ "igmp_query", igmp_query, -1, 0 },
+	{ "mld_query", mld_query, -1, 0 },
 	{ "claim", claim, -1, 0 },
 };
 const size_t frame_count = ARRAY_LEN(frames);

@@ -108,7 +108,8 @@ def test_tshark_reads_what_we_meant(capture):
                   "hsrp.opcode", "hsrp.state", "hsrp.group", "hsrp.priority", "hsrp2.opcode", "hsrp2.state",
                   "hsrp2.group", "hsrp2.priority", "hsrp2.hellotime", "hsrp2.virt_ip",
                   "hsrp2.virt_ip_v6", "hsrp2.md5_key_id", "arp.opcode", "arp.src.proto_ipv4",
-                  "arp.dst.hw_mac", "icmpv6.nd.na.target_address", "icmpv6.nd.na.flag.o")
+                  "arp.dst.hw_mac", "icmpv6.nd.na.target_address", "icmpv6.nd.na.flag.o", "igmp.type",
+                  "igmp.max_resp", "igmp.version", "icmpv6.type", "icmpv6.mld.maximum_response_code")
     by_name = dict(zip(names, rows))
     for name in (n for n in names if n.startswith("vrrp")):
         row = by_name[name]
@@ -134,6 +135,10 @@ def test_tshark_reads_what_we_meant(capture):
         assert by_name[name]["arp.dst.hw_mac"] == "00:00:5e:00:01:07"
     assert by_name["na"]["icmpv6.nd.na.target_address"] == "2001:db8::64"
     assert by_name["na"]["icmpv6.nd.na.flag.o"] in ("1", "True")
+    query = by_name["igmp_query"]
+    assert (query["igmp.type"], query["igmp.version"], query["igmp.max_resp"]) == ("0x11", "3", "5")
+    assert by_name["mld_query"]["icmpv6.type"] == "130"
+    assert by_name["mld_query"]["icmpv6.mld.maximum_response_code"] == "500"
 
 
 def test_scapy_computes_the_same_octets(capture):

@@ -1,0 +1,81 @@
+/* Moves of vMACs between hosts: hints to the machine, and how it stands. */
+#include "api/internal.h"
+#include "api/views.h"
+
+static void list_item(void *ctx, const struct move_view *v)
+{
+	view_move(ctx, v, true);
+}
+
+void moves_list(struct request *r)
+{
+	struct out o = { 0 };
+
+	out_open(&o, '{');
+	out_key(&o, "items");
+	out_open(&o, '[');
+	engine_moves(r->api->config.engine, list_item, &o);
+	out_close(&o, ']');
+	out_bool(&o, "more", false);
+	out_close(&o, '}');
+	request_answer(r, MHD_HTTP_OK, &o);
+}
+
+static void hinted(void *ctx, const struct answer *answer)
+{
+	struct out o = { 0 };
+
+	if (answer->error) {
+		request_refuse(ctx, answer->error);
+	} else if (!answer->move) {
+		request_done(ctx);
+	} else {
+		view_move(&o, answer->move, true);
+		request_answer(ctx, MHD_HTTP_OK, &o);
+	}
+}
+
+static void hint(struct request *r, enum engine_move_verb verb)
+{
+	const struct body_move *b = &r->body.move;
+	struct vmac_ref ref = request_vmac(r);
+	char who[32];
+	struct caller c = request_caller(r, who);
+
+	engine_move(r->api->config.engine, &c, verb, &ref, b->lifetime_ms, b->force, hinted, r);
+}
+
+void vmacs_prepare(struct request *r)
+{
+	hint(r, ENGINE_MOVE_PREPARE);
+}
+
+void vmacs_activate(struct request *r)
+{
+	hint(r, ENGINE_MOVE_ACTIVATE);
+}
+
+void vmacs_abort(struct request *r)
+{
+	hint(r, ENGINE_MOVE_ABORT);
+}
+
+void vmacs_stop(struct request *r)
+{
+	hint(r, ENGINE_MOVE_STOP);
+}
+
+void vmacs_resume(struct request *r)
+{
+	hint(r, ENGINE_MOVE_RESUME);
+}
+
+void vmacs_thaw(struct request *r)
+{
+	hint(r, ENGINE_MOVE_THAW);
+}
+
+void vmacs_move(struct request *r)
+{
+	hint(r, ENGINE_MOVE_MOVE);
+}

@@ -1,0 +1,123 @@
+#include "wire/query.h"
+
+#include "wire/checksum.h"
+#include "wire/eth.h"
+#include "wire/ip.h"
+#include "wire/nd.h"
+
+#define IP_PROTOCOL_IGMP  2
+#define IGMP_QUERY	  0x11
+#define IGMP_QUERY_LEN	  12
+#define MLD_QUERY	  130
+#define MLD_QUERY_LEN	  28
+#define ROBUSTNESS	  2
+#define INTERVAL_S	  125
+#define INTERNETCONTROL	  0xc0
+#define HOP_BY_HOP	  0
+#define HOP_BY_HOP_LEN	  8
+#define RESPONSE_MS_LEAST 100
+#define RESPONSE_MS_MOST  12700 /* above, the field is no plain number */
+
+static const uint8_t all_systems[4] = { 224, 0, 0, 1 };
+static const uint8_t all_nodes[16] = { 0xff, 2, [15] = 1 };
+
+static bool in_bounds(struct writer *w, unsigned int ms)
+{
+	if (ms < RESPONSE_MS_LEAST || ms > RESPONSE_MS_MOST)
+		w->failed = true;
+	return !w->failed;
+}
+
+void query_igmp(struct writer *w, vmac_mac_t from, unsigned int max_response_ms)
+{
+	static const uint8_t router_alert[4] = { 0x94, 4, 0, 0 }; /* RFC 2113 */
+	const struct eth eth = {
+		.to = { { 0x01, 0, 0x5e, 0, 0, 1 } },
+		.from = from,
+		.type = ETH_TYPE_IPV4,
+	};
+	struct ipv4 ip = {
+		.tos = INTERNETCONTROL,
+		.payload_len = IGMP_QUERY_LEN,
+		.dont_fragment = true,
+		.ttl = 1,
+		.protocol = IP_PROTOCOL_IGMP,
+		.options_len = sizeof(router_alert),
+	};
+	uint8_t body[IGMP_QUERY_LEN];
+	struct writer b = writer_of(body, sizeof(body));
+	uint16_t sum;
+
+	if (!in_bounds(w, max_response_ms))
+		return;
+	memcpy(ip.to, all_systems, sizeof(ip.to));
+	memcpy(ip.options, router_alert, sizeof(router_alert));
+	write_u8(&b, IGMP_QUERY);
+	write_u8(&b, max_response_ms / 100);
+	write_u16(&b, 0); /* the checksum */
+	write_zeros(&b, 4);
+	write_u8(&b, ROBUSTNESS);
+	write_u8(&b, INTERVAL_S);
+	write_u16(&b, 0); /* no sources */
+	sum = checksum_finish(checksum_add(0, body, sizeof(body)));
+	body[2] = (uint8_t)(sum >> 8);
+	body[3] = (uint8_t)sum;
+	eth_encode(w, &eth);
+	ipv4_encode(w, &ip);
+	write_bytes(w, body, sizeof(body));
+	eth_pad(w);
+}
+
+/* RFC 4291, appendix A. */
+static void link_local(vmac_mac_t mac, uint8_t ret[static 16])
+{
+	const uint8_t address[16] = {
+		0xfe, 0x80, [8] = mac.octet[0] ^ 2, mac.octet[1], mac.octet[2],
+		0xff, 0xfe, mac.octet[3],	    mac.octet[4], mac.octet[5],
+	};
+
+	memcpy(ret, address, sizeof(address));
+}
+
+void query_mld(struct writer *w, vmac_mac_t from, unsigned int max_response_ms)
+{
+	/* Hop-by-hop: ICMPv6 follows; router alert: MLD (RFC 2711); padding. */
+	static const uint8_t alert[HOP_BY_HOP_LEN] = { IP_PROTOCOL_ICMPV6, 0, 5, 2, 0, 0, 1, 0 };
+	const struct eth eth = {
+		.to = nd_group_mac(all_nodes),
+		.from = from,
+		.type = ETH_TYPE_IPV6,
+	};
+	struct ipv6 ip = {
+		.payload_len = HOP_BY_HOP_LEN + MLD_QUERY_LEN,
+		.next_header = HOP_BY_HOP,
+		.hop_limit = 1,
+	};
+	uint8_t body[MLD_QUERY_LEN], len[4] = { 0, 0, 0, MLD_QUERY_LEN };
+	struct writer b = writer_of(body, sizeof(body));
+	uint32_t sum;
+	uint16_t field;
+
+	if (!in_bounds(w, max_response_ms))
+		return;
+	link_local(from, ip.from);
+	memcpy(ip.to, all_nodes, sizeof(ip.to));
+	write_u8(&b, MLD_QUERY);
+	write_u8(&b, 0);
+	write_u16(&b, 0); /* the checksum */
+	write_u16(&b, max_response_ms);
+	write_u16(&b, 0);
+	write_zeros(&b, 16);
+	write_u8(&b, ROBUSTNESS);
+	write_u8(&b, INTERVAL_S);
+	write_u16(&b, 0);
+	sum = checksum_add(ipv6_pseudo_sum(&ip, IP_PROTOCOL_ICMPV6), len, sizeof(len));
+	field = checksum_finish(checksum_add(sum, body, sizeof(body)));
+	body[2] = (uint8_t)(field >> 8);
+	body[3] = (uint8_t)field;
+	eth_encode(w, &eth);
+	ipv6_encode(w, &ip);
+	write_bytes(w, alert, sizeof(alert));
+	write_bytes(w, body, sizeof(body));
+	eth_pad(w);
+}

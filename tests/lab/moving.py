@@ -1,0 +1,403 @@
+"""A guest that moves between hosts while it talks: QEMU's live migration, its traffic, and what the switch sees.
+
+          switch br0 ─┬─ kvm1 ── eth0 of a host ── the guest's tap, and a container that talks to it
+                      ├─ kvm2 ── eth0 of another ── …
+                      └─ far ── eth0 of a client on the wire
+
+Used by the tests and by the benchmark; what a host is (vmacd, or a plain Linux bridge) its caller says."""
+import contextlib
+import json
+import re
+import select
+import socket
+import struct
+import threading
+import time
+
+import lab
+
+GUEST_MEMORY = 96
+UDP_PORT, TCP_PORT = 7000, 7001
+
+
+class QmpError(Exception):
+    """QEMU refused, or is gone."""
+
+
+class Qmp:
+    """A QEMU's control socket.  Events are kept with the time QEMU gave them, in seconds."""
+
+    def __init__(self, path, seconds=20):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+
+        def connected():
+            try:
+                self.socket.connect(str(path))
+                return True
+            except OSError:
+                return False
+
+        lab.wait_for(f"QEMU listens on {path}", connected, seconds)
+        self.events, self.since, self.answers, self.gone = [], 0, [], False
+        self.changed = threading.Condition()
+        self.handlers = {}
+        threading.Thread(target=self._read, daemon=True).start()
+        self.execute("qmp_capabilities")
+
+    def _read(self):
+        with contextlib.suppress(OSError, ValueError):
+            for line in self.socket.makefile("rb"):
+                said = json.loads(line)
+                name = said.get("event")
+                with self.changed:
+                    if name:
+                        at = said["timestamp"]["seconds"] + said["timestamp"]["microseconds"] / 1e6
+                        self.events.append((at, name, said.get("data", {})))
+                    elif "return" in said or "error" in said:
+                        self.answers.append(said)
+                    self.changed.notify_all()
+                if name in self.handlers:
+                    self.handlers[name](said.get("data", {}))
+        with self.changed:
+            self.gone = True
+            self.changed.notify_all()
+
+    def execute(self, command, seconds=20, **arguments):
+        with self.changed:
+            self.socket.sendall(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")
+            if not self.changed.wait_for(lambda: self.answers or self.gone, seconds) or not self.answers:
+                raise QmpError(f"{command}: no answer")
+            said = self.answers.pop(0)
+        if "error" in said:
+            raise QmpError(f"{command}: {said['error'].get('desc')}")
+        return said["return"]
+
+    def mark(self):
+        """From here on only what comes now is looked at."""
+        self.since = len(self.events)
+
+    def at(self, name, where=lambda data: True, seconds=0):
+        """When an event (of these data) happened first since the mark; None = not yet."""
+        def first():
+            return next((at for at, event, data in self.events[self.since:] if event == name and where(data)), None)
+
+        with self.changed:
+            self.changed.wait_for(lambda: first() is not None or self.gone, seconds)
+            return first()
+
+    def on(self, name, handler):
+        """Calls a function, on the reader's thread, when that event comes."""
+        self.handlers[name] = handler
+
+    def close(self):
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+
+
+class Incarnation:
+    """One QEMU process of a guest, on one host."""
+
+    def __init__(self, vm, host, number, incoming=None):
+        self.host, self.number = host, number
+        self.tap = host.prepare(vm, incoming is not None)
+        self.directory = vm.lab.directory / f"vm-{vm.name}-{number}"
+        self.boot(vm, incoming)
+
+    def boot(self, vm, incoming=None):
+        self.directory.mkdir()
+        argv = [lab.GUEST / "boot", vm.image, self.directory, vm.name, "--memory", GUEST_MEMORY]
+        if incoming:
+            argv += ["--incoming", incoming]
+        argv += ["--nic", f"virtio-net-pci,{self.tap},{vm.mac}"]
+        with open(self.directory / "qemu.log", "ab") as log:
+            self.process = self.host.ns.start(*argv, stdout=log, stderr=log)
+        self.qmp = Qmp(self.directory / "qmp")
+        self.qmp.execute("migrate-set-capabilities", capabilities=[{"capability": "events", "state": True}])
+
+    def end(self, vm, kill=False):
+        if self.process.poll() is None:
+            if kill:
+                self.process.kill()
+            else:
+                with contextlib.suppress(QmpError, OSError):
+                    self.qmp.execute("quit", seconds=2)
+            try:
+                self.process.wait(5)
+            except Exception:
+                self.process.kill()
+                self.process.wait()
+        self.qmp.close()
+        self.host.retire(vm, self.tap)
+
+
+class Vm:
+    """A guest of one NIC that can be moved."""
+
+    def __init__(self, place, name, mac, address, host):
+        import subprocess
+        made = subprocess.run([lab.GUEST / "prepare"], text=True, capture_output=True, check=False)
+        if made.returncode != 0:
+            raise lab.LabError(f"no guest: {made.stderr.strip()}")
+        self.lab, self.name, self.mac, self.address = place, name, mac, address
+        self.image = made.stdout.strip()
+        self.numbers = 0
+        self.here = self._incarnate(host)
+        self.console = None
+        self.run(f"ip addr add {address}/24 dev eth0; ip link set eth0 up; echo 0 > /proc/sys/net/ipv4/tcp_slow_start_after_idle")
+
+    def _incarnate(self, host, incoming=None):
+        self.numbers += 1
+        return Incarnation(self, host, self.numbers, incoming)
+
+    @property
+    def host(self):
+        return self.here.host
+
+    def run(self, command, timeout=60):
+        if self.console is None:
+            self.console = lab._console().Console(str(self.here.directory / "console"), 90)
+        status, output = self.console.run(command, timeout)
+        if status != 0:
+            raise lab.LabError(f"{self.name}: {command}: exit {status}: {output.strip()}")
+        return output
+
+    def hang_up(self):
+        if self.console:
+            self.console.close()
+            self.console = None
+
+    def begin(self, host, downtime_ms=300, bandwidth=1 << 30):
+        """Starts a migration to another host; returns the incarnation that waits there."""
+        path = self.lab.directory / f"{self.name}-{self.numbers + 1}.sock"
+        self.hang_up()
+        there = self._incarnate(host, f"unix:{path}")
+        self.here.qmp.execute("migrate-set-parameters", **{"downtime-limit": downtime_ms, "max-bandwidth": bandwidth})
+        self.here.qmp.mark()
+        self.here.host.leaving(self, self.here)
+        self.here.qmp.execute("migrate", uri=f"unix:{path}")
+        return there
+
+    def complete(self, there, seconds=60):
+        """Waits for the end; the guest is then there.  Returns what it took."""
+        if self.here.qmp.at("MIGRATION", lambda d: d["status"] in ("completed", "failed", "cancelled"), seconds) is None:
+            raise lab.LabError(f"{self.name}: no end of the migration: {self.here.qmp.events[-3:]}")
+        told = self.here.qmp.execute("query-migrate")
+        if told["status"] != "completed":
+            raise lab.LabError(f"{self.name}: the migration is {told['status']}")
+        resumed = there.qmp.at("RESUME", seconds=10)
+        stopped = self.here.qmp.at("STOP")
+        old, self.here = self.here, there
+        old.end(self)
+        return {"stop": stopped, "resume": resumed, "pause": resumed - stopped, "total_ms": told["total-time"]}
+
+    def move(self, host, **options):
+        return self.complete(self.begin(host, **options))
+
+    def end(self):
+        self.hang_up()
+        self.here.end(self, kill=True)
+
+
+class Talk:
+    """Datagrams both ways at a rate between a client and the guest, and one TCP stream out of it."""
+
+    def __init__(self, vm, ns, own, port=UDP_PORT, pps=1000, tcp=True):
+        self.vm, self.own, self.port, self.pps = vm, own, port, pps
+        self.udp = ns.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.udp.setsockopt(socket.SOL_SOCKET, 33, 16 << 20)
+        self.udp.bind((own, port))
+        self.arrived, self.sent, self.twice, self.seen = [], 0, 0, set()
+        self.octets, self.stream_error, self.stream_gap = 0, None, 0.0
+        self.ending = threading.Event()
+        self.tcp = None
+        if tcp:
+            self.listener = ns.socket(socket.AF_INET, socket.SOCK_STREAM)
+            self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self.listener.bind((own, port + 1))
+            self.listener.listen(1)
+            vm.run(f"talk tcp {own} {port + 1} >/tmp/tcp.{port} 2>&1 &")
+            self.listener.settimeout(20)
+            self.tcp = self.listener.accept()[0]
+        vm.run(f"talk udp {own} {port} {pps} >/tmp/udp.{port} 2>&1 & echo $! >/tmp/pid.{port}")
+        self.threads = [threading.Thread(target=t, daemon=True) for t in (self._send, self._receive, self._stream)]
+        for thread in self.threads:
+            thread.start()
+
+    def _send(self):
+        following = time.monotonic()
+        while not self.ending.is_set():
+            with contextlib.suppress(OSError):
+                self.udp.sendto(struct.pack(">Q", self.sent), (self.vm.address, self.port))
+                self.sent += 1
+            following += 1 / self.pps
+            left = following - time.monotonic()
+            if left > 0:
+                time.sleep(left)
+
+    def _receive(self):
+        self.udp.settimeout(0.2)
+        while not self.ending.is_set():
+            try:
+                data = self.udp.recv(64)
+            except (TimeoutError, OSError):
+                continue
+            number = struct.unpack(">Q", data)[0]
+            if number in self.seen:
+                self.twice += 1
+            else:
+                self.seen.add(number)
+                self.arrived.append((time.time(), number))
+
+    def _stream(self):
+        """Reads the guest's stream: 64-bit numbers, one after the other."""
+        if not self.tcp:
+            return
+        self.tcp.settimeout(0.2)
+        following, rest, last = 0, b"", time.monotonic()
+        while not self.ending.is_set():
+            try:
+                data = self.tcp.recv(1 << 16)
+            except TimeoutError:
+                continue
+            except OSError as problem:
+                self.stream_error = str(problem)
+                return
+            if not data:
+                self.stream_error = "the guest closed"
+                return
+            now = time.monotonic()
+            self.stream_gap, last = max(self.stream_gap, now - last), now
+            self.octets += len(data)
+            rest += data
+            whole = len(rest) // 8 * 8
+            numbers = struct.unpack(f">{whole // 8}Q", rest[:whole])
+            if numbers and (numbers[0] != following or numbers[-1] != following + len(numbers) - 1):
+                self.stream_error = f"{numbers[0]} where {following} was due"
+                return
+            following, rest = following + len(numbers), rest[whole:]
+
+    def gaps(self):
+        """(seconds, when it ended) of each silence of more than 20 ms, the longest first."""
+        times = [at for at, _ in self.arrived]
+        return sorted(((b - a, b) for a, b in zip(times, times[1:]) if b - a > 0.02), reverse=True)
+
+    def end(self, settle=0.5):
+        """Stops both sides; what was sent, lost and doubled each way."""
+        self.vm.run(f"kill $(cat /tmp/pid.{self.port}); sleep 0.3")
+        time.sleep(settle)
+        # The client went on a little longer than the guest listened: count to the last that it heard.
+        said = dict(re.findall(r"(\w+) (\d+)", self.vm.run(f"cat /tmp/udp.{self.port}")))
+        said = {name: int(value) for name, value in said.items()}
+        self.ending.set()
+        for thread in self.threads:
+            thread.join()
+        if self.tcp:
+            self.tcp.close()
+            self.listener.close()
+        self.udp.close()
+        # From the first that it heard, too: the client may have begun sooner than the guest.
+        to_guest = said["last"] + 1 - said["first"]
+        return {
+            "to_guest": {"sent": to_guest, "lost": to_guest - said["got"], "twice": said["twice"]},
+            "from_guest": {"sent": said["sent"], "lost": said["sent"] - len(self.seen), "twice": self.twice},
+            "blackout": (self.gaps() or [(0, 0)])[0][0],
+            "octets": self.octets, "stream_error": self.stream_error, "stream_gap": self.stream_gap,
+        }
+
+
+class Sources:
+    """Who sources an address: watches the switch's ports, frame by frame, and keeps each change of port."""
+
+    def __init__(self, switch, ports, mac):
+        self.mac = bytes.fromhex(mac.replace(":", ""))
+        self.sockets = {switch.packet_socket(port, incoming=True): port for port in ports}
+        self.changes, self.frames, self.last = [], 0, None
+        self.ending = threading.Event()
+        self.thread = threading.Thread(target=self._watch, daemon=True)
+        self.thread.start()
+
+    def _watch(self):
+        for one in self.sockets:
+            one.setblocking(False)
+        while not self.ending.is_set():
+            ready, _, _ = select.select(list(self.sockets), [], [], 0.1)
+            batch = []
+            for one in ready:
+                with contextlib.suppress(BlockingIOError):
+                    while True:
+                        data, _ = one.recvfrom(64)
+                        if data[6:12] == self.mac:
+                            batch.append((time.time(), self.sockets[one]))
+                            self.frames += 1
+            for at, port in batch:
+                if port != self.last:
+                    self.changes.append((at, port))
+                    self.last = port
+
+    def end(self):
+        self.ending.set()
+        self.thread.join()
+        for one in self.sockets:
+            one.close()
+        return self.changes
+
+
+class FdbMoves:
+    """How often the switch itself moved an address: what `bridge monitor fdb` says."""
+
+    def __init__(self, switch, mac):
+        self.process = switch.start("bridge", "monitor", "fdb", stdout=__import__("subprocess").PIPE, text=True)
+        self.mac, self.ports = mac, []
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            found = re.match(rf"{self.mac} dev (\S+)", line)
+            if found and (not self.ports or self.ports[-1] != found[1]):
+                self.ports.append(found[1])
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+        return self.ports
+
+
+class BridgeHost:
+    """What people have today: the NIC and the taps in one Linux bridge."""
+
+    def __init__(self, place, switch, name, address):
+        self.name, self.ns = name, place.netns(name)
+        place.link(self.ns, "eth0", switch, name)
+        switch.run("ip", "link", "set", name, "master", "br0")
+        self.ns.sh(f"ip link add br0 type bridge forward_delay 0 mcast_snooping 0; ip link set br0 up;"
+                   f"ip link set eth0 master br0; ip addr add {address}/24 dev br0")
+
+    def prepare(self, vm, incoming):
+        tap = f"t{vm.numbers}"
+        self.ns.sh(f"ip tuntap add {tap} mode tap vnet_hdr; ip link set {tap} master br0 up")
+        return tap
+
+    def leaving(self, vm, incarnation):
+        """Nothing is to be done, and nothing can be."""
+
+    def retire(self, vm, tap):
+        self.ns.run("ip", "link", "del", tap, check=False)
+
+
+class Switch:
+    """A Linux bridge in a namespace of its own, and a client on it."""
+
+    def __init__(self, place, client="10.9.0.200"):
+        self.place = place
+        self.ns = place.netns("switch")
+        self.ns.sh("ip link add br0 type bridge mcast_snooping 0 forward_delay 0; ip link set br0 up")
+        self.client = client
+        self.far = self.plug("far", client)
+
+    def plug(self, name, address):
+        node = self.place.netns(name)
+        self.place.link(node, "eth0", self.ns, name)
+        self.ns.run("ip", "link", "set", name, "master", "br0")
+        node.sh(f"ip addr add {address}/24 dev eth0")
+        return node
