@@ -9,8 +9,12 @@ static enum occurrence answer_reserving(const struct migrate *m)
 {
 	if (m->answered != UNANSWERED)
 		return NOTHING;
-	if (!uuid_equal(&m->asked, &m->peer))
+	if (!uuid_equal(&m->asked, &m->peer)) {
+		/* Nobody uses the reservation: the guest went elsewhere. */
+		if (m->asked_why == ASK_TAKE_BACK && !guest_runs(m))
+			return m->withdraw ? NOTHING : ASK_INSTEAD;
 		return ASK_THIRD;
+	}
 	if (m->asked_why == ASK_PREPARE || m->state == MIGRATE_RETURNING)
 		return ASK_AGAIN;
 	/* It will claim at once: our gate has to close before. */

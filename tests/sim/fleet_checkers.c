@@ -106,7 +106,7 @@ void check_record(struct world *w, const struct shared_record *before,
 		printf("            holder %d, to %d\n", host_of(w, &a->holder), host_of(w, &a->to));
 	if (!a)
 		return;
-	if (b && w->finding.at != -1) {
+	if (b && !w->restoring) {
 		if (a->epoch < b->epoch)
 			check_fail(w, FS_RULE_EPOCH, "%u: the record's epoch fell from %" PRIu64
 				   " to %" PRIu64, n, b->epoch, a->epoch);
@@ -287,7 +287,8 @@ void check_tunnel(struct host *h, const struct frame *f, bool delivered)
 		check_fail(w, FS_RULE_LOOP, "%d: redirected %u times, now at host %u", f->to, f->hops,
 			   h->index);
 	if (delivered || !v || v->runs != 1u << h->index || !host_clean(h, TUNNEL_CALM) ||
-	    !p->exists || !p->up || w->now - p->since < TUNNEL_CALM)
+	    !p->exists || !p->up || w->now - p->since < TUNNEL_CALM ||
+	    !host_clean(&w->hosts[f->via], TUNNEL_CALM))
 		return;
 	check_fail(w, FS_RULE_TUNNEL, "%d: a redirected frame is dropped at host %u, gate %u", f->to,
 		   h->index, p->gate);

@@ -510,14 +510,14 @@ void registry_restore(struct world *w)
 		if (!in_backup(w, n->record))
 			gone[count++] = shared_copy(&w->mem, n->record);
 	w->restored = true;
-	w->finding.at = -1; /* the checkers' leave: records go back */
+	w->restoring = true; /* the checkers' leave: records go back */
 	for (size_t i = 0; i < count; i++) {
 		commit(w, gone[i], true);
 		free(gone[i]);
 	}
 	for (size_t i = 0; i < w->backup_count; i++)
 		commit(w, w->backup[i]->record, false);
-	w->finding.at = 0;
+	w->restoring = false;
 	free(gone);
 	for (unsigned int i = 0; i < w->host_count; i++)
 		registry_connect(&w->hosts[i], chance_percent(&w->chance, 50));

@@ -259,7 +259,7 @@ static int64_t plot_dead(struct fs_scenario *s, struct chance *c, int64_t at)
 	add(s, at, FS_VOUCH, host, 0, 1);
 	at += chance_span(c, 500 * MS, 8 * SECOND);
 	if (chance_percent(c, 60))
-		add(s, at, FS_FORGET, host, 0, 0);
+		add(s, at, FS_FORGET, host, 0, 2);
 	if (comes_back)
 		add(s, at + chance_span(c, 100 * MS, 15 * SECOND), FS_POWER_ON, host, 0,
 		    chance_percent(c, 50));
@@ -303,7 +303,7 @@ static int64_t plot_wake(struct fs_scenario *s, struct chance *c, int64_t at)
 		add(s, at, FS_VOUCH, host, 0, 0);
 		add(s, at + SECOND, FS_VOUCH, host, 0, 1);
 		if (chance_percent(c, 60))
-			add(s, at + 3 * SECOND, FS_FORGET, host, 0, 0);
+			add(s, at + 3 * SECOND, FS_FORGET, host, 0, 2);
 	}
 	at += 10 * SECOND;
 	add(s, at, FS_BEAT, 0, 0, 3600 * SECOND);

@@ -356,6 +356,7 @@ struct frame {
 	int from, to; /* addresses by number; TO_ALL, FROM_CLIENT */
 	int at;	      /* the switch or host that it comes to */
 	int port;     /* … by which port of the switch */
+	int via;      /* tunnel: who redirected it */
 	bool at_switch, tunnel, announcement, probe;
 	uint8_t hops, len;
 	uint8_t data[CLAIM_LEN]; /* of an announcement */
@@ -398,7 +399,7 @@ struct world {
 	struct node **log;
 	size_t log_count, log_room;
 	uint64_t revision;
-	bool down, full, restored, vouched_any;
+	bool down, full, restoring, restored, vouched_any;
 	struct node **backup;
 	size_t backup_count;
 	uint64_t *epochs; /* by address: the highest of any record or journal */

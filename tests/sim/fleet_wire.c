@@ -151,6 +151,7 @@ static void redirect(struct host *h, const struct dport *p, const struct frame *
 	out.at_switch = false;
 	out.tunnel = true;
 	out.at = p->peer;
+	out.via = (int)h->index;
 	out.hops++;
 	w->redirected++;
 	send(w, &out, 2 * HOP);

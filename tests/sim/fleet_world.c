@@ -158,26 +158,54 @@ static void restart_elsewhere(struct world *w, const struct host *dead, struct h
 			vm_up(w, &w->vms[i], o->index, true);
 }
 
-/* value 0: declared dead; 1: its guests begin elsewhere; 2: it is forgotten. */
-static void vouch(struct world *w, struct host *h, bool truthfully, int64_t what)
+/* Whether the registry says that it is dead. */
+static bool is_dead(struct world *w, const struct host *h)
 {
-	struct host *o = somebody_else(w, h);
+	struct shared_record key = { .kind = SHARED_HOST, .host = { .uuid = h->uuid } };
+	const struct shared_record *r = registry_get(w, &key);
+
+	return r && r->host.state == HOST_DEAD;
+}
+
+enum vouch { VOUCH_DEAD, VOUCH_RESTART, VOUCH_FORGET };
+
+/* What an operator does, once the one before has come to be; false: it has to be tried again. */
+static bool vouch_now(struct world *w, struct host *h, struct host *o, enum vouch what)
+{
 	struct error e = { 0 };
 
-	if (!o || (truthfully && h->power))
+	switch (what) {
+	case VOUCH_DEAD:
+		if (!is_dead(w, h))
+			fleet_host_state(o->fleet, h->name, HOST_DEAD, "the operator", host_now(o),
+					 &e);
+		return is_dead(w, h);
+	case VOUCH_RESTART:
+		if (is_dead(w, h))
+			restart_elsewhere(w, h, o);
+		return is_dead(w, h);
+	case VOUCH_FORGET:
+		h->forgotten = is_dead(w, h) &&
+			       fleet_host_forget(o->fleet, h->name, host_now(o), &e) == 0;
+		return h->forgotten;
+	}
+	return true;
+}
+
+static void vouch(struct world *w, const struct fs_step *s, bool truthfully)
+{
+	struct host *h = &w->hosts[s->host], *o = somebody_else(w, h);
+
+	if (truthfully && h->power)
 		return;
 	w->vouched_any = true;
-	if (what == 0) {
-		h->vouched = true;
-		for (unsigned int i = 0; i < w->vm_count; i++)
-			w->vms[i].settled = false;
-		fleet_host_state(o->fleet, h->name, HOST_DEAD, "the operator", host_now(o), &e);
-	} else if (what == 1) {
-		restart_elsewhere(w, h, o);
-	} else if (fleet_host_forget(o->fleet, h->name, host_now(o), &e) == 0) {
-		h->forgotten = true;
-	}
-	host_leave(o);
+	for (unsigned int i = 0; i < w->vm_count; i++)
+		w->vms[i].settled = false;
+	if (!o || !vouch_now(w, h, o, (enum vouch)s->value))
+		world_push(w, w->now + SECOND, EVENT_STEP, 0)->a =
+			(uint64_t)(s - w->scenario->steps);
+	if (o)
+		host_leave(o);
 }
 
 static void drain(struct world *w, struct host *h, bool on)
@@ -317,13 +345,13 @@ static void host_step(struct world *w, const struct fs_step *s, struct host *h)
 		drain(w, h, false);
 		return;
 	case FS_VOUCH:
-		vouch(w, h, true, s->value);
+		vouch(w, s, true);
 		return;
 	case FS_VOUCH_FALSELY:
-		vouch(w, h, false, s->value);
+		vouch(w, s, false);
 		return;
 	case FS_FORGET:
-		vouch(w, h, true, 2);
+		vouch(w, s, true);
 		return;
 	default:
 		return;
@@ -446,7 +474,7 @@ static void reconcile(struct world *w)
 {
 	for (unsigned int i = 0; i < w->host_count; i++)
 		registry_reconcile(&w->hosts[i]);
-	world_push(w, w->now + FS_RECONCILE, EVENT_RECONCILE, 0);
+	world_push(w, w->now + (w->beat > SECOND ? w->beat : FS_RECONCILE), EVENT_RECONCILE, 0);
 }
 
 static void storm_of_own(struct world *w)
