@@ -7,14 +7,13 @@
 
 static enum occurrence answer_reserving(const struct migrate *m)
 {
+	/* Nobody uses the reservation: the guest went elsewhere. */
+	if (!uuid_equal(&m->asked, &m->peer) && m->asked_why == ASK_TAKE_BACK && !guest_runs(m))
+		return m->refusing == 0 && !m->withdraw ? ASK_INSTEAD : NOTHING;
 	if (m->answered != UNANSWERED)
 		return NOTHING;
-	if (!uuid_equal(&m->asked, &m->peer)) {
-		/* Nobody uses the reservation: the guest went elsewhere. */
-		if (m->asked_why == ASK_TAKE_BACK && !guest_runs(m))
-			return m->withdraw ? NOTHING : ASK_INSTEAD;
+	if (!uuid_equal(&m->asked, &m->peer))
 		return ASK_THIRD;
-	}
 	if (m->asked_why == ASK_PREPARE || m->state == MIGRATE_RETURNING)
 		return ASK_AGAIN;
 	/* It will claim at once: our gate has to close before. */

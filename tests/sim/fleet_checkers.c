@@ -137,9 +137,10 @@ void check_allocate(struct host *h, unsigned int n)
 	struct world *w = h->world;
 	const struct vm *v = vm_with(w, n);
 
-	if (excused(w) || w->restored)
+	/* Of a host that was forgotten and has not been told of that yet, nothing is known. */
+	if (excused(w) || w->restored || (h->forgotten && h->clean_since == INT64_MAX))
 		return;
-	if (v && v->exists)
+	if (v && v->exists && !v->lost)
 		check_fail(w, FS_RULE_DOUBLE, "%u: host %u allocates it, and a guest of host %u has it",
 			   n, h->index, v->at);
 	for (unsigned int i = 0; i < w->host_count; i++) {
@@ -318,7 +319,7 @@ static void vm_end_check(struct world *w, struct vm *v)
 	struct fleet_move_view view = { .state = MIGRATE_NONE };
 	bool frozen = r && r->state == SHARED_FROZEN && !uuid_equal(&r->holder, &h->uuid);
 
-	if (!v->exists || v->down || v->runs == 0 || !p->port.exists || !p->port.up)
+	if (!v->exists || v->lost || v->down || v->runs == 0 || !p->port.exists || !p->port.up)
 		return;
 	if (running(v) > 1 || frozen || (v->ever_cloned && !alarmed(w))) {
 		if (!alarmed(w) && (running(v) > 1 || frozen))

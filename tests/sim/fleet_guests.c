@@ -145,7 +145,7 @@ void vm_end(struct world *w, struct vm *v)
 	struct host *h = &w->hosts[v->at];
 	struct entry e = place_at(h, v->n)->now;
 
-	if (!v->exists || v->moving || v->clone >= 0 || v->removing >= 0 || !h->fleet ||
+	if (!v->exists || v->lost || v->moving || v->clone >= 0 || v->removing >= 0 || !h->fleet ||
 	    !entry_held(&e) || !place_at(h, v->n)->port.exists)
 		return;
 	for (unsigned int i = 0; i < w->host_count; i++)
@@ -177,7 +177,7 @@ void vm_up(struct world *w, struct vm *v, unsigned int host, bool force)
 {
 	struct host *h = &w->hosts[host];
 
-	if (!v->exists || v->moving || (!v->down && !force) || !h->fleet || v->removing >= 0)
+	if (!v->exists || v->lost || v->moving || (!v->down && !force) || !h->fleet || v->removing >= 0)
 		return;
 	v->settled = false;
 	if (host != v->at && !force)
@@ -195,7 +195,7 @@ void vm_clone(struct world *w, struct vm *v, unsigned int host, bool on)
 {
 	struct host *h = &w->hosts[host];
 
-	if (!v->exists || v->moving)
+	if (!v->exists || v->lost || v->moving)
 		return;
 	if (on && v->clone < 0 && host != v->at && v->removing < 0 && host_port_add(h, v->n)) {
 		v->clone = (int)host;
@@ -282,7 +282,7 @@ static bool add_port(struct world *w, struct vm *v)
 
 void vm_move(struct world *w, struct vm *v, unsigned int to, const struct fs_plan *plan)
 {
-	if (!v->exists || v->moving || v->down || v->clone >= 0 || v->removing >= 0 ||
+	if (!v->exists || v->lost || v->moving || v->down || v->clone >= 0 || v->removing >= 0 ||
 	    to == v->at || !(v->runs >> v->at & 1) || !w->hosts[to].power)
 		return;
 	w->moves++;
@@ -332,6 +332,13 @@ static bool one_step(struct world *w, struct vm *v, unsigned int from)
 	return true;
 }
 
+static void remove_others(struct world *w, struct vm *v)
+{
+	for (unsigned int h = 0; h < w->host_count; h++)
+		if (h != v->at && place_at(&w->hosts[h], v->n)->port.exists)
+			vm_remove(w, v, h);
+}
+
 void vm_move_step(struct world *w, struct vm *v)
 {
 	unsigned int from = v->at;
@@ -341,9 +348,7 @@ void vm_move_step(struct world *w, struct vm *v)
 		return;
 	if (v->step > MOVE_START) {
 		/* v->at is the destination since it started there. */
-		for (unsigned int h = 0; h < w->host_count; h++)
-			if (h != v->at && place_at(&w->hosts[h], v->n)->port.exists)
-				vm_remove(w, v, h);
+		remove_others(w, v);
 		move_end(v);
 		return;
 	}
@@ -377,9 +382,12 @@ void vm_power(struct world *w, unsigned int host, bool on)
 		}
 		if (!v->moving)
 			continue;
-		if (v->at == host)
-			move_end(v); /* it died with its host, before or after the move */
-		else if (v->to == host)
+		if (v->at == host) {
+			/* It died with its host, before or after the move. */
+			remove_others(w, v);
+			move_end(v);
+		} else if (v->to == host) {
 			move_undo(w, v, v->at);
+		}
 	}
 }

@@ -328,7 +328,8 @@ struct host {
 /* --- guests ---------------------------------------------------------------------------------- */
 
 struct vm {
-	bool exists, down, announces, ending;
+	bool exists, down, announces;
+	bool lost; /* its host was forgotten, and its address may be anybody's */
 	unsigned int n;	 /* its address */
 	unsigned int at; /* the host that has it, or had */
 	uint32_t runs;	 /* a bit each host */

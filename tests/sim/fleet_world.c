@@ -167,6 +167,14 @@ static bool is_dead(struct world *w, const struct host *h)
 	return r && r->host.state == HOST_DEAD;
 }
 
+/* Whether it is this host's, as the registry has it. */
+static bool registry_has(struct world *w, const struct host *h, unsigned int n)
+{
+	const struct shared_vmac *r = registry_vmac(w, n);
+
+	return r ? uuid_equal(&r->holder, &h->uuid) : registry_block(w, n) == (int)h->index;
+}
+
 enum vouch { VOUCH_DEAD, VOUCH_RESTART, VOUCH_FORGET };
 
 /* What an operator does, once the one before has come to be; false: it has to be tried again. */
@@ -187,6 +195,9 @@ static bool vouch_now(struct world *w, struct host *h, struct host *o, enum vouc
 	case VOUCH_FORGET:
 		h->forgotten = is_dead(w, h) &&
 			       fleet_host_forget(o->fleet, h->name, host_now(o), &e) == 0;
+		for (unsigned int i = 0; h->forgotten && i < w->vm_count; i++)
+			w->vms[i].lost |= w->vms[i].at == h->index ||
+					  registry_has(w, h, w->vms[i].n);
 		return h->forgotten;
 	}
 	return true;
