@@ -31,7 +31,7 @@ class Site:
             self.switch, self.hosts = site.switch, list(site.hosts.values())
         else:
             self.switch = moving.Switch(place)
-            self.hosts = [moving.BridgeHost(place, self.switch.ns, f"kvm{n}", f"10.9.0.{n}") for n in (1, 2)]
+            self.hosts = [moving.BridgeHost(self.switch, f"kvm{n}", f"10.9.0.{n}") for n in (1, 2)]
         self.system = system
         mac = None if system == "vmac" else "0a:11:22:33:44:55"
         self.vm = moving.Vm(place, "g1", mac, "10.9.0.50", self.hosts[0])
@@ -41,8 +41,8 @@ class Site:
         vm, moving = self.vm, self.moving
         there = self.hosts[1] if vm.host is self.hosts[0] else self.hosts[0]
         self.turn += 1
-        sources = moving.Sources(self.switch.ns, [host.name for host in self.hosts], vm.mac)
-        fdb = moving.FdbMoves(self.switch.ns, vm.mac)
+        sources = moving.Sources(self.switch, [host.name for host in self.hosts], vm.mac)
+        fdb = self.switch.fdb(vm.mac)
         talk = moving.Talk(vm, self.switch.far, self.switch.client, port=7000 + 10 * self.turn)
         time.sleep(1.5)
         before = len(fdb.ports)

@@ -31,12 +31,12 @@ def a_site(*names, vm=True, **options):
 
 
 @contextlib.contextmanager
-def talking(site, settle=1.0, tcp=True):
+def talking(site, settle=1.0, tcp=True, pps=1000):
     """Traffic before, during and after; .result and .sources when it is over."""
     vm = site.vm
-    site.sources = moving.Sources(site.switch.ns, [*site.hosts, "far"], vm.mac)
-    site.fdb = moving.FdbMoves(site.switch.ns, vm.mac)
-    talk = moving.Talk(vm, site.switch.far, site.switch.client, tcp=tcp)
+    site.sources = moving.Sources(site.switch, [*site.hosts, "far"], vm.mac)
+    site.fdb = site.switch.fdb(vm.mac)
+    talk = moving.Talk(vm, site.switch.far, site.switch.client, tcp=tcp, pps=pps)
     time.sleep(1.0)
     site.talk = talk
     yield talk
@@ -200,7 +200,7 @@ def test_two_copies_never_speak_both():
             clone = moving.Incarnation.__new__(moving.Incarnation)
             twin = moving.Vm.__new__(moving.Vm)
             twin.__dict__.update(site.vm.__dict__, name="g2", numbers=1, console=None)
-            clone.__dict__.update(host=site["kvm2"], number=1, tap="clone", directory=site.place.directory / "clone")
+            clone.__dict__.update(host=site["kvm2"], number=1, taps=["clone"], directory=site.place.directory / "clone")
             clone.boot(twin)
             twin.here = clone
             twin.run("ip addr add 10.9.0.51/24 dev eth0; ip link set eth0 up; arping -c 3 -U -I eth0 10.9.0.51 || true")
