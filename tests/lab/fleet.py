@@ -1,6 +1,7 @@
 """Hosts that share a registry: vmacd on each, a real etcd, a switch between them."""
 import contextlib
 import signal
+import time
 
 import etcd
 import lab
@@ -84,6 +85,8 @@ class VmacHost:
             api = self.daemon.api()
             with contextlib.suppress(lab.ApiError, OSError):
                 api.call("POST", f"/v1/vmacs/lan/{vm.mac}/{verb}", {})
+                if verb == "stop":
+                    incarnation.known = time.time()  # from here on what comes for it is sent after it
             api.close()
         incarnation.qmp.on("STOP", lambda _: hint("stop"))
         incarnation.qmp.on("RESUME", lambda _: hint("resume"))

@@ -103,7 +103,7 @@ class Incarnation:
     """One QEMU process of a guest, on one host."""
 
     def __init__(self, vm, host, number, incoming=None):
-        self.host, self.number = host, number
+        self.host, self.number, self.known = host, number, None
         self.taps = [host.prepare(nic, incoming is not None) for nic in vm.nics]
         self.directory = vm.lab.directory / f"vm-{vm.name}-{number}"
         self.boot(vm, incoming)
@@ -167,7 +167,11 @@ class Vm:
         self.numbers = 0
         self.here = self._incarnate(host)
         self.console = None
-        self.run(f"ip addr add {address}/24 dev eth0; ip link set eth0 up; echo 0 > /proc/sys/net/ipv4/tcp_slow_start_after_idle")
+        self.configure()
+
+    def configure(self):
+        self.run(f"ip addr add {self.address}/24 dev eth0; ip link set eth0 up;"
+                 "echo 0 > /proc/sys/net/ipv4/tcp_slow_start_after_idle")
 
     def _incarnate(self, host, incoming=None):
         self.numbers += 1
@@ -218,10 +222,16 @@ class Vm:
         old, self.here = self.here, there
         if retire:
             old.end(self)
-        return {"old": old, "stop": stopped, "resume": resumed, "pause": resumed - stopped, "total_ms": told["total-time"]}
+        return {"old": old, "known": old.known, "stop": stopped, "resume": resumed, "pause": resumed - stopped, "total_ms": told["total-time"]}
 
-    def move(self, host, **options):
-        return self.complete(self.begin(host, **options))
+    def move(self, host, retire=True, **options):
+        return self.complete(self.begin(host, **options), retire=retire)
+
+    def boot_again(self, host):
+        """After its death, on that host, from the start."""
+        self.hang_up()
+        self.here = self._incarnate(host)
+        self.configure()
 
     def end(self):
         self.hang_up()
@@ -236,7 +246,7 @@ class Talk:
         self.udp = ns.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.udp.setsockopt(socket.SOL_SOCKET, 33, 16 << 20)
         self.udp.bind((own, port))
-        self.arrived, self.sent, self.twice, self.seen = [], 0, 0, set()
+        self.arrived, self.sent, self.twice, self.seen, self.sent_at = [], 0, 0, set(), []
         self.octets, self.stream_error, self.stream_gap = 0, None, 0.0
         self.ending = threading.Event()
         self.tcp = None
@@ -258,6 +268,7 @@ class Talk:
         while not self.ending.is_set():
             with contextlib.suppress(OSError):
                 self.udp.sendto(struct.pack(">Q", self.sent), (self.vm.address, self.port))
+                self.sent_at.append(time.time())
                 self.sent += 1
             following += 1 / self.pps
             left = following - time.monotonic()
@@ -316,7 +327,9 @@ class Talk:
         self.vm.run(f"kill $(cat /tmp/pid.{self.port}); sleep 0.3")
         time.sleep(settle)
         # The client went on a little longer than the guest listened: count to the last that it heard.
-        said = dict(re.findall(r"(\w+) (\d+)", self.vm.run(f"cat /tmp/udp.{self.port}")))
+        text = self.vm.run(f"cat /tmp/udp.{self.port}")
+        missing = [int(number) for number in re.search(r"missing:([\d,]*)", text)[1].split(",") if number]
+        said = dict(re.findall(r"(\w+) (\d+)", text))
         said = {name: int(value) for name, value in said.items()}
         self.ending.set()
         for thread in self.threads:
@@ -328,11 +341,29 @@ class Talk:
         # From the first that it heard, too: the client may have begun sooner than the guest.
         to_guest = said["last"] + 1 - said["first"]
         return {
-            "to_guest": {"sent": to_guest, "lost": to_guest - said["got"], "twice": said["twice"]},
+            "to_guest": {"sent": to_guest, "lost": to_guest - said["got"], "twice": said["twice"],
+                         "lost_at": [self.sent_at[number] for number in missing]},
             "from_guest": {"sent": said["sent"], "lost": said["sent"] - len(self.seen), "twice": self.twice},
             "blackout": (self.gaps() or [(0, 0)])[0][0],
             "octets": self.octets, "stream_error": self.stream_error, "stream_gap": self.stream_gap,
         }
+
+
+def datagram(source, mac, source_ip, ip, port, data):
+    """A frame with a UDP datagram in it, from and to the same port."""
+    body = struct.pack(">HHHH", port, port, 8 + len(data), 0) + data
+    head = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + len(body), 0, 0, 64, 17, 0, socket.inet_aton(source_ip), socket.inet_aton(ip))
+    head = head[:10] + struct.pack(">H", lab._checksum(head)) + head[12:]
+    return bytes.fromhex(mac.replace(":", "")) + source + b"\x08\0" + head + body
+
+
+def save(path, kept):
+    """(when, port, frame)… as a file for tshark."""
+    with open(path, "wb") as file:
+        file.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1))
+        for when, _, frame in kept:
+            file.write(struct.pack("<IIII", int(when), int(when % 1 * 1e6), len(frame), len(frame)) + frame)
+    return path
 
 
 class Sources:
