@@ -261,7 +261,9 @@ def test_open_vswitch_counts_one_move(vlan):
         # No TCP, and few datagrams: its sockets hold some 50 frames, and what does not fit it loses.
         with talking(site, tcp=False, pps=200):
             site.vm.move(site["kvm2"])
-        assert site.changes == site.fdb_ports == ["kvm1", "kvm2"]
+        assert site.changes == ["kvm1", "kvm2"]
+        # One; or three, where its own statistics of the flow before the move came after it.
+        assert site.fdb.moves in (1, 3) and site.fdb_ports[0] == "kvm1" and site.fdb_ports[-1] == "kvm2"
         # The guest's own frames, QEMU's announcement and ours.
         assert site.sources.vlans == {vlan}
         assert claims(site)
@@ -330,7 +332,8 @@ def test_what_is_announced_and_asked():
         assert sorted(frame[12:14] for _, _, frame in asked) == [b"\x08\0", b"\x86\xdd"], asked
         for name, some in (("wire", site.sources.kept), ("tap", asked)):
             path = moving.save(site.place.directory / f"{name}.pcap", some)
-            assert wire.judge(path, "frame") == []
+            # The guest leaves the sums of what it sends to its NIC.
+            assert wire.judge(path, "!icmp") == []
 
 
 def test_any_frame_opens_where_the_operator_says_so():
@@ -349,11 +352,14 @@ def test_any_frame_opens_where_the_operator_says_so():
 def test_an_operator_activates_a_guest_that_announces_nothing():
     with a_site(guest={"announces": False}) as site:
         with talking(site):
-            site.vm.move(site["kvm2"])
+            old = site.vm.move(site["kvm2"], retire=False)["old"]
             time.sleep(0.5)
+            # As long as the source has a port, the guest's word is wanted.
             assert site["kvm2"].state(site.vm.mac) == "ready"
             assert {port for _, port in site.sources.changes} == {"kvm1"}
             site["kvm2"].vmac("mac", "activate", site.vm.mac, "--segment", "lan")
+            site["kvm1"].wait(site.vm.mac, "handed")
+            old.end(site.vm)
         assert site.changes == ["kvm1", "kvm2"]
         assert_settled(site, "kvm2")
 
