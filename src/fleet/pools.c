@@ -131,6 +131,10 @@ void pool_told(struct fleet *f, const struct shared_record *r)
 	}
 	old = p->record;
 	p->record = copy;
+	/* What is of it is told anew when there is one of that name again. */
+	if (!copy)
+		table_for_each (&p->blocks, struct block, b)
+			b->used = 0;
 	if (f->apart != APART_CLUSTER) {
 		if (copy || p->kept)
 			f->ops->keep(f->ctx, p->kept ? old : NULL, copy, 0);
