@@ -72,15 +72,6 @@ struct host *host_numbered(const struct fleet *f, uint16_t number)
 	return NULL;
 }
 
-uint64_t host_vmacs(const struct fleet *f, const struct host *h)
-{
-	uint64_t count = 0;
-
-	table_for_each (&f->records, struct shared_record, r)
-		count += r->kind == SHARED_VMAC && uuid_equal(&r->vmac.holder, &h->uuid);
-	return count;
-}
-
 bool host_is_dead(const struct fleet *f, const struct uuid *u)
 {
 	const struct shared_host *h = host_record(f, u);
@@ -220,7 +211,7 @@ static void forget_settle(struct fleet *f, struct host *h)
 		f->forgetting--;
 		return;
 	}
-	if (h->record->host.state != HOST_DEAD && (h->blocks > 0 || host_vmacs(f, h) > 0)) {
+	if (h->record->host.state != HOST_DEAD && (h->blocks > 0 || h->vmacs > 0)) {
 		/* It came back in time. */
 		h->forget = false;
 		f->forgetting--;
@@ -232,10 +223,9 @@ static void forget_settle(struct fleet *f, struct host *h)
 	if (orphans_of(f, h))
 		return;
 	forget_vmacs(f, h);
-	if (host_vmacs(f, h) == 0)
+	if (h->vmacs == 0)
 		forget_blocks(f, h);
-	if (h->blocks == 0 && host_vmacs(f, h) == 0 && !orphans_of(f, h) &&
-	    write_ready(f, &h->write))
+	if (h->blocks == 0 && h->vmacs == 0 && !orphans_of(f, h) && write_ready(f, &h->write))
 		write_send(f, &h->write, WRITE_HOST, h->record, true);
 }
 
@@ -444,12 +434,12 @@ int fleet_host_forget(struct fleet *f, const char *host, mono_t now, struct erro
 	if (h->record->host.state != HOST_DEAD && h->alive_revision > 0)
 		return error_set(ret_error, ERROR_WRONG_STATE, "stop it first", "host %s is alive",
 				 host);
-	if (h->record->host.state != HOST_DEAD && (h->blocks > 0 || host_vmacs(f, h) > 0))
+	if (h->record->host.state != HOST_DEAD && (h->blocks > 0 || h->vmacs > 0))
 		return error_set(
 			ret_error, ERROR_WRONG_STATE,
 			"drain it, or declare it dead: vmac host dead NAME --fenced-by TEXT",
 			"host %s still has %llu blocks and %llu addresses", host,
-			(unsigned long long)h->blocks, (unsigned long long)host_vmacs(f, h));
+			(unsigned long long)h->blocks, (unsigned long long)h->vmacs);
 	if (!h->forget) {
 		h->forget = true;
 		h->forget_from = now;

@@ -36,6 +36,7 @@ struct pool_state *pool_get(struct fleet *f, const char *name)
 	if (!p)
 		return NULL;
 	snprintf(p->name, sizeof(p->name), "%s", name);
+	p->surplus_since = MONO_NEVER;
 	table_init(&p->blocks, f->mem);
 	if (table_add(&f->pools, name_hash(name), p) < 0) {
 		mem_free(f->mem, p);
@@ -161,6 +162,7 @@ void fleet_pool_room(struct fleet *f, const char *pool, uint64_t size, uint64_t 
 	p->size = size;
 	p->available = available;
 	pool_claim(f, p);
+	pool_shed(f, p);
 }
 
 uint32_t fleet_block_size(uint64_t pool_size)
