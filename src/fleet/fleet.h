@@ -201,7 +201,8 @@ void fleet_retire(struct fleet *f, const struct shared_record *key, fleet_agreed
 uint32_t fleet_block_size(uint64_t pool_size);
 
 /* Declares a host's state; DEAD wants fenced_by: who vouches, and how.  FORGET (gone): of a host
- * that has no block, no vMAC left, or is DEAD: then these go into quarantine.  Errors: NOT_FOUND,
+ * that has no block, no vMAC left, or is DEAD: then these go into quarantine, which whoever of the
+ * others is there counts (HOST_FORGOTTEN).  Errors: NOT_FOUND,
  * WRONG_STATE (it lives; it holds something), MISSING_FIELD, REGISTRY_UNREACHABLE. */
 int fleet_host_state(struct fleet *f, const char *host, enum host_state state,
 		     const char *fenced_by, mono_t now, struct error *ret_error);

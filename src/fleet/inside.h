@@ -35,6 +35,7 @@
 #define FLEET_ASK_UNANSWERED SPAN_S(10)	 /* then it is noted that nobody answers */
 #define FLEET_ALARM_INTERVAL SPAN_S(60)	 /* of one subject */
 #define FLEET_ALARMS_MAX     10		 /* … and of all subjects together in that time */
+#define FLEET_FORGET_LOOK    SPAN_S(30)	 /* whether it is ours to forget a host meanwhile */
 #define FLEET_FORGET_WRITES  16		 /* on their way at once while a host is forgotten */
 #define FLEET_CLAIM_ROUNDS   8		 /* of one claim that others overtake */
 #define FLEET_STEPS_MAX	     16		 /* of one machine at one instant */

@@ -128,11 +128,12 @@ void self_told(struct fleet *f)
 	}
 	if (f->join != JOIN_IN)
 		return;
-	if (h && h->state == HOST_DEAD)
+	if (host_is_dead(f, &f->self))
 		condemned(f);
 	/* Gone, dead or old: we are here, so we join once more. */
-	if (!h || h->state == HOST_DEAD || h->incarnation < f->self_kept->host.incarnation) {
-		if (h && h->state == HOST_DEAD) {
+	if (!h || host_state_is_dead((enum host_state)h->state) ||
+	    h->incarnation < f->self_kept->host.incarnation) {
+		if (host_is_dead(f, &f->self)) {
 			alarm_allowed(f, NULL);
 			note(f, FLEET_ALARM, h->name,
 			     "this host was declared dead (%s), but it lives", h->fenced_by);
@@ -144,7 +145,7 @@ void self_told(struct fleet *f)
 
 void join_check(struct fleet *f)
 {
-	bool dead = f->me->record && f->me->record->host.state == HOST_DEAD;
+	bool dead = host_is_dead(f, &f->self);
 
 	if (f->behind > 0)
 		f->behind--;
@@ -295,7 +296,7 @@ static bool is_in(const struct fleet *f)
 {
 	const struct shared_host *r = f->me->record ? &f->me->record->host : NULL;
 
-	return r && f->self_kept && r->state != HOST_DEAD &&
+	return r && f->self_kept && !host_state_is_dead((enum host_state)r->state) &&
 	       r->incarnation == f->self_kept->host.incarnation &&
 	       r->number == f->self_kept->host.number;
 }

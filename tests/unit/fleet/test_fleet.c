@@ -418,6 +418,41 @@ static void dead_and_forgotten(void **state)
 	rig_done(&rig);
 }
 
+/* Whoever ordered it may be gone: that it is to be forgotten is known to all. */
+static void forgotten_by_whoever_is_there(void **state)
+{
+	struct error e = { 0 };
+	int moved;
+
+	start(3);
+	guest(0);
+	moved = guest(1);
+	move(1, 0, moved);
+	rig_run(&rig, 2000);
+	rig.check_blocks = false;
+	rig_down(&rig, 0);
+	lease_ends(0);
+	declare_dead(2, "kvm1");
+	assert_int_equal(fleet_host_forget(rig.hosts[2].fleet, "kvm1", rig.now, &e), 0);
+	rig_run(&rig, 20000);
+	/* Both of the others go, one for good; the quarantine counts anew for the one that comes.
+	 */
+	rig_down(&rig, 2);
+	lease_ends(2);
+	rig_down(&rig, 1);
+	rig_run(&rig, 1000);
+	rig_up(&rig, 1);
+	assert_non_null(rig_record(&rig, moved));
+	assert_int_equal(rig_record(&rig, moved)->state, SHARED_RELEASED);
+	rig_run(&rig, 55000);
+	assert_int_equal(facts(1).hosts, 3);
+	assert_true(facts(1).blocks >= 6);
+	rig_run(&rig, 60000);
+	assert_int_equal(facts(1).hosts, 2);
+	assert_int_equal(facts(1).blocks, 4);
+	rig_done(&rig);
+}
+
 /* It lives, and hears of its death and of what was taken one by one. */
 static void declared_dead_while_it_runs(void **state)
 {
@@ -945,6 +980,7 @@ int main(void)
 		cmocka_unit_test(vanished),
 		cmocka_unit_test(restored_backup),
 		cmocka_unit_test(dead_and_forgotten),
+		cmocka_unit_test(forgotten_by_whoever_is_there),
 		cmocka_unit_test(declared_dead_while_it_runs),
 		cmocka_unit_test(surplus_goes_back),
 		cmocka_unit_test(both_have_it),
