@@ -371,11 +371,16 @@ void orphan_settle(struct fleet *f, struct orphan *o)
 
 void orphan_outcome(struct fleet *f, struct orphan *o, enum shared_outcome outcome)
 {
+	struct host *h = o->host;
+
 	write_later(f, &o->write, outcome);
 	/* DONE, or changed by somebody who knows better: its owner looks anew. */
 	if (outcome == SHARED_DONE || outcome == SHARED_LOST)
 		orphan_free(f, o);
-	f->settle_all = true;
+	if (h && h->forget)
+		host_settle(f, h);
+	else
+		f->settle_all = true;
 }
 
 /* --- commands -------------------------------------------------------------------------------- */
