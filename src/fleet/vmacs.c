@@ -390,7 +390,8 @@ void fleet_vmac(struct fleet *f, const char *segment, const char *pool, uint64_t
 		place_look(f, p);
 		if (!after)
 			p->holding = false;
-		p->released = !after;
+		/* What goes with its port, or was another's already, was not ours to release. */
+		p->released = !after && before->state != VMAC_AWAY && before->state != VMAC_MOVING;
 		if (place_holds(p) ? p->local_epoch > p->machine.epoch ||
 					     p->machine.state == MIGRATE_NONE ||
 					     p->machine.state == MIGRATE_ASKED

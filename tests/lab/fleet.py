@@ -1,6 +1,7 @@
 """Hosts that share a registry: vmacd on each, a real etcd, a switch between them."""
 import contextlib
 import signal
+import time
 
 import etcd
 import lab
@@ -12,7 +13,7 @@ KEY = "00112233445566778899aabbccddeeff"
 class VmacHost:
     """A host of the fleet: its NIC eth0 is on the switch, eth1 leads to the registry."""
 
-    def __init__(self, fleet, name, number, key=KEY, **more):
+    def __init__(self, fleet, name, number, key=KEY, opens=None, **more):
         self.fleet, self.name, self.number = fleet, name, number
         self.address = f"10.9.0.{number}"
         self.ns = fleet.switch.plug(name, self.address)
@@ -21,14 +22,14 @@ class VmacHost:
         secret.write_text(key + "\n")
         secret.chmod(0o600)
         self.key_file = secret
-        self.more = more
+        self.opens, self.more = opens, more
         self.daemon = fleet.place.daemon(self.ns, name, config=self.config(), start=False)
         self.watchers = {}
 
     def config(self):
         endpoints = ", ".join(f'"{one}"' for one in self.fleet.etcd.endpoints())
         lines = ["host:", f"  name: {self.name}", f"  address: {self.address}", f"  cluster_key_file: {self.key_file}",
-                 "registry:", "  shared:", f"    endpoints: [{endpoints}]"]
+                 *([f"  opens: {self.opens}"] if self.opens else []), "registry:", "  shared:", f"    endpoints: [{endpoints}]"]
         lines += [f"    {key}: {value}" for key, value in self.more.items()]
         return "\n".join(lines) + "\n"
 
@@ -67,7 +68,8 @@ class VmacHost:
     def prepare(self, vm, incoming):
         name = f"{vm.name}-{vm.numbers}"
         if not vm.mac:
-            vm.mac = self.vmacj("port", "add", name, "--kind", "tap", "--segment", "lan")["vmac"]
+            ips = [word for ip in vm.ips for word in ("--ip", ip)]
+            vm.mac = self.vmacj("port", "add", name, "--kind", "tap", "--segment", "lan", *ips)["vmac"]
             return name
         if incoming and self.fleet.prepare:
             self.vmac("mac", "prepare", vm.mac, "--segment", "lan")
@@ -83,6 +85,8 @@ class VmacHost:
             api = self.daemon.api()
             with contextlib.suppress(lab.ApiError, OSError):
                 api.call("POST", f"/v1/vmacs/lan/{vm.mac}/{verb}", {})
+                if verb == "stop":
+                    incarnation.known = time.time()  # from here on what comes for it is sent after it
             api.close()
         incarnation.qmp.on("STOP", lambda _: hint("stop"))
         incarnation.qmp.on("RESUME", lambda _: hint("resume"))
@@ -96,9 +100,10 @@ class VmacHost:
 
 
 class Fleet:
-    """hosts: names; each gets 10.9.0.N, N from 1.  prepare: moves are prepared; watch: QEMU's stop is told."""
+    """hosts: names; each gets 10.9.0.N, N from 1.  prepare: moves are prepared; watch: QEMU's stop is told;
+    vlan: the segment's."""
 
-    def __init__(self, place, *names, members=1, switch=None, prepare=True, watch=True, **more):
+    def __init__(self, place, *names, members=1, switch=None, prepare=True, watch=True, vlan=0, **more):
         self.place, self.prepare, self.watch = place, prepare, watch
         self.switch = switch or moving.Switch(place)
         self.etcd = etcd.Etcd(place, members=members)
@@ -106,7 +111,7 @@ class Fleet:
         first = True
         for host in self.hosts.values():
             host.start()
-            host.vmac("segment", "add", "lan", "--uplink", "eth0")
+            host.vmac("segment", "add", "lan", "--uplink", "eth0", *(["--vlan", vlan] if vlan else []))
             if first:
                 host.vmac("pool", "add", "p", "--segment", "lan")
                 first = False

@@ -5,7 +5,8 @@
  *                             come back the other way
  *   talk tcp PEER PORT        connects and sends 64-bit numbers, one after the other, for ever
  *
- * On SIGTERM, udp prints "sent N got N twice N first N last N" to the file that stdout is. */
+ * On SIGTERM, udp prints "sent N got N twice N first N last N" to the file that stdout is, and the
+ * numbers between first and last that never came, up to 1,000 of them: "missing:N,N". */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <endian.h>
@@ -112,6 +113,11 @@ static int udp(const struct sockaddr_in *peer, unsigned int pps)
 	printf("sent %llu got %llu twice %llu first %llu last %llu\n", (unsigned long long)sent,
 	       (unsigned long long)got, (unsigned long long)twice, (unsigned long long)first,
 	       (unsigned long long)last);
+	printf("missing:");
+	for (number = first, sent = 0; got > 0 && number < last && sent < 1000; number++)
+		if (!(seen[number / 8] & 1 << number % 8))
+			printf("%s%llu", sent++ ? "," : "", (unsigned long long)number);
+	printf("\n");
 	return 0;
 }
 

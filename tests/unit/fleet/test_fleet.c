@@ -658,6 +658,7 @@ static void hints_say_what_is_wrong(void **state)
 
 static void alarms_are_bounded(void **state)
 {
+	struct fleet_move_view view;
 	struct fleet_name n;
 	int number;
 
@@ -666,8 +667,10 @@ static void alarms_are_bounded(void **state)
 	n = rig_name(number);
 	rig_run(&rig, 20000);
 	for (int i = 0; i < 1000; i++)
-		fleet_wire(rig.hosts[0].fleet, &n, NULL, rig.now);
+		fleet_wire(rig.hosts[0].fleet, &n, NULL, 2, rig.now);
 	assert_int_equal(rig.hosts[0].notes[FLEET_ALARM], 1);
+	assert_true(fleet_move(rig.hosts[0].fleet, &n, &view));
+	assert_int_equal(view.strangers, 3000); /* each, and those that nobody looked at */
 	assert_int_equal(gate(0, number), MIGRATE_GATE_OPEN);
 	assert_true(facts(0).alarms >= 1000);
 	rig_done(&rig);
