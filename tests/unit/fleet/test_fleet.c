@@ -545,15 +545,15 @@ static void tags(void **state)
 	rig_cut(&rig, 0, true);
 	/* Our own, come back by a loop; of nobody known; of what was before. */
 	tag = (struct fleet_claim){ facts(0).number, 9 };
-	fleet_wire(rig.hosts[0].fleet, &n, &tag, rig.now);
+	fleet_wire(rig.hosts[0].fleet, &n, &tag, 1, rig.now);
 	tag = (struct fleet_claim){ (uint16_t)(facts(0).number ^ facts(1).number ^ 1), 9 };
-	fleet_wire(rig.hosts[0].fleet, &n, &tag, rig.now);
+	fleet_wire(rig.hosts[0].fleet, &n, &tag, 1, rig.now);
 	tag = (struct fleet_claim){ facts(1).number, 1 };
-	fleet_wire(rig.hosts[0].fleet, &n, &tag, rig.now);
+	fleet_wire(rig.hosts[0].fleet, &n, &tag, 1, rig.now);
 	assert_int_equal(gate(0, number), MIGRATE_GATE_OPEN);
 	rig_speak(&rig, 1, number);
 	tag.epoch = 2;
-	fleet_wire(rig.hosts[0].fleet, &n, &tag, rig.now);
+	fleet_wire(rig.hosts[0].fleet, &n, &tag, 1, rig.now);
 	assert_int_equal(gate(0, number), MIGRATE_GATE_REDIRECT);
 	rig_run(&rig, 1000);
 	assert_false(rig_held(&rig, 0, number));
