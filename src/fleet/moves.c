@@ -176,6 +176,9 @@ void fleet_port(struct fleet *f, const struct fleet_name *n, bool up, mono_t now
 		fleet_short(f);
 		return;
 	}
+	/* Told again, as memory was short: a machine that knows it would take it for a new port. */
+	if (p->port_up == up)
+		return;
 	p->port_up = up;
 	move_port(f, p);
 	place_settle(f, p);

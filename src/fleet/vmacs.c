@@ -374,10 +374,12 @@ void fleet_vmac(struct fleet *f, const char *segment, const char *pool, uint64_t
 {
 	const struct vmac *v = after ? after : before;
 	struct place *p = place_find(f, segment, v->address);
+	/* Claimed, and never written down. */
+	bool was = before && !(p && p->holding && !p->local);
 	bool held;
 
 	f->now = now;
-	count_block(f, pool, number, before != NULL, after != NULL);
+	count_block(f, pool, number, was, after != NULL);
 	if (!p && after && needs_place(f, segment, after, pool, number)) {
 		p = place_get(f, segment, v->address);
 		if (!p)
