@@ -30,6 +30,7 @@ struct port_state {
 	bool leaving;
 	bool carrier;	/* somebody is at the other end */
 	bool told_up;	/* fleet/ was told that the port is up */
+	bool primed;	/* … and it has the frame that a guest to come may lose */
 	bool gated;	/* fleet/ has said what the gate is to be: */
 	bool flip_seen; /* the data plane says that it stands open, and fleet/ is yet to hear */
 	enum plane_gate gate;

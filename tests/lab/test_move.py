@@ -72,7 +72,9 @@ def test_a_prepared_move_loses_nothing_and_the_switch_sees_one_move():
     with a_site() as site:
         before = site["kvm1"].vmacj("mac", "show", site.vm.mac, "--segment", "lan")["epoch"]
         with talking(site):
-            site.vm.move(site["kvm2"])
+            took = site.vm.move(site["kvm2"])
+        # What was sent once the source had heard of the stop waited for the guest at its new tap, from the first on.
+        assert [at for at in site.result["to_guest"]["lost_at"] if took["known"] < at < took["resume"]] == []
         assert site.changes == ["kvm1", "kvm2"]
         assert site.fdb_ports.count("kvm2") == 1 and site.fdb_ports[-1] == "kvm2"
         assert site.result["to_guest"]["lost"] <= HINT_TAKES, site.result
