@@ -93,6 +93,8 @@ def test_back_and_forth():
                 there = site["kvm2" if number % 2 == 0 else "kvm1"]
                 site.vm.move(there)
                 there.wait(site.vm.mac, "held")
+        way = {name: {key: site.result[name][key] for key in ("sent", "lost", "twice")} for name in ("to_guest", "from_guest")}
+        print(f"{MOVES} moves: {way}, {site.result['octets'] >> 20} MiB in one stream, the switch saw {len(site.changes) - 1}")
         assert site.changes == ["kvm1" if n % 2 == 0 else "kvm2" for n in range(MOVES + 1)]
         assert site.result["to_guest"]["lost"] <= MOVES * HINT_TAKES, site.result
         assert site.result["from_guest"]["lost"] == 0, site.result
