@@ -146,13 +146,14 @@ void fleet_vmac(struct fleet *f, const char *segment, const char *pool, uint64_t
 void fleet_port(struct fleet *f, const struct fleet_name *n, bool up, mono_t now);
 void fleet_flipped(struct fleet *f, const struct fleet_name *n, mono_t now);
 void fleet_spoke(struct fleet *f, const struct fleet_name *n, mono_t now);
-/* A frame with the vMAC as its source came in by the uplink; tag: of a valid claim, else NULL. */
+/* A frame with the vMAC as its source came in by the uplink; tag: of a valid claim, else NULL.
+ * unseen: how many came before it, since the last that was told of, and were not looked at. */
 struct fleet_claim {
 	uint16_t host;
 	uint64_t epoch;
 };
 void fleet_wire(struct fleet *f, const struct fleet_name *n, const struct fleet_claim *tag,
-		mono_t now);
+		uint64_t unseen, mono_t now);
 
 /* How many sequence numbers a pool has, and how many of those in our blocks are free: more blocks
  * are claimed when that is short.  Told after ops->pool(), and whenever it changes; nothing is
@@ -228,7 +229,7 @@ struct fleet_move_view {
 	const char *holder, *to, *asks; /* hosts' names, "" = none */
 	uint64_t epoch;
 	mono_t expires;	    /* of a reservation; MONO_NEVER = none */
-	uint64_t strangers; /* unauthenticated frames seen, from fleet_wire() */
+	uint64_t strangers; /* unauthenticated frames on the wire, from fleet_wire() */
 	mono_t stranger_last;
 };
 /* Those with a machine that is not idle, or ever was in this run. */

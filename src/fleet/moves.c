@@ -204,7 +204,7 @@ void fleet_spoke(struct fleet *f, const struct fleet_name *n, mono_t now)
 }
 
 void fleet_wire(struct fleet *f, const struct fleet_name *n, const struct fleet_claim *tag,
-		mono_t now)
+		uint64_t unseen, mono_t now)
 {
 	struct place *p = place_find(f, n->segment, n->address);
 	struct migrate_event e = { .kind = MIGRATE_STRANGER };
@@ -213,6 +213,9 @@ void fleet_wire(struct fleet *f, const struct fleet_name *n, const struct fleet_
 	f->now = now;
 	if (!p)
 		return;
+	p->strangers += unseen;
+	if (unseen)
+		p->stranger_last = now;
 	if (tag && h == f->me)
 		return; /* our own, come back by a loop */
 	if (h) {

@@ -223,6 +223,33 @@ static void restarts_alone(void **state)
 	rig_done(&rig);
 }
 
+/* What was given up without the registry is weighed against the record as it is then. */
+static void gives_up_alone(void **state)
+{
+	int n;
+
+	start(2);
+	n = guest(0);
+	prepare(1, n);
+	rig_run(&rig, 100);
+	rig_cut(&rig, 0, true);
+	rig_down(&rig, 0);
+	rig_speak(&rig, 1, n);
+	rig_run(&rig, 100);
+	assert_int_equal(rig_record(&rig, n)->epoch, 2);
+	rig_up(&rig, 0);
+	assert_int_equal(rig_hint(&rig, 0, MIGRATE_ABORT, n, NULL), 0);
+	rig_run(&rig, 5000);
+	rig_cut(&rig, 0, false);
+	rig_run(&rig, 5000);
+	assert_int_equal(rig_record(&rig, n)->epoch, 2);
+	assert_true(rig_held(&rig, 1, n));
+	assert_false(rig_held(&rig, 0, n));
+	assert_int_equal(gate(1, n), MIGRATE_GATE_OPEN);
+	assert_int_not_equal(gate(0, n), MIGRATE_GATE_OPEN);
+	rig_done(&rig);
+}
+
 /* --- records --------------------------------------------------------------------------------- */
 
 static void told_again(void **state)
@@ -469,6 +496,7 @@ static void hints_say_what_is_wrong(void **state)
 
 static void alarms_are_bounded(void **state)
 {
+	struct fleet_move_view view;
 	struct fleet_name n;
 	int number;
 
@@ -477,8 +505,10 @@ static void alarms_are_bounded(void **state)
 	n = rig_name(number);
 	rig_run(&rig, 20000);
 	for (int i = 0; i < 1000; i++)
-		fleet_wire(rig.hosts[0].fleet, &n, NULL, rig.now);
+		fleet_wire(rig.hosts[0].fleet, &n, NULL, 2, rig.now);
 	assert_int_equal(rig.hosts[0].notes[FLEET_ALARM], 1);
+	assert_true(fleet_move(rig.hosts[0].fleet, &n, &view));
+	assert_int_equal(view.strangers, 3000); /* each, and those that nobody looked at */
 	assert_int_equal(gate(0, number), MIGRATE_GATE_OPEN);
 	assert_true(facts(0).alarms >= 1000);
 	rig_done(&rig);
@@ -652,6 +682,7 @@ int main(void)
 		cmocka_unit_test(cloned_machine),
 		cmocka_unit_test(wrong_cluster),
 		cmocka_unit_test(restarts_alone),
+		cmocka_unit_test(gives_up_alone),
 		cmocka_unit_test(told_again),
 		cmocka_unit_test(vanished),
 		cmocka_unit_test(restored_backup),
