@@ -280,8 +280,10 @@ void side_port(struct engine *e, const struct port *p)
 		return;
 	st->told_up = up;
 	st->told_at = side_now(e->side);
+	st->primed = false;
 	name = name_of(e->side, p);
 	fleet_port(e->side->fleet, &name, up, side_now(e->side));
+	side_prime(e->side, p->id);
 }
 
 bool side_gate_of(struct fleet_side *s, const struct port *p, enum plane_gate *ret,

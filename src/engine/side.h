@@ -89,6 +89,7 @@ void side_turn(struct engine *e);
 void side_time(struct engine *e, mono_t now);
 /* Its phase, carrier or gate may have changed; the record may be on its way out. */
 void side_port(struct engine *e, const struct port *p);
+void side_prime(struct fleet_side *s, uint32_t id); /* as soon as it is up, waiting for its guest */
 
 mono_t side_next_expiry(const struct fleet_side *s);
 void side_settled(struct fleet_side *s, const struct txn *t); /* durable */

@@ -1,4 +1,5 @@
 /* fleet/'s orders -> gates, frames, the shared registry, events. */
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -108,6 +109,7 @@ void side_gate(struct fleet_side *s, uint32_t id, enum migrate_gate gate, const 
 	carry_gate(s->e, id);
 	s->flips_seen |= st->flip_seen;
 	s->gates_changed = true;
+	side_prime(s, id);
 }
 
 static void op_gate(void *ctx, const struct fleet_name *n, enum migrate_gate gate,
@@ -186,12 +188,11 @@ static void op_announce(void *ctx, const struct fleet_name *n, uint64_t epoch, u
 
 #define QUERY_RESPONSE_MS 500
 
-static void op_query(void *ctx, const struct fleet_name *n)
+/* IGMP first; count: of the two kinds. */
+static void query_guest(struct fleet_side *s, uint32_t id, unsigned int count)
 {
-	struct fleet_side *s = ctx;
-	uint32_t id = side_port_of(s, n);
 	uint8_t buf[QUERY_LEN_MAX];
-	struct writer w = writer_of(buf, sizeof(buf));
+	struct writer w;
 	struct host_link link;
 	struct error ignored;
 	void (*const kinds[])(struct writer * w, vmac_mac_t from, unsigned int ms) = {
@@ -199,10 +200,11 @@ static void op_query(void *ctx, const struct fleet_name *n)
 		query_mld,
 	};
 
-	if (!id || !s->inject || !s->e->ports[id].set ||
+	assert(count <= ARRAY_LEN(kinds));
+	if (!s->inject || !s->e->ports[id].set ||
 	    host_link_by_index(s->e->cfg.host, s->e->ports[id].ifindex, &link, &ignored) < 0)
 		return;
-	for (unsigned int i = 0; i < ARRAY_LEN(kinds); i++) {
+	for (unsigned int i = 0; i < count; i++) {
 		w = writer_of(buf, sizeof(buf));
 		kinds[i](&w, link.address, QUERY_RESPONSE_MS);
 		if (inject_send(s->inject, link.ifindex, buf, writer_used(&w)) < 0)
@@ -210,6 +212,30 @@ static void op_query(void *ctx, const struct fleet_name *n)
 		else
 			s->queried++;
 	}
+}
+
+static void op_query(void *ctx, const struct fleet_name *n)
+{
+	struct fleet_side *s = ctx;
+	uint32_t id = side_port_of(s, n);
+
+	if (id)
+		query_guest(s, id, 2);
+}
+
+/* A QEMU that waits for its guest reads one frame from its tap, which its NIC cannot take yet, and
+ * forgets that one when the guest begins to run; the others wait in the tap.  Without this one it
+ * would be the first that the old host sends after the guest.  Where it is not forgotten it is a
+ * query like the one that follows. */
+void side_prime(struct fleet_side *s, uint32_t id)
+{
+	struct port_state *st = &s->e->ports[id];
+
+	if (st->primed || !st->told_up || !st->carrier || !st->gated ||
+	    st->gate != PLANE_TUNNEL_IN || s->e->world.ports[id]->kind != PORT_TAP)
+		return;
+	st->primed = true;
+	query_guest(s, id, 1);
 }
 
 /* --- looks ----------------------------------------------------------------------------------- */
