@@ -328,6 +328,11 @@ static void vm_end_check(struct world *w, struct vm *v)
 	}
 	if (v->client_rx && v->guest_rx)
 		return;
+	/* A backup in which its block was free, and another host claimed that before this one was
+	 * back: of both none can be right, and the one that hears of it closes and says so. */
+	if (w->restored && h->alarms > 0 && v->n < w->pool_size &&
+	    registry_block(w, v->n) != (int)v->at && !r)
+		return;
 	if (h->fleet)
 		fleet_move(h->fleet, &name, &view);
 	check_fail(w, FS_RULE_REACH,

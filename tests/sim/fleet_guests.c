@@ -121,6 +121,8 @@ void vm_new(struct world *w, unsigned int host)
 	if (n < 0)
 		return;
 	*v = (struct vm){ .exists = true,
+			  .lost = w->hosts[host].forgotten &&
+				  w->hosts[host].clean_since == INT64_MAX,
 			  .announces = !chance_percent(&w->chance, 15),
 			  .n = (unsigned int)n,
 			  .at = host,

@@ -693,6 +693,14 @@ int host_allocate(struct host *h)
 	return -1;
 }
 
+/* A guest that spoke here has opened it for good, until the registry decides. */
+static bool is_reserved(const struct host *h, unsigned int n)
+{
+	const struct shared_vmac *r = registry_vmac(h->world, n);
+
+	return r && uuid_equal(&r->to, &h->uuid);
+}
+
 static void port_told(struct host *h, unsigned int n)
 {
 	struct fleet_name name = name_of(h, n);
@@ -732,6 +740,7 @@ bool host_port_add(struct host *h, unsigned int n)
 	p->port = (struct dport){ .exists = true,
 				  .peer = -1,
 				  .incarnation = p->port.incarnation + 1,
+				  .permit = p->port.permit && is_reserved(h, n),
 				  .since = h->world->now };
 	host_port_link(h, n, true);
 	return true;
@@ -762,7 +771,9 @@ void host_port_delete(struct host *h, unsigned int n)
 	else if (e.state == VMAC_MOVING || !is_home(h, n))
 		e.exists = false;
 	entry_set(h, n, &e);
-	p->port = (struct dport){ .incarnation = p->port.incarnation + 1, .peer = -1 };
+	p->port = (struct dport){ .incarnation = p->port.incarnation + 1,
+				  .peer = -1,
+				  .permit = p->port.permit && is_reserved(h, n) };
 	port_told(h, n);
 	host_flush(h);
 }

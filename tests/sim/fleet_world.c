@@ -207,7 +207,7 @@ static void vouch(struct world *w, const struct fs_step *s, bool truthfully)
 {
 	struct host *h = &w->hosts[s->host], *o = somebody_else(w, h);
 
-	if (truthfully && h->power)
+	if ((truthfully && h->power) || h->forgotten)
 		return;
 	w->vouched_any = true;
 	for (unsigned int i = 0; i < w->vm_count; i++)
