@@ -442,6 +442,8 @@ void registry_lease(struct world *w, struct host *h)
 	const struct shared_record *is = registry_get(w, &key);
 	struct shared_record r;
 
+	if (w->down)
+		world_push(w, w->now + LEASE, EVENT_LEASE, h->index);
 	if (!is || w->down)
 		return;
 	r = *is;
