@@ -186,6 +186,7 @@ void vm_up(struct world *w, struct vm *v, unsigned int host, bool force)
 		vm_remove(w, v, v->at);
 	if (!host_port_add(h, v->n))
 		return;
+	v->forced = force;
 	if (force)
 		host_hint(h, MIGRATE_FORCE, v->n);
 	v->down = false;

@@ -125,8 +125,11 @@ static void room_change(struct host *h, unsigned int n, bool before, bool after)
 void entry_set(struct host *h, unsigned int n, const struct entry *after)
 {
 	struct place_of *p = place_at(h, n);
-	struct order *o = order_new(h, ORDER_ENTRY);
+	struct order *o;
 
+	if (!p->now.exists && !after->exists)
+		return;
+	o = order_new(h, ORDER_ENTRY);
 	room_change(h, n, p->now.exists, after->exists);
 	o->n = n;
 	o->before = p->now;

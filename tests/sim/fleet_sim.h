@@ -329,6 +329,7 @@ struct host {
 
 struct vm {
 	bool exists, down, announces;
+	bool forced; /* taken by force, and the registry has not said so yet */
 	bool lost; /* its host was forgotten, and its address may be anybody's */
 	unsigned int n;	 /* its address */
 	unsigned int at; /* the host that has it, or had */

@@ -167,6 +167,26 @@ static bool is_dead(struct world *w, const struct host *h)
 	return r && r->host.state == HOST_DEAD;
 }
 
+/* Whether all that was taken by force is; what is not (its image could not be read) is taken anew.
+ */
+static bool forced_done(struct world *w)
+{
+	bool done = true;
+
+	for (unsigned int i = 0; i < w->vm_count; i++) {
+		struct vm *v = &w->vms[i];
+		const struct shared_vmac *r = registry_vmac(w, v->n);
+
+		if (!v->exists || v->lost || !v->forced)
+			continue;
+		v->forced = !r || !uuid_equal(&r->holder, &w->hosts[v->at].uuid);
+		if (v->forced)
+			host_hint(&w->hosts[v->at], MIGRATE_FORCE, v->n);
+		done &= !v->forced;
+	}
+	return done;
+}
+
 /* Whether it is this host's, as the registry has it. */
 static bool registry_has(struct world *w, const struct host *h, unsigned int n)
 {
@@ -191,7 +211,7 @@ static bool vouch_now(struct world *w, struct host *h, struct host *o, enum vouc
 	case VOUCH_RESTART:
 		if (is_dead(w, h))
 			restart_elsewhere(w, h, o);
-		return is_dead(w, h);
+		return is_dead(w, h) && forced_done(w);
 	case VOUCH_FORGET:
 		h->forgotten = is_dead(w, h) &&
 			       fleet_host_forget(o->fleet, h->name, host_now(o), &e) == 0;
