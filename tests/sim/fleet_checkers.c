@@ -48,7 +48,8 @@ static bool excused(const struct world *w)
 /* --- 1: who speaks --------------------------------------------------------------------------- */
 
 /* A frame with the vMAC as its source leaves the uplink of h.  When its guest runs elsewhere only,
- * and has spoken there, then nothing comes from here any more, once this host may know. */
+ * and has spoken there, then nothing comes from here any more, once this host may know: of a guest
+ * that spoke here a moment ago and stands still without a word, nobody can. */
 void check_emit(struct host *h, unsigned int n)
 {
 	struct world *w = h->world;
@@ -64,7 +65,8 @@ void check_emit(struct host *h, unsigned int n)
 	for (unsigned int o = 0; o < w->host_count; o++) {
 		if (o == h->index || !(v->runs >> o & 1) || v->first[o] == 0)
 			continue;
-		if (w->now - v->first[o] > FS_SOURCE_BOUND && w->loss == 0 && !excused(w) &&
+		if (w->now - v->first[o] > FS_SOURCE_BOUND &&
+		    w->now - v->left[h->index] > FS_WORD_BOUND && w->loss == 0 && !excused(w) &&
 		    host_clean(h, w->now - v->first[o]) &&
 		    host_clean(&w->hosts[o], w->now - v->first[o]))
 			check_fail(w, FS_RULE_SOURCES,

@@ -63,8 +63,10 @@ void vm_start(struct world *w, struct vm *v, unsigned int host)
 
 void vm_stop(struct world *w, struct vm *v, unsigned int host)
 {
-	if (v->runs >> host & 1)
+	if (v->runs >> host & 1) {
 		world_tell(w, (int)host, "guest stands", v->n, 0);
+		v->left[host] = w->now;
+	}
 	v->runs &= ~(1u << host);
 }
 

@@ -40,6 +40,7 @@
 #define FS_TIMEOUT	   (2 * SECOND) /* of a request to the registry */
 #define FS_RECONCILE	   (15 * SECOND) /* what was not told is told then */
 #define FS_SOURCE_BOUND	   (10 * MS) /* an old host may speak so long after the new one began */
+#define FS_WORD_BOUND	   SECOND /* … and what a guest said there counts so long */
 #define FS_GATE_BOUND	   (3 * SECOND)
 #define FS_REDIRECT_BOUND  (12 * SECOND)
 #define FS_REACH_BOUND	   (60 * SECOND) /* after the last fault every guest is reachable */
@@ -343,6 +344,7 @@ struct vm {
 	uint64_t tick;
 	/* The checkers'. */
 	int64_t first[FS_BOUNDED_HOSTS]; /* frame since its guest began there; 0 = none */
+	int64_t left[FS_BOUNDED_HOSTS];	 /* when its guest last stood still there */
 	int64_t client_rx, guest_rx;	 /* last frame at the client; of the client */
 	unsigned int probes, probed;
 };

@@ -167,9 +167,17 @@ static bool is_dead(struct world *w, const struct host *h)
 	return r && r->host.state == HOST_DEAD;
 }
 
+/* Whether it is this host's, as the registry has it. */
+static bool registry_has(struct world *w, const struct host *h, unsigned int n)
+{
+	const struct shared_vmac *r = registry_vmac(w, n);
+
+	return r ? uuid_equal(&r->holder, &h->uuid) : registry_block(w, n) == (int)h->index;
+}
+
 /* Whether all that was taken by force is; what is not (its image could not be read) is taken anew.
  */
-static bool forced_done(struct world *w)
+static bool forced_done(struct world *w, const struct host *dead)
 {
 	bool done = true;
 
@@ -177,7 +185,8 @@ static bool forced_done(struct world *w)
 		struct vm *v = &w->vms[i];
 		const struct shared_vmac *r = registry_vmac(w, v->n);
 
-		if (!v->exists || v->lost || !v->forced)
+		if (!v->exists || v->lost || v->down || v->at == dead->index ||
+		    (!v->forced && !registry_has(w, dead, v->n)))
 			continue;
 		v->forced = !r || !uuid_equal(&r->holder, &w->hosts[v->at].uuid);
 		if (v->forced)
@@ -185,14 +194,6 @@ static bool forced_done(struct world *w)
 		done &= !v->forced;
 	}
 	return done;
-}
-
-/* Whether it is this host's, as the registry has it. */
-static bool registry_has(struct world *w, const struct host *h, unsigned int n)
-{
-	const struct shared_vmac *r = registry_vmac(w, n);
-
-	return r ? uuid_equal(&r->holder, &h->uuid) : registry_block(w, n) == (int)h->index;
 }
 
 enum vouch { VOUCH_DEAD, VOUCH_RESTART, VOUCH_FORGET };
@@ -211,7 +212,7 @@ static bool vouch_now(struct world *w, struct host *h, struct host *o, enum vouc
 	case VOUCH_RESTART:
 		if (is_dead(w, h))
 			restart_elsewhere(w, h, o);
-		return is_dead(w, h) && forced_done(w);
+		return is_dead(w, h) && forced_done(w, h);
 	case VOUCH_FORGET:
 		h->forgotten = is_dead(w, h) &&
 			       fleet_host_forget(o->fleet, h->name, host_now(o), &e) == 0;
