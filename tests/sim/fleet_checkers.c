@@ -148,6 +148,9 @@ void check_allocate(struct host *h, unsigned int n)
 	for (unsigned int i = 0; i < w->host_count; i++) {
 		const struct host *o = &w->hosts[i];
 
+		/* One that is off, and was vouched dead, wakes with what was its own. */
+		if (!o->power && w->vouched_any)
+			continue;
 		if (i != h->index && !o->forgotten && o->blocks[n / w->block_size] &&
 		    entry_held(&place_at(&w->hosts[i], n)->durable))
 			check_fail(w, FS_RULE_DOUBLE, "%u: host %u allocates it, and host %u holds it",

@@ -5,6 +5,7 @@
 
 #define RARPS	     3
 #define REMOVE_RETRY SECOND
+#define SLOW_PACE    10
 
 static const int64_t rarp_at[RARPS] = { 0, 50 * MS, 150 * MS };
 
@@ -244,6 +245,9 @@ static void next_step(struct world *w, struct vm *v)
 	int64_t most = (1 << v->plan.pace) * MS;
 
 	v->step++;
+	/* Some leave the source's port for long. */
+	if (v->step == MOVE_REMOVE && v->plan.pace >= SLOW_PACE)
+		most = 20 * SECOND;
 	world_push(w, w->now + chance_span(&w->chance, MS / 4, most), EVENT_MOVE, 0)->a =
 		index_of(w, v);
 }

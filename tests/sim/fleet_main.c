@@ -150,7 +150,7 @@ static int prove(void)
 		FS_MUTATIONS(FS_PROOF_)
 #undef FS_PROOF_
 	};
-	const uint64_t most = 1000;
+	const uint64_t most = 400;
 	struct fs_scenario s;
 	struct fs_result r;
 	int missed = 0;

@@ -146,7 +146,6 @@ struct fs_plan plan_unpack(int64_t value);
 #define FS_MUTATIONS(X)                                                                            \
 	X(NOTHING, "", NONE)                                                                       \
 	X(OPEN_AT_PREPARE, "the destination opens when the move is prepared", GATE_EARLY)          \
-	X(NO_COMPARE, "the registry writes without comparing", DOUBLE)                             \
 	X(CLAIM_NO_COMPARE, "a vMAC is claimed without comparing", EPOCH)                          \
 	X(YIELD_UNTAGGED, "a frame without a tag counts as one with", SURRENDER)                   \
 	X(REDIRECT_FOREVER, "stragglers are redirected without end", REDIRECT)                     \

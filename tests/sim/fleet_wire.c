@@ -190,7 +190,7 @@ static void at_tunnel(struct host *h, const struct frame *f)
 	check_tunnel(h, f, opens);
 	if (opens)
 		to_guest(h, (unsigned int)f->to, f);
-	else if (w->scenario->mutation == FS_MUTATE_TUNNEL_LOOP && p->exists)
+	if (w->scenario->mutation == FS_MUTATE_TUNNEL_LOOP)
 		redirect(h, &(struct dport){ .peer = (int)((h->index + 1) % w->host_count) }, f);
 }
 
