@@ -134,8 +134,7 @@ static bool is_worth_keeping(const struct fleet *f, const struct place *p)
 		return true;
 	/* What is held and not in the journal yet is known as not kept: see vmac_settle(). */
 	if (uuid_equal(&r->holder, &f->self))
-		return p->local ||
-		       (p->kept && (r->state == SHARED_HELD || was_yielded(f, p)));
+		return p->local || (p->kept && (r->state == SHARED_HELD || was_yielded(f, p)));
 	return p->local || p->port_up;
 }
 

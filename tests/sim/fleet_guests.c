@@ -134,12 +134,12 @@ void vm_new(struct world *w, unsigned int host)
 	w->vm_of[n] = (int)w->vm_count++;
 	w->hosts[host].world = w;
 	/* The port was allocated with the address; its link comes with the guest. */
-	place_at(&w->hosts[host], v->n)->port = (struct dport){
-		.exists = true,
-		.peer = -1,
-		.incarnation = place_at(&w->hosts[host], v->n)->port.incarnation + 1,
-		.since = w->now
-	};
+	place_at(&w->hosts[host], v->n)->port =
+		(struct dport){ .exists = true,
+				.peer = -1,
+				.incarnation =
+					place_at(&w->hosts[host], v->n)->port.incarnation + 1,
+				.since = w->now };
 	vm_start(w, v, host);
 	tick_push(w, v, w->now + chance_span(&w->chance, 0, w->beat));
 }
@@ -182,7 +182,8 @@ void vm_up(struct world *w, struct vm *v, unsigned int host, bool force)
 {
 	struct host *h = &w->hosts[host];
 
-	if (!v->exists || v->lost || v->moving || (!v->down && !force) || !h->fleet || v->removing >= 0)
+	if (!v->exists || v->lost || v->moving || (!v->down && !force) || !h->fleet ||
+	    v->removing >= 0)
 		return;
 	v->settled = false;
 	if (host != v->at && !force)

@@ -102,7 +102,8 @@ static struct order *order_new(struct host *h, enum order_kind kind)
 {
 	struct world *w = h->world;
 	struct order *o = fs_alloc(sizeof(*o));
-	int64_t at = w->now + chance_span(&w->chance, MS / 10, h->disk_slow ? h->disk_slow : 3 * MS);
+	int64_t at =
+		w->now + chance_span(&w->chance, MS / 10, h->disk_slow ? h->disk_slow : 3 * MS);
 
 	o->kind = (uint8_t)kind;
 	*h->orders_last = o;
@@ -399,7 +400,8 @@ static void op_each(void *ctx, const char *pool, uint64_t number,
 	unsigned int size = h->world->block_size;
 
 	for (unsigned int i = 0; h->blocks[number] && i < size; i++) {
-		struct vmac v = vmac_of(h, (unsigned int)number * size + i, &h->blocks[number][i].now);
+		struct vmac v =
+			vmac_of(h, (unsigned int)number * size + i, &h->blocks[number][i].now);
 
 		if (h->blocks[number][i].now.exists)
 			fn(fn_ctx, &v);
@@ -423,7 +425,7 @@ static void op_note(void *ctx, const struct fleet_note *note)
 		printf("            %s%s%s %s (%s)\n",
 		       note->kind == FLEET_MOVE ? migrate_state_name(note->from) : "",
 		       note->kind == FLEET_MOVE ? " -> " : "",
-		       note->kind == FLEET_MOVE ? migrate_state_name(note->to)
+		       note->kind == FLEET_MOVE	   ? migrate_state_name(note->to)
 		       : note->kind == FLEET_ALARM ? "ALARM"
 						   : "",
 		       note->text, note->peer);
@@ -548,8 +550,9 @@ void host_up(struct host *h)
 				  .self = h->uuid,
 				  .name = h->name,
 				  .version = "1",
-				  .address = { .family = 4, .octet = { 10, 0, (uint8_t)(h->index >> 8),
-								      (uint8_t)h->index } },
+				  .address = { .family = 4,
+					       .octet = { 10, 0, (uint8_t)(h->index >> 8),
+							  (uint8_t)h->index } },
 				  .tunnel_port = 14789,
 				  .seed = chance_next(&w->chance) };
 	struct error e;

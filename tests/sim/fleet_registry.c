@@ -427,8 +427,8 @@ void registry_channel(struct host *h)
 	h->first = m->next;
 	if (!h->first)
 		h->last = &h->first;
-	error_set(&error, m->outcome == SHARED_REFUSED ? ERROR_REGISTRY_FULL
-						       : ERROR_REGISTRY_UNREACHABLE,
+	error_set(&error,
+		  m->outcome == SHARED_REFUSED ? ERROR_REGISTRY_FULL : ERROR_REGISTRY_UNREACHABLE,
 		  NULL, "%s", m->outcome == SHARED_REFUSED ? "no space" : "out of reach");
 	hear(h, m, &error);
 	node_free(m->node);

@@ -42,7 +42,7 @@
 #define FS_SOURCE_BOUND	   (10 * MS) /* an old host may speak so long after the new one began */
 #define FS_WORD_BOUND	   SECOND /* … and what a guest said there counts so long */
 #define FS_GATE_BOUND	   (3 * SECOND)
-#define FS_REDIRECT_BOUND  (12 * SECOND)
+#define FS_REDIRECT_BOUND  (16 * SECOND) /* a pause, and 10 s */
 #define FS_REACH_BOUND	   (60 * SECOND) /* after the last fault every guest is reachable */
 #define FS_QUARANTINE	   (5 * SECOND)
 #define FS_STORM_REQUESTS  60 /* of one host in the last 10 s, when all is well */

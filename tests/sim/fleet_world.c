@@ -214,11 +214,11 @@ static bool vouch_now(struct world *w, struct host *h, struct host *o, enum vouc
 			restart_elsewhere(w, h, o);
 		return is_dead(w, h) && forced_done(w, h);
 	case VOUCH_FORGET:
-		h->forgotten = is_dead(w, h) &&
-			       fleet_host_forget(o->fleet, h->name, host_now(o), &e) == 0;
+		h->forgotten =
+			is_dead(w, h) && fleet_host_forget(o->fleet, h->name, host_now(o), &e) == 0;
 		for (unsigned int i = 0; h->forgotten && i < w->vm_count; i++)
-			w->vms[i].lost |= w->vms[i].at == h->index ||
-					  registry_has(w, h, w->vms[i].n);
+			w->vms[i].lost |=
+				w->vms[i].at == h->index || registry_has(w, h, w->vms[i].n);
 		return h->forgotten;
 	}
 	return true;
@@ -234,7 +234,7 @@ static void vouch(struct world *w, const struct fs_step *s, bool truthfully)
 	for (unsigned int i = 0; i < w->vm_count; i++)
 		w->vms[i].settled = false;
 	if (!o || !vouch_now(w, h, o, (enum vouch)s->value))
-		world_push(w, w->now + SECOND, EVENT_STEP, 0)->a =
+		world_push(w, w->now + (w->beat > SECOND ? w->beat : SECOND), EVENT_STEP, 0)->a =
 			(uint64_t)(s - w->scenario->steps);
 	if (o)
 		host_leave(o);
@@ -247,7 +247,8 @@ static void drain(struct world *w, struct host *h, bool on)
 	if (!h->fleet)
 		return;
 	h->draining = on;
-	fleet_host_state(h->fleet, h->name, on ? HOST_DRAINING : HOST_ACTIVE, NULL, host_now(h), &e);
+	fleet_host_state(h->fleet, h->name, on ? HOST_DRAINING : HOST_ACTIVE, NULL, host_now(h),
+			 &e);
 	host_leave(h);
 }
 
@@ -511,7 +512,8 @@ static void reconcile(struct world *w)
 
 static void storm_of_own(struct world *w)
 {
-	for (unsigned int i = 0; w->healed && w->scenario->mutation == FS_MUTATE_STORM && i < 8; i++)
+	for (unsigned int i = 0; w->healed && w->scenario->mutation == FS_MUTATE_STORM && i < 8;
+	     i++)
 		w->hosts[0].requests++;
 }
 
