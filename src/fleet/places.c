@@ -119,6 +119,11 @@ static bool is_needless(const struct place *p)
 
 /* --- what the journal must know -------------------------------------------------------------- */
 
+bool was_yielded(const struct fleet *f, const struct place *p)
+{
+	return p->kept && !uuid_equal(&p->kept->vmac.holder, &f->self);
+}
+
 static bool is_worth_keeping(const struct fleet *f, const struct place *p)
 {
 	const struct shared_vmac *r = p->record ? &p->record->vmac : NULL;
@@ -129,7 +134,7 @@ static bool is_worth_keeping(const struct fleet *f, const struct place *p)
 		return true;
 	/* What is held and not in the journal yet is known as not kept: see vmac_settle(). */
 	if (uuid_equal(&r->holder, &f->self))
-		return p->local || (p->kept && r->state == SHARED_HELD);
+		return p->local || (p->kept && (r->state == SHARED_HELD || was_yielded(f, p)));
 	return p->local || p->port_up;
 }
 

@@ -277,6 +277,9 @@ static void settle_ours(struct fleet *f, struct place *p)
 			want(f, p, WANT_TELL);
 		return;
 	}
+	/* Handed on, and its new holder has not told the registry yet. */
+	if (was_yielded(f, p) && p->kept->vmac.epoch > r->epoch)
+		return;
 	if (p->holding || (p->local && p->local_state != VMAC_QUARANTINED) ||
 	    claim_pending(f, p->record))
 		return;
