@@ -171,13 +171,13 @@ class Station:
     def stand(self, host, prepared=False, speak=True):
         """Another body of it, on a host; the first one gets its address allocated."""
         body = self.fleet.place.netns(f"{self.name}-{host.name}-{len(self.fleet.place.namespaces)}")
+        # Not one frame of its own accord: whoever speaks is running.
+        body.sh("echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6; echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6")
         mac = ["--mac", self.mac] if self.mac else []
         host.vmac("port", "add", self.name, "--kind", "veth", "--netns", body.path, "--segment", "lan", *mac)
         self.mac = self.mac or host.daemon.port(self.name)["vmac"]
         self.bodies[host.name] = body
-        # Not one frame of its own accord: whoever speaks is running.
-        body.sh("echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6; echo 1 >/proc/sys/net/ipv6/conf/eth0/disable_ipv6;"
-                f"ip addr add {self.address}/24 dev eth0; ip link set eth0 up")
+        body.sh(f"ip addr add {self.address}/24 dev eth0; ip link set eth0 up")
         host.daemon.wait_port(self.name)
         if speak:
             self.speak(host)

@@ -97,7 +97,8 @@ def test_one_identity_on_two_hosts():
         for results in at.values():
             assert sum(not isinstance(result, Exception) for result in results) == 1, results
             error = next(result for result in results if isinstance(result, Exception))
-            assert error.code == "address_in_use" and re.search("host kvm[12] ", str(error)), error
+            assert error.code == "address_in_use" and re.search(
+                "host kvm[12] has (it|an address for this identity)", str(error)), error
         held = fleet.check()
         assert len(held) == 3
 
@@ -224,7 +225,8 @@ def test_a_full_registry():
         assert "defrag" in error.hint and "alarm disarm" in error.hint
         # From its blocks a host goes on.
         fleet["kvm2"].vmac("mac", "add", "--name", "own")
-        fleet["kvm2"].wait_said("space exceeded") if fleet["kvm2"].said("space exceeded") else None
+        fleet["kvm2"].wait_said("refuses what it is told")
+        assert fleet["kvm2"].fleet_status()["trouble"]["code"] == "registry_full"
         error = fleet["kvm2"].refused("registry_full", "POST", f"/v1/vmacs/lan/{vm.mac}/prepare")
         assert "defrag" in error.hint
         assert fleet.holders(vm.mac) == ["kvm1"]
@@ -327,29 +329,28 @@ def test_the_registry_of_another_cluster():
 # --- frames that lie --------------------------------------------------------------------------------------------
 
 def test_a_wrong_cluster_key():
-    """Its announcements prove nothing; the registry still decides."""
+    """Its announcements prove nothing, not even with the registry out of reach, which then decides."""
     with a_fleet() as fleet:
         vm = fleet.station("kvm1")
         fleet["kvm2"].key_file.write_text("ff" * 16 + "\n")
         fleet["kvm2"].restart()
-        # kvm1 is cut off: only what it hears on the wire could move it.
+        fleet["kvm2"].vmac("mac", "prepare", vm.mac, "--segment", "lan")
+        fleet["kvm2"].wait(vm.mac, "ready")
         vm.stand(fleet["kvm2"], speak=False)
-        fleet["kvm2"].vmac("mac", "abort", vm.mac, "--segment", "lan", status=None)
-        fleet["kvm1"].vmac("port", "delete", "g1")
-        with Gates(fleet, vm.mac) as gates:
-            take(fleet, vm.mac, "kvm2")
-            vm.speak(fleet["kvm2"])
-            # Back, so that kvm2 has a port that hears, and its key is the odd one.
-            vm.stand(fleet["kvm1"], speak=False)
-            time.sleep(0.5)
-        assert not gates.doubled
-        fleet["kvm2"].vmac("port", "delete", "g1")
-        take(fleet, vm.mac, "kvm1")
-        vm.stand(fleet["kvm2"], speak=False)
-        lab.wait_for("kvm2 hears announcements that are not of its key",
-                     lambda: fleet["kvm2"].fleet_status()["claims_forged"] > 0, 12)
-        assert fleet["kvm2"].said("a tag that is not of this cluster's key")
-        assert fleet.holders(vm.mac) == ["kvm1"]
+        epoch = fleet["kvm1"].epoch(vm.mac)
+        fleet.etcd.freeze(0)
+        vm.speak(fleet["kvm2"])
+        fleet["kvm2"].wait(vm.mac, "live")
+        lab.wait_for("kvm1 hears announcements that are not of its key",
+                     lambda: fleet["kvm1"].fleet_status()["claims_forged"] > 0)
+        fleet["kvm1"].wait_said("a tag that is not of this cluster's key")
+        assert fleet["kvm1"].state(vm.mac) == "offered"
+        assert fleet["kvm1"].fleet_status()["claims_valid"] == 0
+        fleet.etcd.thaw(0)
+        fleet["kvm2"].wait(vm.mac, "held", 20)
+        lab.wait_for("kvm1 has heard of it", lambda: fleet.holders(vm.mac) == ["kvm2"])
+        assert fleet["kvm1"].state(vm.mac) in ("handed", "fenced")
+        assert fleet["kvm2"].epoch(vm.mac) > epoch
         fleet.check()
 
 
@@ -533,7 +534,7 @@ def test_the_registry_is_gone_for_a_while():
         assert all(len(names) == 1 for names in given.values())
         time.sleep(max(0, 10 - (time.monotonic() - began)))
         since = fleet["kvm1"].fleet_status()["since"]
-        assert re.fullmatch(r"[6-9]s|1\ds|2\ds", since), since
+        assert re.match(r"([6-9]|1\d|2\d)s", since), since
         fleet.etcd.start()
         for host in fleet.hosts.values():
             lab.wait_for("it is back", lambda: host.fleet_status()["reachable"], 20)
@@ -609,7 +610,7 @@ def test_clocks_that_are_hours_apart():
             fleet[host].kill(signal.SIGTERM)
             fleet[host].clock(shift)
             fleet[host].start()
-        times = [host.vmacj("history", "--limit", "1")["items"][0]["at"] for host in fleet.hosts.values()]
+        times = [host.vmacj("mac", "add", "--name", f"at-{name}")["created"] for name, host in fleet.hosts.items()]
         assert times[0][:10] < time.strftime("%Y-%m-%d", time.gmtime()) < times[1][:10], times
         with Gates(fleet, vm.mac) as gates:
             fleet["kvm2"].vmac("mac", "prepare", vm.mac, "--segment", "lan", "--lifetime", "1h")
