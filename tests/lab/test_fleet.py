@@ -239,7 +239,8 @@ def test_a_full_registry():
             except lab.ApiError:
                 return False
 
-        lab.wait_for("moves work again", prepared, 20, 0.2)
+        # What is owed is tried again every 30 s.
+        lab.wait_for("moves work again", prepared, 45, 0.5)
         fleet["kvm2"].wait(vm.mac, "ready", 20)
         fleet["kvm1"].vmac("mac", "add", "--address", "12:55:00:00:00:01")
         assert stream.stop() == 0
