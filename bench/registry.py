@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import os
+import pathlib
 import re
 import socket
 import subprocess
@@ -11,7 +12,7 @@ import sys
 import threading
 import time
 
-from harness import ROOT, Failure, Samples, in_turn, machine, must, run as run_program, say, spread, tidy
+from harness import ROOT, Failure, Samples, in_turn, machine, must, run as run_program, say, scratch, spread, tidy
 
 sys.path.insert(0, os.path.join(ROOT, "tests", "lab"))
 import etcd as etcdlib  # noqa: E402
@@ -29,6 +30,14 @@ READ = "full read of 1,000,000 addresses"
 KEPT = "resident after that"
 ANEW = "the same, read anew"
 VMAC, PLAIN = "vmac, blocks of 256", "a key an address"
+
+# With vmacd itself, whose own registry is on a disk.
+DAEMON = "vmacd"
+ANSWERED = "addresses a second that vmacd gives out, each durable"
+JOINS = "a host joins where 1,000,000 addresses are given out: until it knows all"
+WHOLE = "its resident memory then"
+ALONE = "addresses that a host gives out without etcd until one fails"
+ALONE_LASTS = "the same, at one a second: how long"
 
 
 def program(tools):
@@ -178,6 +187,85 @@ def one_round(samples, made, tools, index, quick):
             samples.note(what, PLAIN, f"of {keys:,} keys" + (", times as many as are missing" if factor > 1 else ""))
 
 
+class Host:
+    """vmacd without a data plane, in the namespace from which etcd is reached; its registry on a real disk."""
+
+    def __init__(self, made, e, directory, name):
+        endpoints = ", ".join(f'"{one}"' for one in e.endpoints())
+        self.daemon = made.daemon(e.hub, name, "--no-plane", start=False, config=(
+            f"host:\n  name: {name}\nregistry:\n  shared:\n    endpoints: [{endpoints}]\n"))
+        self.daemon.state = directory / name
+        self.api = None
+
+    def begin(self):
+        """Returns how long it took from exec until it had joined and knew all."""
+        begun = time.monotonic()
+        self.daemon.start(60)
+        self.api = self.daemon.api(60)
+        while not (self.fleet()["joined"] and self.fleet()["complete"]):
+            if time.monotonic() > begun + 60:
+                raise Failure(f"{self.daemon.instance} does not join: {self.fleet()}")
+            time.sleep(0.005)
+        return time.monotonic() - begun
+
+    def fleet(self):
+        return self.api.get("/v1/status")["fleet"]
+
+    def resident(self):
+        with open(f"/proc/{self.daemon.process.pid}/status", encoding="ascii") as file:
+            return int(re.search(r"VmRSS:\s+(\d+)", file.read())[1]) / 1024
+
+    def load(self, tools, connections, limit, path, body):
+        return json.loads(run_program(tools.load, str(self.daemon.socket), str(connections), limit, path, json.dumps(body)))
+
+
+def fill_by_hosts(host, tools, quick):
+    """Gives out what is to be there; whole blocks at a time, as many as may be."""
+    wanted, given = 64_000 if quick else ADDRESSES, 0
+    deadline = time.monotonic() + 120
+    while given < wanted and time.monotonic() < deadline:
+        with contextlib.suppress(lablib.ApiError):
+            host.api.post("/v1/vmacs/batch", pool="p", count=BLOCK)
+            given += BLOCK
+            continue
+        time.sleep(0.002)  # the next block is being claimed
+    return given
+
+
+def with_hosts(samples, made, tools, index, quick, directory):
+    say("registry: vmacd itself")
+    e = etcdlib.Etcd(made, members=1 if index % 2 == 0 else 3, options=["--quota-backend-bytes", str(4 << 30)])
+    members = f"{len(e.members)} member{'s' if len(e.members) > 1 else ''}"
+    first = Host(made, e, directory, "kvm1")
+    first.begin()
+    first.api.post("/v1/segments", name="lan")
+    first.api.post("/v1/pools", name="p", segment="lan")
+    for connections in (1, 64):
+        done = first.load(tools, connections, "0.5s" if quick else "2s", "/v1/vmacs", {"pool": "p"})
+        if done["refusals"]:
+            raise Failure(f"vmacd refused: {done['refusal'][:300]}")
+        samples.add(f"{ANSWERED}, {connections} in flight, {members}", DAEMON, done["answers"] / done["seconds"], "1/s")
+    given = fill_by_hosts(first, tools, quick)
+    note = "" if given >= ADDRESSES else f"{given:,} addresses"
+    joins = Host(made, e, directory, "kvm2")
+    samples.add(JOINS, DAEMON, joins.begin(), "s")
+    samples.add(WHOLE, DAEMON, joins.resident(), "MiB")
+    if note:
+        samples.note(JOINS, DAEMON, note)
+    # It has its first block and the spare one, like a host that has been there for long.
+    joins.api.post("/v1/segments", name="lan")
+    joins.api.post("/v1/vmacs", pool="p")
+    lablib.wait_for("a spare block", lambda: joins.fleet()["available"] >= BLOCK, 10)
+    e.stop()
+    alone = 0
+    with contextlib.suppress(lablib.ApiError):
+        while True:
+            joins.api.post("/v1/vmacs", pool="p")
+            alone += 1
+    samples.add(ALONE, DAEMON, alone, "")
+    samples.add(ALONE_LASTS, DAEMON, alone, "s")
+
+
 def run(tools, rounds, quick):
     if etcdlib.missing():
         raise Failure(etcdlib.missing())
@@ -188,6 +276,11 @@ def run(tools, rounds, quick):
         with tidy() as stack:
             made = stack.enter_context(lablib.Lab())
             one_round(samples, made, tools, index, quick)
+        with tidy() as stack:
+            made = stack.enter_context(lablib.Lab())
+            directory = pathlib.Path(scratch(stack)) / f"registry-{index}"
+            directory.mkdir()
+            with_hosts(samples, made, tools, index, quick, directory)
     return {"bench": "registry", "machine": machine(), "rows": samples.rows(), "musts": musts(samples)}
 
 

@@ -132,7 +132,7 @@ struct claim {
 #define GATE_ELSEWHERE	  (1u << 3) /* closed: another host has the vMAC */
 #define GATE_ARMED	  (1u << 4) /* tunnel-in: an announcement of the guest opens it, */
 #define GATE_ANY_FRAME	  (1u << 5) /* … or any frame */
-#define GATE_FLIPPED	  (1u << 6) /* open: by a program, and the control plane did not say so yet */
+#define GATE_FLIPPED	  (1u << 6) /* open: by a program; the control plane did not say so yet */
 #define GATE_PEER	  (1u << 7) /* redirect: there is a peer, */
 #define GATE_PEER_1	  (1u << 8) /* … and it is the second of the two */
 

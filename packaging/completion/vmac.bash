@@ -35,19 +35,25 @@ __vmac_value() # OPTION
 	--notify | --key-file) compgen -f -- "$cur" ;;
 	--uplink | --ifname) ls /sys/class/net 2>/dev/null ;;
 	--netns) ls /run/netns 2>/dev/null ;;
-	--user) compgen -u ;;
+	--user) [[ $noun == registry ]] || compgen -u ;;
 	--group) [[ $noun == router ]] || compgen -g ;;
 	--kind) echo tap veth netdev ;;
-	--state) echo reserved bound moving quarantined ;;
+	--state) echo reserved bound moving quarantined away ;;
 	--allow) echo dhcp-server router-advert any-ip ;;
 	--owner | --tenant) __vmac_field mac "${1#--}" ;;
-	--socket) compgen -f -- "$cur" ;;
+	--socket | --config | --ca | --cert | --password-file | --from) compgen -f -- "$cur" ;;
+	--state-dir | --dir) compgen -d -- "$cur" ;;
+	--to) echo shared own ;;
 	--vlan | --range | --exclude | --quarantine | --limit | --name | --note | --ip | --address | \
 		--adopt | --stable | --ttl | --count | --name-prefix | --peer-ifname | --queues | \
 		--mtu | --flood-pps | --since | --seconds | --reason | --set | --priority | --interval | \
 		--hold | --preempt-delay | --boot-hold | --announce-count | --announce-refresh | \
-		--linger | --peer | --source | --device | --host) ;;
-	--key) [[ "$noun $verb" == "pool add" || $noun == router || $noun == decode ]] ;;
+		--linger | --peer | --source | --device | --host | --lifetime | --fenced-by | --endpoint | \
+		--prefix) ;;
+	--key)
+		[[ $noun == registry ]] && compgen -f -- "$cur"
+		[[ "$noun $verb" == "pool add" || $noun == @(router|decode|registry) ]]
+		;;
 	*) return 1 ;;
 	esac
 }
@@ -58,6 +64,11 @@ __vmac_router_options()
 		--preempt --no-preempt --preempt-delay --boot-hold --accept --no-accept --also-v2 \
 		--checksum --garp --announce-count --announce-refresh --linger --peer --source --mac \
 		--device --auth --auth-mode --key --key-file --track --notify --note --reason
+}
+
+__vmac_registry_options()
+{
+	echo --config --state-dir --host --endpoint --prefix --ca --cert --key --user --password-file
 }
 
 __vmac_options()
@@ -73,6 +84,16 @@ __vmac_options()
 	"mac set") echo --segment --name --owner --tenant --note --ip --no-ips --ttl --reason ;;
 	"mac show" | "mac history") echo --segment ;;
 	"mac renew" | "mac release" | "mac delete") echo --segment --reason ;;
+	"mac prepare") echo --segment --lifetime --reason ;;
+	"mac move") echo --segment --force --reason ;;
+	"mac activate" | "mac abort" | "mac stop" | "mac resume" | "mac thaw") echo --segment --reason ;;
+	"host drain" | "host undrain" | "host forget") echo --reason ;;
+	"host dead") echo --fenced-by --reason ;;
+	"registry check") echo --repair --from; __vmac_registry_options ;;
+	"registry export" | "registry import") echo --shared; __vmac_registry_options ;;
+	"registry copy") echo --to --uplink --from; __vmac_registry_options ;;
+	"hook libvirt") echo --segment --user --group ;;
+	"hook qmp") echo --dir ;;
 	"port add") echo --kind --segment --mac --pool --owner --tenant --note --ip --address --adopt --stable --ttl \
 		--ifname --netns --peer-ifname --user --group --queues --mtu --allow --flood-pps \
 		--closed --reason ;;
@@ -101,8 +122,10 @@ __vmac_arguments()
 	"router show" | "router set" | "router delete" | "router history")
 		__vmac_field router name
 		;;
-	"import keepalived" | "decode "*) compgen -f -- "$cur" ;;
-	"mac show" | "mac set" | "mac renew" | "mac release" | "mac delete" | "mac history" | "history "*)
+	"host show" | "host drain" | "host undrain" | "host dead" | "host forget") __vmac_field host name ;;
+	"import keepalived" | "decode "* | "registry export" | "registry import" | "hook qmp") compgen -f -- "$cur" ;;
+	"mac show" | "mac set" | "mac renew" | "mac release" | "mac delete" | "mac history" | "history "* | \
+		"mac prepare" | "mac activate" | "mac abort" | "mac stop" | "mac resume" | "mac move" | "mac thaw")
 		__vmac_macs
 		;;
 	esac
@@ -113,7 +136,13 @@ __vmac_verbs()
 	case $noun in
 	segment) echo add list show delete ;;
 	pool) echo add list show set delete ;;
-	mac) echo add list show set renew release delete history ;;
+	mac)
+		echo add list show set renew release delete history prepare activate abort stop resume move thaw \
+			moves
+		;;
+	host) echo list show drain undrain dead forget ;;
+	registry) echo check export import copy ;;
+	hook) echo libvirt libvirt-events qmp ;;
 	port) echo add list show set open close delete ;;
 	router) echo add list show set delete history ;;
 	import) echo keepalived ;;
@@ -162,8 +191,8 @@ _vmac()
 		offer="$(__vmac_options) --help"
 		[[ -z $noun ]] && offer="--socket --json --quiet --help --version"
 	elif [[ -z $noun ]]; then
-		offer="segment pool mac port router history status watch classify decode import"
-	elif [[ -z $verb && $noun == @(segment|pool|mac|port|router|import) ]]; then
+		offer="segment pool mac port router history status watch classify decode import host registry hook"
+	elif [[ -z $verb && $noun == @(segment|pool|mac|port|router|import|host|registry|hook) ]]; then
 		offer=$(__vmac_verbs)
 	else
 		offer=$(__vmac_arguments)

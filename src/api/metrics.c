@@ -147,6 +147,8 @@ static const struct {
 	  offsetof(struct counters_view, tx_octets) },
 	{ "link_dropped_total", "Frames the link itself dropped",
 	  offsetof(struct counters_view, link_dropped) },
+	{ "redirected_total", "Frames sent after a guest that moved, to its new host",
+	  offsetof(struct counters_view, redirected) },
 };
 
 static void row_drops(struct out *o, const char *what, const struct row *row)

@@ -1,6 +1,14 @@
 /* Views of what many hosts share. */
 #include "api/views.h"
 
+#define WHOLE_SECONDS_MS 10000
+
+/* Milliseconds say something of what just happened; of what is long ago they are noise. */
+static void out_span(struct out *o, const char *key, int64_t ms)
+{
+	out_duration(o, key, ms < WHOLE_SECONDS_MS ? ms : ms - ms % 1000);
+}
+
 void view_move(struct out *o, const struct move_view *v, bool with_name)
 {
 	out_open(o, '{');
@@ -17,12 +25,12 @@ void view_move(struct out *o, const struct move_view *v, bool with_name)
 	out_text(o, "to", v->to);
 	out_text(o, "asks", v->asks);
 	out_u64(o, "epoch", v->epoch);
-	out_duration(o, "since", v->since_ms);
+	out_span(o, "since", v->since_ms);
 	if (v->expires_ms >= 0)
-		out_duration(o, "expires", v->expires_ms);
+		out_span(o, "expires", v->expires_ms);
 	out_u64(o, "strangers", v->strangers);
 	if (v->stranger_ms >= 0)
-		out_duration(o, "stranger_last", v->stranger_ms);
+		out_span(o, "stranger_last", v->stranger_ms);
 	out_close(o, '}');
 }
 
@@ -61,7 +69,7 @@ void view_fleet(struct out *o, const struct fleet_status *s)
 	out_text(o, "backend", s->backend);
 	out_text(o, "endpoint", s->endpoint);
 	out_bool(o, "reachable", s->reachable);
-	out_duration(o, "since", s->since_ms);
+	out_span(o, "since", s->since_ms);
 	out_trouble(o, "trouble", &s->error);
 	out_bool(o, "complete", s->complete);
 	out_bool(o, "joined", s->joined);

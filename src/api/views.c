@@ -116,6 +116,8 @@ void view_counters(struct out *o, const struct counters_view *c)
 	out_u64(o, "tx_frames", c->tx_frames);
 	out_u64(o, "tx_octets", c->tx_octets);
 	out_u64(o, "link_dropped", c->link_dropped);
+	if (c->redirected > 0)
+		out_u64(o, "redirected", c->redirected);
 	if (c->last_seen_ms >= 0)
 		out_duration(o, "last_seen", c->last_seen_ms);
 	out_key(o, "drops");

@@ -13,6 +13,7 @@
 #include "model/ip.h"
 #include "model/text.h"
 #include "wire/arp.h"
+#include "wire/claim.h"
 #include "wire/nd.h"
 
 #define US_PER_S	1000000
@@ -377,6 +378,24 @@ static bool announcement_nd(struct decode_frame *f, struct reader *r, const stru
 	return true;
 }
 
+/* Of a vMAC that moved between hosts: a RARP with their tag, which needs the cluster's key. */
+static bool claimed(struct decode_frame *f, const struct eth *e)
+{
+	struct claim_tag tag;
+	char text[80];
+
+	if (e->tag_count > 0 || !claim_peek(f->data, f->len, &tag))
+		return false;
+	snprintf(text, sizeof(text), "claim of host %u at epoch %llu; tag not checked", tag.host,
+		 (unsigned long long)tag.epoch);
+	announced(f, e, "RARP", 0, NULL, tag.address, text);
+	json_object_del(f->told, "router");
+	put_text(f->told, "claim", text);
+	put(f->told, "host", json_integer(tag.host));
+	put(f->told, "epoch", json_integer((json_int_t)tag.epoch));
+	return true;
+}
+
 bool decode_announcement(struct decode_frame *f)
 {
 	struct reader r = reader_of(f->data, f->len);
@@ -396,6 +415,8 @@ bool decode_announcement(struct decode_frame *f)
 	}
 	if (e.type != ETH_TYPE_ARP && e.type != ETH_TYPE_RARP)
 		return false;
+	if (claimed(f, &e))
+		return true;
 	if (arp_decode(&r, e.type, &arp, &why) < 0 ||
 	    !of_router(arp.sender_mac, router, sizeof(router)))
 		return false;
@@ -476,7 +497,7 @@ void decode_print(const struct decode_frame *f)
 	if (json_text(o, "is_at")[0])
 		printf("  %s: %s%sis at %s (%s)", json_text(o, "protocol"), json_text(o, "address"),
 		       json_text(o, "address")[0] ? " " : "", json_text(o, "is_at"),
-		       json_text(o, "router"));
+		       json_text(o, json_object_get(o, "claim") ? "claim" : "router"));
 	else if (json_text(o, "protocol")[0])
 		print_advert(o);
 	if (f->verdict == VERDICT_ACCEPTED) {

@@ -8,6 +8,7 @@ int hook_ask(struct command *c, const char *method, const char *path, const json
 	     json_t **ret_json, struct vmac_reply *ret_why)
 {
 	TEXT_AUTO text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+	struct vmac_reply answer;
 	int r;
 
 	if (body && !text)
@@ -16,7 +17,9 @@ int hook_ask(struct command *c, const char *method, const char *path, const json
 	if (r == 0 && ret_json)
 		*ret_json = ret_why->len ? json_loadb(ret_why->body, ret_why->len, 0, NULL) : NULL;
 	/* The texts stay. */
-	vmac_reply_done(ret_why);
+	answer = *ret_why;
+	vmac_reply_done(&answer);
+	ret_why->body = NULL;
 	return r;
 }
 

@@ -36,6 +36,7 @@ struct guest {
 	char mark[HOOK_MARK_MAX];
 	struct domain domain;
 	json_t *segments;
+	bool in_doubt; /* nobody can be asked whose an address is */
 	const char *segment_of[DOMAIN_NICS_MAX]; /* NULL: no vMAC of ours */
 };
 
@@ -166,6 +167,25 @@ static int prepare_in(struct guest *g, unsigned int n, const char *segment, bool
 	return r;
 }
 
+/* Hosts share their pools: an address that is in none of them is hardly one of ours. */
+static bool is_in_pools(struct guest *g, const struct domain_nic *nic)
+{
+	JSON_AUTO answer = NULL;
+	const json_t *pool, *text;
+	struct vmac_mac_range range;
+	struct vmac_reply why;
+	size_t i, k;
+
+	if (hook_ask(g->c, "GET", "/v1/pools", NULL, &answer, &why) < 0)
+		return true;
+	json_array_foreach (json_object_get(answer, "items"), i, pool)
+		json_array_foreach (json_object_get(pool, "ranges"), k, text)
+			if (vmac_mac_range_parse(json_string_value(text), &range, NULL) == 0 &&
+			    vmac_mac_range_has(range, nic->mac))
+				return true;
+	return false;
+}
+
 static int prepare(struct guest *g, unsigned int n)
 {
 	static const char *const here[] = { "reserved", "bound", NULL };
@@ -173,7 +193,8 @@ static int prepare(struct guest *g, unsigned int n)
 	bool known = false;
 	int r = 0;
 
-	if (is_one_of(json_text(v, "state"), here))
+	if (is_one_of(json_text(v, "state"), here) ||
+	    (g->in_doubt && !v && !is_in_pools(g, &g->domain.nics[n])))
 		return 0;
 	for (size_t i = 0; r == 0 && !known && i < json_array_size(g->segments); i++)
 		r = prepare_in(g, n, segment_at(g, i), &known);
@@ -185,12 +206,15 @@ static int migrate_begin(struct guest *g)
 {
 	JSON_AUTO status = NULL;
 	struct vmac_reply why;
+	const json_t *fleet;
 	int r = 0;
 
 	if (hook_ask(g->c, "GET", "/v1/status", NULL, &status, &why) < 0)
 		return hook_complain("asking vmacd", &why);
-	if (!json_yes(json_object_get(status, "fleet"), "shared"))
+	fleet = json_object_get(status, "fleet");
+	if (!json_yes(fleet, "shared"))
 		return 0;
+	g->in_doubt = !json_yes(fleet, "reachable") || !json_yes(fleet, "joined");
 	for (unsigned int n = 0; r == 0 && n < g->domain.nic_count; n++)
 		if (g->domain.nics[n].has_mac)
 			r = prepare(g, n);
@@ -453,8 +477,10 @@ static int run_in(struct guest *g, int (*run)(struct guest *g))
 	struct vmac_reply why;
 
 	g->segments = only ? json_pack("[{s:s}]", "name", only) : hook_segments(g->c, &why);
-	if (!g->segments)
-		return hook_complain("asking vmacd", &why);
+	if (!g->segments) {
+		hook_complain("asking vmacd", &why);
+		return 1;
+	}
 	return run(g) == 0 ? 0 : 1;
 }
 

@@ -122,7 +122,8 @@ static int forget(struct command *c)
 	int r = call(c, "DELETE", path, NULL, &answer);
 
 	if (r == 0 && call_talks(c))
-		printf("host %s forgotten\n", c->args[0]);
+		printf("host %s goes off the list when what it had was in quarantine\n",
+		       c->args[0]);
 	return r;
 }
 
@@ -151,7 +152,8 @@ static const struct verb verbs[] = {
 	  .examples = "  vmac host dead kvm2 --fenced-by 'ipmi power off, checked by jane'\n" },
 	{ .name = "forget", .args = "NAME", .args_min = 1, .args_max = 1, .run = forget, .writes = true,
 	  .summary = "Take a host that is dead, or that holds nothing, off the list",
-	  .more = "The addresses that a dead host still had go into quarantine.",
+	  .more = "The addresses that a dead host still had go into quarantine first; that is counted by the\n"
+		  "vmacd that was asked, so ask again if it was restarted meanwhile.",
 	  .examples = "  vmac host forget kvm2\n" },
 };
 /* clang-format on */

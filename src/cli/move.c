@@ -13,10 +13,11 @@ static char *path_of(const struct command *c, const char *which, const char *ver
 			 false);
 }
 
+/* What it is now, and not why: a hint is answered when it is under way. */
 static void print_step(const json_t *m)
 {
 	printf("%s is %s: %s\n", json_text(m, "address"), json_text(m, "state"),
-	       json_text(m, "because")[0] ? json_text(m, "because") : json_text(m, "meaning"));
+	       json_text(m, "meaning"));
 }
 
 /* The verb on the command line is the API's. */
@@ -52,8 +53,9 @@ static void move_row(struct grid *g, const json_t *m)
 
 int move_list(struct command *c)
 {
-	static const char *const headings[] = { "ADDRESS", "SEGMENT", "STATE", "GATE",	     "HOLDER",
-						"TO",	   ">EPOCH",  "SINCE", ">STRANGERS", "BECAUSE" };
+	static const char *const headings[] = { "ADDRESS",    "SEGMENT", "STATE",  "GATE",
+						"HOLDER",     "TO",	 ">EPOCH", "SINCE",
+						">STRANGERS", "BECAUSE" };
 
 	return show_list(c, "/v1/moves", NULL, 0, headings, ARRAY_LEN(headings), move_row);
 }

@@ -131,6 +131,10 @@ static void show_counters(const json_t *counters)
 		grid_add(&g, names[i]);
 		grid_add(&g, show_number(json_number(counters, names[i]), number));
 	}
+	if (json_object_get(counters, "redirected")) {
+		grid_add(&g, "redirected");
+		grid_add(&g, show_number(json_number(counters, "redirected"), number));
+	}
 	json_object_foreach (json_object_get(counters, "drops"), reason, n) {
 		grid_addf(&g, "dropped: %s", reason);
 		grid_add(&g, show_number((unsigned long long)json_integer_value(n), number));

@@ -12,7 +12,8 @@
 
 static const char *tool_path(void)
 {
-	const char *given = secure_getenv("VMAC_REGISTRY_TOOL"); /* of a build that is not installed */
+	const char *given =
+		secure_getenv("VMAC_REGISTRY_TOOL"); /* of a build that is not installed */
 
 	return given ? given : VMAC_LIBEXECDIR "/registry-tool";
 }

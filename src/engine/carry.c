@@ -77,6 +77,7 @@ static enum plane_gate port_gate(const struct engine *e, const struct port *p,
 {
 	const struct port_state *st = &e->ports[p->id];
 	const struct vmac *v = world_vmac(&e->world, p->segment, p->address);
+	enum plane_gate gate;
 
 	*ret_more = (struct plane_gate_more){ 0 };
 	if (p->gate != GATE_OPEN) {
@@ -87,6 +88,9 @@ static enum plane_gate port_gate(const struct engine *e, const struct port *p,
 		*ret_more = st->more;
 		return st->gate;
 	}
+	/* A port that is made for a guest on its way is ready for its very first frame. */
+	if (e->side && v->state == VMAC_MOVING && side_gate_of(e->side, p, &gate, ret_more))
+		return gate;
 	/* Nobody has said: what the journal knows is enough never to speak for another host. */
 	ret_more->elsewhere = v->state == VMAC_MOVING;
 	return v->state == VMAC_BOUND	 ? PLANE_OPEN

@@ -267,13 +267,28 @@ void side_port(struct engine *e, const struct port *p)
 
 	if (!e->side || !e->side->running)
 		return;
-	up = st->phase == PORT_ACTIVE && st->set && !st->leaving && st->carrier &&
-	     p->gate == GATE_OPEN;
+	/* A guest that has left takes its end of the link along, and what is sent after it still
+	 * comes by this port. */
+	up = st->phase == PORT_ACTIVE && st->set && !st->leaving && p->gate == GATE_OPEN &&
+	     (st->carrier || (st->told_up && st->gated && st->gate == PLANE_REDIRECT));
 	if (up == st->told_up)
 		return;
 	st->told_up = up;
 	name = name_of(e->side, p);
 	fleet_port(e->side->fleet, &name, up, side_now(e->side));
+}
+
+bool side_gate_of(struct fleet_side *s, const struct port *p, enum plane_gate *ret,
+		  struct plane_gate_more *ret_more)
+{
+	struct fleet_name name = name_of(s, p);
+	struct fleet_move_view view;
+
+	if (!fleet_move(s->fleet, &name, &view) || view.state != MIGRATE_READY)
+		return false;
+	*ret = PLANE_TUNNEL_IN;
+	*ret_more = (struct plane_gate_more){ .armed = true, .any_frame = s->cfg.any_frame };
+	return true;
 }
 
 static void on_stranger(struct fleet_side *s, const struct fleet_name *name,
@@ -429,6 +444,10 @@ void side_turn(struct engine *e)
 	member_turn(s);
 	if (s->flips_seen)
 		tell_flips(s);
+	for (uint32_t id = 1; s->gates_changed && id <= PORTS_MAX; id++)
+		if (e->world.ports[id])
+			side_port(e, e->world.ports[id]);
+	s->gates_changed = false;
 	if (s->pools_due)
 		side_agree_pools(s);
 	/* Again for each candidate that a stable address may be: STABLE_TRIES_MAX. */

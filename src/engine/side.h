@@ -6,6 +6,7 @@
  *   side_journal.c   fleet/'s orders -> this host's own registry
  *   side_wanted.c    what is agreed upon: segments, pools, who can be reached by the tunnel
  *   side_command.c   commands that the hosts have to agree upon first
+ *   side_park.c      … while they wait
  *   side_view.c      hosts and moves as others may see them
  *
  * fleet/ is never called from inside one of its own calls.  What its orders make necessary to tell
@@ -48,7 +49,7 @@ struct fleet_side {
 	struct order *kept;		     /* durable, and fleet/ is yet to hear */
 	mono_t retry;			     /* of the orders; MONO_NEVER = none waits */
 	struct parked *parked;
-	bool rooms_changed, flips_seen, agree_due, pools_due;
+	bool rooms_changed, flips_seen, gates_changed, agree_due, pools_due;
 	mono_t agree_at; /* to ask again what nobody could answer; MONO_NEVER = nothing */
 	struct side_waiter {
 		struct side_waiter *next;
@@ -75,6 +76,10 @@ void *side_alloc(struct fleet_side *s, size_t size);
 int side_load(struct engine *e, struct error *ret_error);
 int side_start(struct engine *e, struct error *ret_error); /* after it: opens, joins */
 void side_free(struct engine *e);
+
+/* What the gate of a port is by the machine that moves its vMAC; false: there is none. */
+bool side_gate_of(struct fleet_side *s, const struct port *p, enum plane_gate *ret,
+		  struct plane_gate_more *ret_more);
 
 /* All of these do nothing where this host is alone. */
 void side_turn(struct engine *e);

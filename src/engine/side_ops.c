@@ -85,6 +85,7 @@ void side_gate(struct fleet_side *s, uint32_t id, enum migrate_gate gate, const 
 	const struct vmac *v = world_vmac(&s->e->world, p->segment, p->address);
 	struct port_state *st = &s->e->ports[id];
 
+	log_debug("gate of port %s: %s", p->name, migrate_gate_text(gate));
 	st->gated = true;
 	st->gate = gates[gate];
 	st->more = (struct plane_gate_more){
@@ -96,6 +97,7 @@ void side_gate(struct fleet_side *s, uint32_t id, enum migrate_gate gate, const 
 		st->more.peer = *peer;
 	carry_gate(s->e, id);
 	s->flips_seen |= st->flip_seen;
+	s->gates_changed = true;
 }
 
 static void op_gate(void *ctx, const struct fleet_name *n, enum migrate_gate gate,

@@ -350,8 +350,10 @@ static void settle_not_mine(struct fleet *f, struct own_block *o)
 		return;
 	/* Not at once: META and our own record, which say whose registry this is and whether it is
 	 * old, may be told after it. */
-	if (o->lost_at.ns == MONO_NEVER.ns)
+	if (o->lost_at.ns == MONO_NEVER.ns) {
 		o->lost_at = mono_after(f->now, FLEET_LOST_WAIT);
+		block_ours(f, o, false); /* nothing is allocated from it meanwhile */
+	}
 	fleet_retry_at(f, o->lost_at);
 	if (!mono_due(o->lost_at, f->now))
 		return;
@@ -365,8 +367,15 @@ static void block_settle(struct fleet *f, struct own_block *o)
 {
 	struct block *b = o->block;
 
-	if (write_pending(&o->write) || !f->complete || f->apart == APART_CLUSTER)
+	if (write_pending(&o->write) || !f->complete)
 		return;
+	if (f->apart == APART_CLUSTER) {
+		/* What it said of our block does not concern us. */
+		o->lost_at = MONO_NEVER;
+		if (o->kept && o->doing == BLOCK_RESTS && pool_block_size(b->pool) > 0)
+			block_ours(f, o, true);
+		return;
+	}
 	if (b->host == f->me)
 		settle_mine(f, o);
 	else

@@ -233,6 +233,7 @@ static void machines_reach(struct fleet *f, bool before)
 	LIST_FOR_EACH(&f->place_list, l)
 	move_simple(f, OF_LINK(struct place, link, l),
 		    after ? MIGRATE_REACHABLE : MIGRATE_UNREACHABLE);
+	f->settle_all = true;
 	if (!after)
 		claims_unreachable(f);
 }
@@ -268,8 +269,8 @@ void fleet_complete(struct fleet *f, uint64_t revision, mono_t now)
 	f->complete = true;
 	f->revision = revision;
 	join_check(f);
-	machines_reach(f, before);
 	tell_vanished(f);
+	machines_reach(f, before);
 	f->settle_all = true;
 	settle(f);
 }

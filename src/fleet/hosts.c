@@ -325,10 +325,20 @@ static void orphan_free(struct fleet *f, struct orphan *o)
 
 void orphan_settle(struct fleet *f, struct orphan *o)
 {
-	struct shared_record r = *o->key;
+	struct shared_record r = *o->key, host;
+	struct shared_put puts[2] = { { .record = &r }, { .record = &host, .compare_only = true } };
 
 	if (!fleet_may_write(f) || !write_ready(f, &o->write))
 		return;
+	/* Nothing is taken from a host but while it is dead: when it comes back first, this is
+	 * lost. */
+	if (o->host) {
+		if (!host_is_dead(f, &o->host->uuid)) {
+			orphan_free(f, o);
+			return;
+		}
+		host = *o->host->record;
+	}
 	if (o->release) {
 		const struct pool_state *p = pool_find(f, r.vmac.pool);
 
@@ -341,7 +351,8 @@ void orphan_settle(struct fleet *f, struct orphan *o)
 		r.vmac.quarantine_ms = p && p->record ? p->record->pool.pool.quarantine_ms : 0;
 		r.vmac.epoch++;
 	}
-	write_send(f, &o->write, WRITE_ORPHAN, &r, !o->release && r.kind == SHARED_VMAC);
+	puts[0].gone = !o->release && r.kind == SHARED_VMAC;
+	write_send_all(f, &o->write, WRITE_ORPHAN, puts, o->host ? 2 : 1);
 }
 
 void orphan_outcome(struct fleet *f, struct orphan *o, enum shared_outcome outcome)

@@ -18,6 +18,7 @@ static void stand_apart(struct fleet *f, enum apart why, const char *hint, const
 	error_set(&f->apart_error, ERROR_WRONG_STATE, hint, "%s", message);
 	if (!news)
 		return;
+	f->settle_all = true;
 	alarm_allowed(f, NULL);
 	note(f, FLEET_ALARM, "", "%s", message);
 }

@@ -87,6 +87,10 @@ struct place *place_get(struct fleet *f, const char *segment, vmac_mac_t address
 	p->ask = mirror_get(f, &key);
 	p->ask_stale = p->ask != NULL;
 	place_look(f, p);
+	/* It was handed on: an older word that it is ours counts no more, the journal's own copy of
+	 * the record not excepted, which may be from before. */
+	if (p->local && p->local_state == VMAC_AWAY)
+		p->machine.epoch = p->local_epoch;
 	if (place_holds(p))
 		move_port(f, p);
 	return p;

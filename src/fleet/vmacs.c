@@ -98,7 +98,9 @@ void vmac_write(struct fleet *f, struct place *p, const struct migrate_effect *e
 		p->dropped = true;
 		return;
 	}
-	if (!fleet_may_write(f))
+	/* What the machine wants is of the record that it knows, and would be compared with one
+	 * that it does not: it is told that first, and wants anew. */
+	if (!fleet_may_write(f) || p->record_stale)
 		return;
 	r.vmac.epoch = e->epoch;
 	r.vmac.move = e->move;
@@ -148,7 +150,7 @@ void ask_write(struct fleet *f, struct place *p, const struct migrate_effect *e)
 		p->dropped = true;
 		return;
 	}
-	if (!fleet_may_write(f))
+	if (!fleet_may_write(f) || p->ask_stale)
 		return;
 	if (p->ask)
 		r = *p->ask;
@@ -386,7 +388,8 @@ void fleet_vmac(struct fleet *f, const char *segment, const char *pool, uint64_t
 		place_look(f, p);
 		if (!after)
 			p->holding = false;
-		p->released = !after;
+		/* What goes with its port, or was another's already, was not ours to release. */
+		p->released = !after && before->state != VMAC_AWAY && before->state != VMAC_MOVING;
 		if (place_holds(p) ? p->local_epoch > p->machine.epoch ||
 					     p->machine.state == MIGRATE_NONE ||
 					     p->machine.state == MIGRATE_ASKED

@@ -248,7 +248,7 @@ int host_tunnel_make(struct host *h, const struct host_tunnel *t, struct host_li
 
 int host_tunnel_delete(struct host *h, const char *ifname, struct error *ret_error)
 {
-	struct vxlan v;
+	struct vxlan v = { 0 };
 	struct link l;
 	int r = link_look(&h->command, 0, name_of(ifname), &l);
 

@@ -205,6 +205,8 @@ static void want(struct migrate *m, enum ask_why why)
 static void want_prepare(struct step *s)
 {
 	want(s->m, ASK_PREPARE);
+	/* What was ordered before is over: this guest speaks when it is here. */
+	s->m->ordered = false;
 	s->m->ask_move = s->e->move;
 	s->m->ask_lifetime_ms = lifetime(s->e->lifetime_ms);
 }

@@ -46,6 +46,7 @@
 	X(ASK_BOTH, "another host whose guest runs asks for it, and the guest runs here")          \
 	X(ASK_AGAIN, "the host it is reserved for asks again")                                     \
 	X(ASK_THIRD, "another host asks, and may not have it now")                                 \
+	X(ASK_INSTEAD, "a third host whose guest runs asks, and the guest runs not here")          \
 	X(ASK_NO, "our ask was refused")                                                           \
 	X(ASK_NO_MOVE, "our ask for a planned move was refused, and a port is here")               \
 	X(ASK_NO_EMPTY, "our ask for a planned move was refused, and no port is here")             \

@@ -7,6 +7,9 @@
 
 static enum occurrence answer_reserving(const struct migrate *m)
 {
+	/* Nobody uses the reservation: the guest went elsewhere. */
+	if (!uuid_equal(&m->asked, &m->peer) && m->asked_why == ASK_TAKE_BACK && !guest_runs(m))
+		return m->refusing == 0 && !m->withdraw ? ASK_INSTEAD : NOTHING;
 	if (m->answered != UNANSWERED)
 		return NOTHING;
 	if (!uuid_equal(&m->asked, &m->peer))

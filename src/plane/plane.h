@@ -153,7 +153,8 @@ enum plane_event_kind {
 	PLANE_FLIPPED,	/* an armed gate opened; once */
 	PLANE_SPOKE,	/* a frame from a port whose gate let it not pass; the first at once, then
 			 * one a second at most */
-	PLANE_STRANGER, /* from the wire, with the vMAC of a port here as its source; likewise */
+	PLANE_STRANGER, /* from the wire, with the vMAC of a port here as its source; likewise, but
+			 * what looks like a host's claim (wire/claim.h) up to ten a second */
 	PLANE_EVENT_KIND_COUNT
 };
 #define PLANE_EVENT_FRAME 64

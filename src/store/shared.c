@@ -33,7 +33,7 @@ static int prepare(const struct shared_config *config, struct shared_config *ret
 
 int shared_open(const struct shared_config *config, struct shared **ret, struct error *ret_error)
 {
-	const struct shared_backend *backend;
+	const struct shared_backend *backend = NULL;
 	struct shared_config full;
 	int r = prepare(config, &full, &backend, ret_error);
 
@@ -90,7 +90,7 @@ int shared_dump(const struct shared_config *config,
 		int (*fn)(void *ctx, const struct shared_record *r), void *ctx,
 		struct error *ret_error)
 {
-	const struct shared_backend *backend;
+	const struct shared_backend *backend = NULL;
 	struct shared_config full;
 	int r = prepare(config, &full, &backend, ret_error);
 
@@ -101,7 +101,7 @@ int shared_restore(const struct shared_config *config, bool replace,
 		   int (*next)(void *ctx, struct shared_record *ret), void *ctx,
 		   struct error *ret_error)
 {
-	const struct shared_backend *backend;
+	const struct shared_backend *backend = NULL;
 	struct shared_config full;
 	int r = prepare(config, &full, &backend, ret_error);
 

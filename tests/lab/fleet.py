@@ -16,7 +16,7 @@ KEY = "00112233445566778899aabbccddeeff"
 class VmacHost:
     """A host of the fleet: its NIC eth0 is on the switch, eth1 leads to the registry."""
 
-    def __init__(self, fleet, name, number, key=KEY, **more):
+    def __init__(self, fleet, name, number, key=KEY, opens=None, **more):
         self.fleet, self.name, self.number = fleet, name, number
         self.address = f"10.9.0.{number}"
         self.ns = fleet.switch.plug(name, self.address)
@@ -25,14 +25,14 @@ class VmacHost:
         secret.write_text(key + "\n")
         secret.chmod(0o600)
         self.key_file = secret
-        self.more = more
+        self.opens, self.more = opens, more
         self.daemon = fleet.place.daemon(self.ns, name, config=self.config(), start=False)
         self.watchers = {}
 
     def config(self):
         endpoints = ", ".join(f'"{one}"' for one in self.fleet.etcd.endpoints())
         lines = ["host:", f"  name: {self.name}", f"  address: {self.address}", f"  cluster_key_file: {self.key_file}",
-                 "registry:", "  shared:", f"    endpoints: [{endpoints}]"]
+                 *([f"  opens: {self.opens}"] if self.opens else []), "registry:", "  shared:", f"    endpoints: [{endpoints}]"]
         lines += [f"    {key}: {value}" for key, value in self.more.items()]
         return "\n".join(lines) + "\n"
 
@@ -90,7 +90,8 @@ class VmacHost:
     def prepare(self, vm, incoming):
         name = f"{vm.name}-{vm.numbers}"
         if not vm.mac:
-            vm.mac = self.vmacj("port", "add", name, "--kind", "tap", "--segment", "lan")["vmac"]
+            ips = [word for ip in vm.ips for word in ("--ip", ip)]
+            vm.mac = self.vmacj("port", "add", name, "--kind", "tap", "--segment", "lan", *ips)["vmac"]
             return name
         if incoming and self.fleet.prepare:
             self.vmac("mac", "prepare", vm.mac, "--segment", "lan")
@@ -106,6 +107,8 @@ class VmacHost:
             api = self.daemon.api()
             with contextlib.suppress(lab.ApiError, OSError):
                 api.call("POST", f"/v1/vmacs/lan/{vm.mac}/{verb}", {})
+                if verb == "stop":
+                    incarnation.known = time.time()  # from here on what comes for it is sent after it
             api.close()
         incarnation.qmp.on("STOP", lambda _: hint("stop"))
         incarnation.qmp.on("RESUME", lambda _: hint("resume"))
@@ -230,17 +233,19 @@ def at_once(*functions):
 
 
 class Fleet:
-    """hosts: names; each gets 10.9.0.N, N from 1.  prepare: moves are prepared; watch: QEMU's stop is told."""
+    """hosts: names; each gets 10.9.0.N, N from 1.  prepare: moves are prepared; watch: QEMU's stop is told;
+    vlan: the segment's."""
 
-    def __init__(self, place, *names, members=1, switch=None, prepare=True, watch=True, registry=None, pool=(), **more):
-        self.place, self.prepare, self.watch, self.more = place, prepare, watch, more
+    def __init__(self, place, *names, members=1, switch=None, prepare=True, watch=True, vlan=0, registry=None, pool=(),
+                 **more):
+        self.place, self.prepare, self.watch, self.vlan, self.more = place, prepare, watch, vlan, more
         self.switch = switch or moving.Switch(place)
         self.etcd = registry or etcd.Etcd(place, members=members)
         self.hosts = {name: VmacHost(self, name, number, **more) for number, name in enumerate(names, 1)}
         first = True
         for host in self.hosts.values():
             host.start()
-            host.vmac("segment", "add", "lan", "--uplink", "eth0")
+            host.vmac("segment", "add", "lan", "--uplink", "eth0", *(["--vlan", vlan] if vlan else []))
             if first:
                 host.vmac("pool", "add", "p", "--segment", "lan", *pool)
                 first = False

@@ -5,12 +5,16 @@
                       └─ far ── eth0 of a client on the wire
 
 Used by the tests and by the benchmark; what a host is (vmacd, or a plain Linux bridge) its caller says."""
+import collections
 import contextlib
 import json
+import os
 import re
 import select
+import shutil
 import socket
 import struct
+import subprocess
 import threading
 import time
 
@@ -40,7 +44,7 @@ class Qmp:
         lab.wait_for(f"QEMU listens on {path}", connected, seconds)
         self.events, self.since, self.answers, self.gone = [], 0, [], False
         self.changed = threading.Condition()
-        self.handlers = {}
+        self.handlers = collections.defaultdict(list)
         threading.Thread(target=self._read, daemon=True).start()
         self.execute("qmp_capabilities")
 
@@ -56,8 +60,8 @@ class Qmp:
                     elif "return" in said or "error" in said:
                         self.answers.append(said)
                     self.changed.notify_all()
-                if name in self.handlers:
-                    self.handlers[name](said.get("data", {}))
+                for handler in self.handlers.get(name, ()):
+                    handler(said.get("data", {}))
         with self.changed:
             self.gone = True
             self.changed.notify_all()
@@ -87,7 +91,7 @@ class Qmp:
 
     def on(self, name, handler):
         """Calls a function, on the reader's thread, when that event comes."""
-        self.handlers[name] = handler
+        self.handlers[name].append(handler)
 
     def close(self):
         with contextlib.suppress(OSError):
@@ -99,8 +103,8 @@ class Incarnation:
     """One QEMU process of a guest, on one host."""
 
     def __init__(self, vm, host, number, incoming=None):
-        self.host, self.number = host, number
-        self.tap = host.prepare(vm, incoming is not None)
+        self.host, self.number, self.known = host, number, None
+        self.taps = [host.prepare(nic, incoming is not None) for nic in vm.nics]
         self.directory = vm.lab.directory / f"vm-{vm.name}-{number}"
         self.boot(vm, incoming)
 
@@ -109,11 +113,14 @@ class Incarnation:
         argv = [lab.GUEST / "boot", vm.image, self.directory, vm.name, "--memory", GUEST_MEMORY]
         if incoming:
             argv += ["--incoming", incoming]
-        argv += ["--nic", f"virtio-net-pci,{self.tap},{vm.mac}"]
+        for tap, nic in zip(self.taps, vm.nics):
+            argv += ["--nic", f"virtio-net-pci,{tap},{nic.mac}"]
         with open(self.directory / "qemu.log", "ab") as log:
             self.process = self.host.ns.start(*argv, stdout=log, stderr=log)
         self.qmp = Qmp(self.directory / "qmp")
         self.qmp.execute("migrate-set-capabilities", capabilities=[{"capability": "events", "state": True}])
+        if not vm.announces:
+            self.qmp.execute("migrate-set-parameters", **{"announce-rounds": 0})
 
     def end(self, vm, kill=False):
         if self.process.poll() is None:
@@ -128,27 +135,51 @@ class Incarnation:
                 self.process.kill()
                 self.process.wait()
         self.qmp.close()
-        self.host.retire(vm, self.tap)
+        for tap, nic in zip(self.taps, vm.nics):
+            self.host.retire(nic, tap)
+
+
+class Nic:
+    """One of a guest's, as hosts see it.  mac: None = what the first host gives it."""
+
+    def __init__(self, vm, name, mac):
+        self.vm, self.name, self.mac = vm, name, mac
+
+    @property
+    def numbers(self):
+        return self.vm.numbers
+
+    @property
+    def ips(self):
+        return self.vm.ips if self.vm.nics[0] is self else ()
 
 
 class Vm:
-    """A guest of one NIC that can be moved."""
+    """A guest that can be moved.  ips: bound to its first NIC; announces: QEMU speaks for it when it has arrived."""
 
-    def __init__(self, place, name, mac, address, host):
-        import subprocess
+    def __init__(self, place, name, mac, address, host, nics=1, ips=(), announces=True):
         made = subprocess.run([lab.GUEST / "prepare"], text=True, capture_output=True, check=False)
         if made.returncode != 0:
             raise lab.LabError(f"no guest: {made.stderr.strip()}")
-        self.lab, self.name, self.mac, self.address = place, name, mac, address
+        self.lab, self.name, self.address, self.ips, self.announces = place, name, address, ips, announces
+        self.nics = [Nic(self, name if i == 0 else f"{name}{'abcd'[i]}", mac if i == 0 else None) for i in range(nics)]
         self.image = made.stdout.strip()
         self.numbers = 0
         self.here = self._incarnate(host)
         self.console = None
-        self.run(f"ip addr add {address}/24 dev eth0; ip link set eth0 up; echo 0 > /proc/sys/net/ipv4/tcp_slow_start_after_idle")
+        self.configure()
+
+    def configure(self):
+        self.run(f"ip addr add {self.address}/24 dev eth0; ip link set eth0 up;"
+                 "echo 0 > /proc/sys/net/ipv4/tcp_slow_start_after_idle")
 
     def _incarnate(self, host, incoming=None):
         self.numbers += 1
         return Incarnation(self, host, self.numbers, incoming)
+
+    @property
+    def mac(self):
+        return self.nics[0].mac
 
     @property
     def host(self):
@@ -174,12 +205,13 @@ class Vm:
         there = self._incarnate(host, f"unix:{path}")
         self.here.qmp.execute("migrate-set-parameters", **{"downtime-limit": downtime_ms, "max-bandwidth": bandwidth})
         self.here.qmp.mark()
-        self.here.host.leaving(self, self.here)
+        for nic in self.nics:
+            self.here.host.leaving(nic, self.here)
         self.here.qmp.execute("migrate", uri=f"unix:{path}")
         return there
 
-    def complete(self, there, seconds=60):
-        """Waits for the end; the guest is then there.  Returns what it took."""
+    def complete(self, there, seconds=60, retire=True):
+        """Waits for the end; the guest is then there.  Returns what it took.  retire: what is left of it here goes at once."""
         if self.here.qmp.at("MIGRATION", lambda d: d["status"] in ("completed", "failed", "cancelled"), seconds) is None:
             raise lab.LabError(f"{self.name}: no end of the migration: {self.here.qmp.events[-3:]}")
         told = self.here.qmp.execute("query-migrate")
@@ -188,11 +220,18 @@ class Vm:
         resumed = there.qmp.at("RESUME", seconds=10)
         stopped = self.here.qmp.at("STOP")
         old, self.here = self.here, there
-        old.end(self)
-        return {"stop": stopped, "resume": resumed, "pause": resumed - stopped, "total_ms": told["total-time"]}
+        if retire:
+            old.end(self)
+        return {"old": old, "known": old.known, "stop": stopped, "resume": resumed, "pause": resumed - stopped, "total_ms": told["total-time"]}
 
-    def move(self, host, **options):
-        return self.complete(self.begin(host, **options))
+    def move(self, host, retire=True, **options):
+        return self.complete(self.begin(host, **options), retire=retire)
+
+    def boot_again(self, host):
+        """After its death, on that host, from the start."""
+        self.hang_up()
+        self.here = self._incarnate(host)
+        self.configure()
 
     def end(self):
         self.hang_up()
@@ -207,7 +246,7 @@ class Talk:
         self.udp = ns.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.udp.setsockopt(socket.SOL_SOCKET, 33, 16 << 20)
         self.udp.bind((own, port))
-        self.arrived, self.sent, self.twice, self.seen = [], 0, 0, set()
+        self.arrived, self.sent, self.twice, self.seen, self.sent_at = [], 0, 0, set(), []
         self.octets, self.stream_error, self.stream_gap = 0, None, 0.0
         self.ending = threading.Event()
         self.tcp = None
@@ -229,6 +268,7 @@ class Talk:
         while not self.ending.is_set():
             with contextlib.suppress(OSError):
                 self.udp.sendto(struct.pack(">Q", self.sent), (self.vm.address, self.port))
+                self.sent_at.append(time.time())
                 self.sent += 1
             following += 1 / self.pps
             left = following - time.monotonic()
@@ -287,7 +327,9 @@ class Talk:
         self.vm.run(f"kill $(cat /tmp/pid.{self.port}); sleep 0.3")
         time.sleep(settle)
         # The client went on a little longer than the guest listened: count to the last that it heard.
-        said = dict(re.findall(r"(\w+) (\d+)", self.vm.run(f"cat /tmp/udp.{self.port}")))
+        text = self.vm.run(f"cat /tmp/udp.{self.port}")
+        missing = [int(number) for number in re.search(r"missing:([\d,]*)", text)[1].split(",") if number]
+        said = dict(re.findall(r"(\w+) (\d+)", text))
         said = {name: int(value) for name, value in said.items()}
         self.ending.set()
         for thread in self.threads:
@@ -299,41 +341,74 @@ class Talk:
         # From the first that it heard, too: the client may have begun sooner than the guest.
         to_guest = said["last"] + 1 - said["first"]
         return {
-            "to_guest": {"sent": to_guest, "lost": to_guest - said["got"], "twice": said["twice"]},
+            "to_guest": {"sent": to_guest, "lost": to_guest - said["got"], "twice": said["twice"],
+                         "lost_at": [self.sent_at[number] for number in missing]},
             "from_guest": {"sent": said["sent"], "lost": said["sent"] - len(self.seen), "twice": self.twice},
             "blackout": (self.gaps() or [(0, 0)])[0][0],
             "octets": self.octets, "stream_error": self.stream_error, "stream_gap": self.stream_gap,
         }
 
 
+def datagram(source, mac, source_ip, ip, port, data):
+    """A frame with a UDP datagram in it, from and to the same port."""
+    body = struct.pack(">HHHH", port, port, 8 + len(data), 0) + data
+    head = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + len(body), 0, 0, 64, 17, 0, socket.inet_aton(source_ip), socket.inet_aton(ip))
+    head = head[:10] + struct.pack(">H", lab._checksum(head)) + head[12:]
+    return bytes.fromhex(mac.replace(":", "")) + source + b"\x08\0" + head + body
+
+
+def save(path, kept):
+    """(when, port, frame)… as a file for tshark."""
+    with open(path, "wb") as file:
+        file.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1))
+        for when, _, frame in kept:
+            file.write(struct.pack("<IIII", int(when), int(when % 1 * 1e6), len(frame), len(frame)) + frame)
+    return path
+
+
 class Sources:
-    """Who sources an address: watches the switch's ports, frame by frame, and keeps each change of port."""
+    """Who sources an address: watches the switch's ports, frame by frame, and keeps each change of port.  `vlans`: the
+    tags that its frames bore; `kept`: (when, port, frame with its tag) of those that are neither UDP nor TCP over IPv4."""
 
     def __init__(self, switch, ports, mac):
         self.mac = bytes.fromhex(mac.replace(":", ""))
-        self.sockets = {switch.packet_socket(port, incoming=True): port for port in ports}
-        self.changes, self.frames, self.last = [], 0, None
+        self.sockets = {switch.ns.packet_socket(port, incoming=True): port for port in ports}
+        self.changes, self.frames, self.last, self.vlans, self.kept = [], 0, None, set(), []
+        for one in self.sockets:
+            one.setsockopt(263, 8, 1)  # SOL_PACKET, PACKET_AUXDATA: the kernel takes tags out of frames
+            one.setblocking(False)
         self.ending = threading.Event()
         self.thread = threading.Thread(target=self._watch, daemon=True)
         self.thread.start()
 
+    @staticmethod
+    def _tag(ancillary):
+        """The tag's four octets, b"" = none; struct tpacket_auxdata."""
+        for _, _, data in ancillary:
+            status, _, _, _, _, tci, tpid = struct.unpack("IIIHHHH", data[:20])
+            if status & 0x10:
+                return struct.pack(">HH", tpid if status & 0x40 else 0x8100, tci)
+        return b""
+
     def _watch(self):
-        for one in self.sockets:
-            one.setblocking(False)
         while not self.ending.is_set():
             ready, _, _ = select.select(list(self.sockets), [], [], 0.1)
-            batch = []
             for one in ready:
-                with contextlib.suppress(BlockingIOError):
+                # Nothing more, or a port that is being taken away.
+                with contextlib.suppress(OSError):
                     while True:
-                        data, _ = one.recvfrom(64)
+                        data, ancillary, _, _ = one.recvmsg(256, 64)
                         if data[6:12] == self.mac:
-                            batch.append((time.time(), self.sockets[one]))
-                            self.frames += 1
-            for at, port in batch:
-                if port != self.last:
-                    self.changes.append((at, port))
-                    self.last = port
+                            self._heard(time.time(), self.sockets[one], data, self._tag(ancillary))
+
+    def _heard(self, at, port, data, tag):
+        self.frames += 1
+        self.vlans.add(int.from_bytes(tag[2:], "big") & 0xfff if tag else 0)
+        if data[12:14] != b"\x08\x00" or data[23] not in (6, 17):
+            self.kept.append((at, port, data[:12] + tag + data[12:]))
+        if port != self.last:
+            self.changes.append((at, port))
+            self.last = port
 
     def end(self):
         self.ending.set()
@@ -347,7 +422,7 @@ class FdbMoves:
     """How often the switch itself moved an address: what `bridge monitor fdb` says."""
 
     def __init__(self, switch, mac):
-        self.process = switch.start("bridge", "monitor", "fdb", stdout=__import__("subprocess").PIPE, text=True)
+        self.process = switch.ns.start("bridge", "monitor", "fdb", stdout=subprocess.PIPE, text=True)
         self.mac, self.ports = mac, []
         threading.Thread(target=self._read, daemon=True).start()
 
@@ -363,13 +438,39 @@ class FdbMoves:
         return self.ports
 
 
+class OvsMoves:
+    """The same of Open vSwitch: where the address is, is asked for now and then; .moves are counted by the switch itself,
+    which learns from a frame when it counts it: frames of an old flow that it counts late move the entry back for a moment."""
+
+    def __init__(self, switch, mac):
+        self.switch, self.mac, self.ports, self.moves = switch, mac, [], 0
+        self.before = self._count()
+        self.ending = threading.Event()
+        self.thread = threading.Thread(target=self._poll, daemon=True)
+        self.thread.start()
+
+    def _count(self):
+        return int(re.search(r"port moved MAC entries\s*:\s*(\d+)", self.switch.control("fdb/stats-show", "br0"))[1])
+
+    def _poll(self):
+        names = self.switch.numbers()
+        while not self.ending.wait(0.1):
+            found = re.search(rf"^\s*(\d+)\s+\d+\s+{self.mac}", self.switch.control("fdb/show", "br0"), re.M)
+            if found and (not self.ports or self.ports[-1] != names[found[1]]):
+                self.ports.append(names[found[1]])
+
+    def end(self):
+        self.ending.set()
+        self.thread.join()
+        self.moves = self._count() - self.before
+        return self.ports
+
+
 class BridgeHost:
     """What people have today: the NIC and the taps in one Linux bridge."""
 
-    def __init__(self, place, switch, name, address):
-        self.name, self.ns = name, place.netns(name)
-        place.link(self.ns, "eth0", switch, name)
-        switch.run("ip", "link", "set", name, "master", "br0")
+    def __init__(self, switch, name, address):
+        self.name, self.ns = name, switch.plug(name, None)
         self.ns.sh(f"ip link add br0 type bridge forward_delay 0 mcast_snooping 0; ip link set br0 up;"
                    f"ip link set eth0 master br0; ip addr add {address}/24 dev br0")
 
@@ -396,8 +497,70 @@ class Switch:
         self.far = self.plug("far", client)
 
     def plug(self, name, address):
+        """A node at a port that has its name."""
         node = self.place.netns(name)
         self.place.link(node, "eth0", self.ns, name)
-        self.ns.run("ip", "link", "set", name, "master", "br0")
-        node.sh(f"ip addr add {address}/24 dev eth0")
+        self.connect(node, name)
+        if address:
+            node.sh(f"ip addr add {address}/24 dev eth0")
         return node
+
+    def connect(self, node, name):
+        self.ns.run("ip", "link", "set", name, "master", "br0")
+
+    def fdb(self, mac):
+        return FdbMoves(self, mac)
+
+
+class OvsSwitch(Switch):
+    """Open vSwitch with its userspace datapath.  vlan: the client's; hosts get their frames with the tag."""
+
+    SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
+
+    @classmethod
+    def missing(cls):
+        """What this machine lacks, as a sentence; "" = nothing."""
+        here = shutil.which("ovs-vswitchd") and shutil.which("ethtool") and os.path.exists(cls.SCHEMA)
+        return "" if here else "no Open vSwitch (Debian: openvswitch-switch, ethtool)"
+
+    def __init__(self, place, client="10.9.0.200", vlan=0):
+        self.place, self.client, self.vlan = place, client, vlan
+        self.ns = place.netns("switch")
+        self.directory = place.directory / "ovs"
+        self.directory.mkdir()
+        self.environment = {**os.environ, **{f"OVS_{name}DIR": str(self.directory) for name in ("RUN", "LOG", "DB", "SYSCONF")}}
+        database = self.directory / "conf.db"
+        subprocess.run(["ovsdb-tool", "create", database, self.SCHEMA], check=True, env=self.environment)
+        quiet = {"env": self.environment, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self.ns.start("ovsdb-server", database, f"--remote=punix:{self.directory}/db.sock",
+                      f"--unixctl={self.directory}/ovsdb.ctl", "--log-file=/dev/null", **quiet)
+        lab.wait_for("ovsdb-server", (self.directory / "db.sock").exists)
+        self.vsctl("--no-wait", "init")
+        self.ns.start("ovs-vswitchd", f"unix:{self.directory}/db.sock", "--disable-system",
+                      f"--unixctl={self.directory}/vswitchd.ctl", "--log-file=/dev/null", **quiet)
+        self.vsctl("add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=netdev", "fail-mode=standalone")
+        self.far = self.plug("far", client)
+
+    def vsctl(self, *arguments):
+        done = subprocess.run(["ovs-vsctl", f"--db=unix:{self.directory}/db.sock", "--timeout=15", *arguments],
+                              env=self.environment, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise lab.LabError(f"ovs-vsctl {' '.join(arguments)}: {done.stderr.strip()}")
+        return done.stdout
+
+    def control(self, *arguments):
+        return subprocess.run(["ovs-appctl", "-t", f"{self.directory}/vswitchd.ctl", *arguments], env=self.environment,
+                              capture_output=True, text=True, check=True).stdout
+
+    def connect(self, node, name):
+        # It takes frames by packet sockets and passes them on as they are: checksums must be in them.
+        node.run("ethtool", "-K", "eth0", "tx", "off")
+        self.vsctl("add-port", "br0", name, *([f"tag={self.vlan}"] if self.vlan and name == "far" else []))
+
+    def numbers(self):
+        """{number: name} of its ports."""
+        return {self.vsctl("get", "interface", name, "ofport").strip(): name
+                for name in self.vsctl("list-ports", "br0").split()}
+
+    def fdb(self, mac):
+        return OvsMoves(self, mac)

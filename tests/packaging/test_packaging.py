@@ -16,6 +16,7 @@ PAGES = sorted((TOP / "docs" / "man").iterdir())
 LISTS = {
     "segment": '{"items": [{"name": "lan", "uplink": "eth0"}, {"name": "internal"}], "more": false}',
     "pool": '{"items":[{"name":"lan-pool","segment":"lan"}]}',
+    "host": '{"items":[{"name":"kvm1"},{"name":"kvm2"}],"more":false}',
     "router": '{"items":[{"name":"gw","sets":[{"interface":"eth0"}]}]}',
     "port": '{\n  "items": [\n    {\n      "name" : "web1"\n    }\n  ]\n}',
     "mac": '{"items":[{"address":"12:34:00:00:00:01","name":"web1-mac","owner":"vm:web1"},'
@@ -31,23 +32,34 @@ def need(program):
 # --- the unit -----------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def unit(tmp_path):
-    text = (PACKAGING / "vmacd.service.in").read_text()
-    path = tmp_path / "vmacd.service"
+def made_unit(tmp_path, name):
+    text = (PACKAGING / f"{name}.service.in").read_text()
+    path = tmp_path / f"{name}.service"
     # systemd-analyze wants a program that exists.
-    path.write_text(text.replace("@SBINDIR@/vmacd", "/bin/true"))
+    path.write_text(text.replace("@SBINDIR@/vmacd", "/bin/true").replace("@BINDIR@", "/usr/bin"))
     return path
 
 
-def test_unit_is_understood(unit):
+@pytest.fixture
+def unit(tmp_path):
+    return made_unit(tmp_path, "vmacd")
+
+
+@pytest.fixture(params=["vmacd", "vmac-libvirt-events"])
+def any_unit(tmp_path, request):
+    return made_unit(tmp_path, request.param)
+
+
+def test_unit_is_understood(any_unit):
     need("systemd-analyze")
+    unit = any_unit
     r = subprocess.run(["systemd-analyze", "verify", "--man=no", unit], capture_output=True, text=True)
     assert r.returncode == 0 and r.stderr.strip() == ""
 
 
-def test_unit_is_hardened(unit):
+def test_unit_is_hardened(any_unit):
     need("systemd-analyze")
+    unit = any_unit
     r = subprocess.run(["systemd-analyze", "security", "--offline=true", "--threshold=30", "--no-pager",
                         unit], capture_output=True, text=True)
     assert r.returncode == 0, r.stdout[-300:]
@@ -79,6 +91,15 @@ def test_unit_allows_what_vmacd_does(unit):
         assert name in allowed, name
     for name in ("mount", "unshare", "ptrace", "setuid", "init_module", "process_vm_readv", "reboot"):
         assert name not in allowed, name
+
+
+def test_libvirt_hook_passes_all_on(tmp_path):
+    """Even a guest that is named like an option."""
+    (tmp_path / "vmac").write_text('#!/bin/sh\nfor a; do printf "<%s>" "$a"; done; cat; exit 7\n')
+    (tmp_path / "vmac").chmod(0o755)
+    r = subprocess.run([PACKAGING / "libvirt/qemu.d/vmac", "--json", "prepare", "begin", "-"], input="<domain/>",
+                       capture_output=True, text=True, env={"PATH": f"{tmp_path}:/usr/bin:/bin"})
+    assert r.returncode == 7 and r.stdout == "<hook><libvirt><--><--json><prepare><begin><-><domain/>"
 
 
 # --- the manual ---------------------------------------------------------------------------------
@@ -122,7 +143,8 @@ def test_example_shows_every_key():
     config = yaml.safe_load(uncommented(text))
     first, second = config["routers"]
     keys = [set(config), set(config["socket"]), set(config["registry"]), set(config["segments"][0]),
-            set(config["pools"][0]), set(first), set(second), set(first["sets"][0])]
+            set(config["pools"][0]), set(first), set(second), set(first["sets"][0]),
+            set(config["registry"]["shared"]), set(config["host"])]
     explained = [name for line in re.findall(r"^\.It Cm (.*)", page, re.M) for name in re.findall(r"\w+", line.split(" Pq")[0])
                  if name not in ("default", "Li")]
     assert set().union(*keys) == set(explained)
@@ -172,7 +194,7 @@ def bash(path, line):
 
 @pytest.mark.parametrize("line, offered", [
     ("vmac ", {"segment", "pool", "mac", "port", "router", "history", "status", "watch",
-               "classify", "decode", "import"}),
+               "classify", "decode", "import", "host", "registry", "hook"}),
     ("vmac p", {"pool", "port"}),
     ("vmac --j", {"--json"}),
     ("vmac --json segment ", {"add", "list", "show", "delete"}),
@@ -202,6 +224,18 @@ def bash(path, line):
     ("vmac router add x --auth-mode p", {"permissive"}),
     ("vmac import ", {"keepalived"}),
     ("vmac decode --a", {"--address", "--all"}),
+    ("vmac host ", {"list", "show", "drain", "undrain", "dead", "forget"}),
+    ("vmac host drain ", {"kvm1", "kvm2"}),
+    ("vmac host dead kvm1 --f", {"--fenced-by"}),
+    ("vmac host dead kvm1 --fenced-by ", set()),
+    ("vmac mac mo", {"move", "moves"}),
+    ("vmac mac prepare w", {"web1-mac"}),
+    ("vmac mac prepare web1-mac --l", {"--lifetime"}),
+    ("vmac mac list --state a", {"away"}),
+    ("vmac registry ", {"check", "export", "import", "copy"}),
+    ("vmac registry copy --to ", {"shared", "own"}),
+    ("vmac registry check --user ", set()),
+    ("vmac hook l", {"libvirt", "libvirt-events"}),
 ])
 def test_bash_completes(path, line, offered):
     assert bash(path, line) == offered
@@ -241,6 +275,8 @@ def zsh(path, line):
     ("vmac mac show ", {"web1-mac", "12:34:00:00:00:01"}, {"internal"}),
     ("vmac port add x --kind ", {"tap", "veth", "netdev"}, {"web1"}),
     ("vmac router show ", {"gw"}, {"web1"}),
+    ("vmac host drain ", {"kvm1", "kvm2"}, {"web1"}),
+    ("vmac registry ", {"check", "export", "import", "copy"}, {"lan"}),
     ("vmac router add x --auth-mode ", {"receive-only", "permissive", "enforce"}, {"gw"}),
 ])
 def test_zsh_completes(path, line, offered, not_offered):

@@ -1,11 +1,12 @@
-/* What a guest says and hears while it moves: numbered datagrams both ways, and a stream whose every
- * octet is checked.
+/* What a guest says and hears while it moves: numbered datagrams both ways, and a stream whose
+ * every octet is checked.
  *
  *   talk udp PEER PORT PPS    sends numbered datagrams to PEER:PORT from PORT and counts those that
  *                             come back the other way
  *   talk tcp PEER PORT        connects and sends 64-bit numbers, one after the other, for ever
  *
- * On SIGTERM, udp prints "sent N got N twice N first N last N" to the file that stdout is. */
+ * On SIGTERM, udp prints "sent N got N twice N first N last N" to the file that stdout is, and the
+ * numbers between first and last that never came, up to 1,000 of them: "missing:N,N". */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <endian.h>
@@ -46,9 +47,22 @@ static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
+static unsigned long number_of(const char *text, unsigned long most)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+
+	if (text[0] < '0' || text[0] > '9' || *end || n == 0 || n > most) {
+		fprintf(stderr, "talk: %s is not in 1 ... %lu\n", text, most);
+		exit(2);
+	}
+	return n;
+}
+
 static struct sockaddr_in address_of(const char *peer, const char *port)
 {
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port)) };
+	struct sockaddr_in a = { .sin_family = AF_INET,
+				 .sin_port = htons((uint16_t)number_of(port, 65535)) };
 
 	if (inet_pton(AF_INET, peer, &a.sin_addr) != 1)
 		die(peer);
@@ -99,6 +113,11 @@ static int udp(const struct sockaddr_in *peer, unsigned int pps)
 	printf("sent %llu got %llu twice %llu first %llu last %llu\n", (unsigned long long)sent,
 	       (unsigned long long)got, (unsigned long long)twice, (unsigned long long)first,
 	       (unsigned long long)last);
+	printf("missing:");
+	for (number = first, sent = 0; got > 0 && number < last && sent < 1000; number++)
+		if (!(seen[number / 8] & 1 << number % 8))
+			printf("%s%llu", sent++ ? "," : "", (unsigned long long)number);
+	printf("\n");
 	return 0;
 }
 
@@ -144,7 +163,7 @@ int main(int count, char **words)
 		return 2;
 	}
 	peer = address_of(words[2], words[3]);
-	if (strcmp(words[1], "udp") == 0 && count == 5 && atoi(words[4]) > 0)
-		return udp(&peer, (unsigned int)atoi(words[4]));
+	if (strcmp(words[1], "udp") == 0 && count == 5)
+		return udp(&peer, (unsigned int)number_of(words[4], 100000));
 	return tcp(&peer);
 }

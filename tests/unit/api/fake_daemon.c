@@ -1,5 +1,5 @@
-/* The API over the fake engine: `fake_daemon SOCKET [alone|cut]` serves until SIGTERM, then closes and frees
- * all, so that the sanitizers see what is left. */
+/* The API over the fake engine: `fake_daemon SOCKET [alone|cut]` serves until SIGTERM, then closes
+ * and frees all, so that the sanitizers see what is left. */
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>

@@ -335,7 +335,7 @@ void fake_fleet_status(struct fleet_status *ret)
 				      .reachable = !cut,
 				      .complete = true,
 				      .joined = true,
-				      .since_ms = cut ? 720000 : 3 * 3600 * 1000,
+				      .since_ms = cut ? 720500 : 3 * 3600 * 1000 + 999,
 				      .name = "kvm1",
 				      .uuid = "6c2a4c3e-6b0f-4a4b-9b39-000000000001",
 				      .state = "active",

@@ -342,7 +342,7 @@ def test_cut_off(tmp_path):
     assert check(d.call('POST', f'/v1/vmacs/-/{MAC}/prepare'), 'Refusal',
                  503)['error']['code'] == 'registry_unreachable'
     text = d.call('GET', '/metrics').body.decode()
-    assert 'vmac_shared_reachable 0\n' in text and 'vmac_shared_since_seconds 720\n' in text
+    assert 'vmac_shared_reachable 0\n' in text and 'vmac_shared_since_seconds 720.5\n' in text
     d.stop()
 
 

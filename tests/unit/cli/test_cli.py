@@ -342,7 +342,7 @@ def test_hosts(lan):
     assert lan('host', 'dead', 'kvm3', '--fenced-by', 'ipmi, jane').out == \
         'host kvm3 is dead: its vMACs may be taken over\n'
     assert says(lan('host', 'show', 'kvm3').out, 'vouched dead by', 'ipmi, jane')
-    assert lan('host', 'forget', 'kvm3').out == 'host kvm3 forgotten\n'
+    assert lan('host', 'forget', 'kvm3').out == 'host kvm3 goes off the list when what it had was in quarantine\n'
     assert lan('host', 'show', 'kvm3').status == 3
 
 
@@ -356,7 +356,7 @@ def test_a_host_that_is_alone(tmp_path):
 
 def test_moves(lan):
     assert lan('mac', 'prepare', MAC, '--segment', 'lan', '--lifetime', '30m').out == \
-        f'{MAC} is ready: the holder reserved it for this host\n'
+        f'{MAC} is ready: a state of the fake engine\n'
     assert lan('mac', 'add', '--address', MAC, '--name', 'web1').status == 0
     shown = lan('mac', 'show', 'web1').out
     for key, value in (('move', 'ready, gate tunnel-in, for 2s'), ('held by', 'kvm2'),

@@ -327,3 +327,14 @@ def test_misuse(own):
                        (['--key', '99999999999:x'], 'too great')):
         status, out, err = run(own, *args)
         assert status == 2 and out == '' and what in err
+
+
+def test_a_move_between_hosts_is_told(capture):
+    mac = bytes.fromhex('f25b7a102030')
+    frame = (b'\xff' * 6 + mac + bytes.fromhex('80350001080006040003') + mac + bytes(4) + mac + bytes(4)
+             + b'vM' + (6).to_bytes(6, 'big') + (2).to_bytes(2, 'big') + bytes(8))
+    path = capture((0.0, scapy.Ether(frame)))
+    told = objects(path)[0][0]
+    assert (told['claim'], told['host'], told['epoch'], told['is_at']) == (
+        'claim of host 2 at epoch 6; tag not checked', 2, 6, 'f2:5b:7a:10:20:30')
+    assert '(claim of host 2 at epoch 6; tag not checked)' in run(path)[1]

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,7 +65,8 @@ void nodes_begin(void)
 	for (unsigned int i = 0; i < NODES_MAX; i++) {
 		snprintf(nodes[i].name, sizeof(nodes[i].name), "host%u", i);
 		nodes[i].host.carrier = true;
-		strcpy(nodes[i].rig.directory, "/tmp/vmac-nodes-XXXXXX");
+		snprintf(nodes[i].rig.directory, sizeof(nodes[i].rig.directory),
+			 "/tmp/vmac-nodes-XXXXXX");
 		assert_non_null(mkdtemp(nodes[i].rig.directory));
 	}
 }
@@ -120,15 +122,18 @@ void node_stop(unsigned int i)
 	n->up = false;
 }
 
+static int remove_one(const char *path, const struct stat *about, int kind, struct FTW *at)
+{
+	return remove(path);
+}
+
 void nodes_end(void)
 {
-	char command[128];
-
 	for (unsigned int i = 0; i < NODES_MAX; i++) {
 		if (nodes[i].up)
 			node_stop(i);
-		snprintf(command, sizeof(command), "rm -r '%s'", nodes[i].rig.directory);
-		assert_int_equal(system(command), 0);
+		assert_int_equal(nftw(nodes[i].rig.directory, remove_one, 8, FTW_DEPTH | FTW_PHYS),
+				 0);
 	}
 	shared_mem_free(registry);
 }

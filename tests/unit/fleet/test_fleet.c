@@ -223,6 +223,33 @@ static void restarts_alone(void **state)
 	rig_done(&rig);
 }
 
+/* What was given up without the registry is weighed against the record as it is then. */
+static void gives_up_alone(void **state)
+{
+	int n;
+
+	start(2);
+	n = guest(0);
+	prepare(1, n);
+	rig_run(&rig, 100);
+	rig_cut(&rig, 0, true);
+	rig_down(&rig, 0);
+	rig_speak(&rig, 1, n);
+	rig_run(&rig, 100);
+	assert_int_equal(rig_record(&rig, n)->epoch, 2);
+	rig_up(&rig, 0);
+	assert_int_equal(rig_hint(&rig, 0, MIGRATE_ABORT, n, NULL), 0);
+	rig_run(&rig, 5000);
+	rig_cut(&rig, 0, false);
+	rig_run(&rig, 5000);
+	assert_int_equal(rig_record(&rig, n)->epoch, 2);
+	assert_true(rig_held(&rig, 1, n));
+	assert_false(rig_held(&rig, 0, n));
+	assert_int_equal(gate(1, n), MIGRATE_GATE_OPEN);
+	assert_int_not_equal(gate(0, n), MIGRATE_GATE_OPEN);
+	rig_done(&rig);
+}
+
 /* --- records --------------------------------------------------------------------------------- */
 
 static void told_again(void **state)
@@ -655,6 +682,7 @@ int main(void)
 		cmocka_unit_test(cloned_machine),
 		cmocka_unit_test(wrong_cluster),
 		cmocka_unit_test(restarts_alone),
+		cmocka_unit_test(gives_up_alone),
 		cmocka_unit_test(told_again),
 		cmocka_unit_test(vanished),
 		cmocka_unit_test(restored_backup),

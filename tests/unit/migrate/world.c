@@ -116,7 +116,7 @@ static void check_gates(const struct world *w)
 	for (unsigned int i = 0; i < w->hosts; i++) {
 		const struct host *h = &w->host[i];
 
-		if (!world_open(w, (int)i) || h->restored)
+		if (!world_open(w, (int)i))
 			continue;
 		if (h->m.state == MIGRATE_LIVE || h->flipped) {
 			MUST(was_reserved(w, (int)i));
@@ -181,9 +181,9 @@ static void check_claim(const struct world *w, const struct version *old, int ho
 		return;
 	MUST(epoch > old->epoch);
 	/* Nobody takes what was not reserved for him. */
-	MUST(old->to == host || w->host[host].restored);
+	MUST(old->to == host);
 	/* Without a plan the old holder's gate has closed before. */
-	if (old->holder >= 0 && world_open(w, old->holder) && !w->host[host].restored)
+	if (old->holder >= 0 && world_open(w, old->holder))
 		MUST(old->move != 0 && w->host[host].said);
 }
 
@@ -205,7 +205,7 @@ static void record_land(struct world *w, int host)
 	if (!old.exists)
 		v.holder = (int8_t)host;
 	if (e->kind == MIGRATE_DO_GRANT) {
-		MUST(!old.exists || old.holder == host || w->host[host].restored);
+		MUST(!old.exists || old.holder == host);
 		v.holder = (int8_t)host;
 		v.state = SHARED_MOVING;
 		v.to = (int8_t)host_of(&e->peer);

@@ -32,7 +32,7 @@ struct write {
 struct host {
 	struct migrate m;
 	uint8_t gate; /* the data plane's */
-	bool port, flipped, spoke, said, restored;
+	bool port, flipped, spoke, said;
 	uint8_t told, ask_told; /* versions */
 	struct write record, ask;
 	bool tag;
