@@ -516,12 +516,13 @@ void side_turn(struct engine *e)
 	s->gates_changed = false;
 	if (s->pools_due)
 		side_agree_pools(s);
-	if (!s->rooms_changed)
-		return;
-	s->rooms_changed = false;
-	side_parked_turn(s);
-	table_for_each (&e->world.pools_by_name, struct world_pool, p)
-		side_room(s, p);
+	/* Again for each candidate that a stable address may be: STABLE_TRIES_MAX. */
+	while (s->rooms_changed) {
+		s->rooms_changed = false;
+		side_parked_turn(s);
+		table_for_each (&e->world.pools_by_name, struct world_pool, p)
+			side_room(s, p);
+	}
 }
 
 void side_time(struct engine *e, mono_t now)

@@ -257,6 +257,8 @@ static void claim_answered(void *ctx, const struct shared_vmac *record, const st
 	p->asked = false;
 	/* Somebody has the address that the identity would get first: the next one, but from
 	 * outside of fleet/. */
+	if (error && p->tries == 0)
+		p->first = *error;
 	if (error && error->code == ERROR_ADDRESS_IN_USE && a->identity[0] &&
 	    ++p->tries < STABLE_TRIES_MAX) {
 		p->again = true;
@@ -264,7 +266,7 @@ static void claim_answered(void *ctx, const struct shared_vmac *record, const st
 		return;
 	}
 	if (error) {
-		park_refuse(p, error);
+		park_refuse(p, error->code == ERROR_ADDRESS_IN_USE ? &p->first : error);
 		return;
 	}
 	a->has_address = true;
@@ -362,6 +364,12 @@ static int no_room(struct fleet_side *s, const struct world_pool *p, uint64_t wa
 						1000000000 * 1000,
 					since),
 			facts.error.message);
+	if (facts.error.code != ERROR_NONE)
+		return error_set(ret_error, facts.error.code, facts.error.hint,
+				 "pool '%s': this host's %zu block(s) have %llu address(es) left, "
+				 "and no other can be claimed: %.200s",
+				 p->record->name, p->machine.blocks.count,
+				 (unsigned long long)p->machine.blocks.room, facts.error.message);
 	if (p->conflict)
 		return error_set(ret_error, ERROR_CONFLICT,
 				 "delete it here, or make it as the other hosts have it",
@@ -491,8 +499,10 @@ static void claim_first(struct fleet_side *s, const struct parked *as, const str
 		return;
 	}
 	p = park(s, as, c, done, ctx);
-	if (p)
-		claim(p);
+	if (!p)
+		return;
+	claim(p);
+	side_turn(s->e); /* it may have been answered at once, and there may be another candidate */
 }
 
 void side_vmac_add(struct engine *e, const struct caller *c, const struct vmac_add *a,

@@ -219,8 +219,7 @@ static void block_take(struct fleet *f, struct own_block *o)
 	if (f->complete)
 		note(f, FLEET_BLOCK, "", "block %llx of pool %s is ours",
 		     (unsigned long long)b->number, b->pool->name);
-	if (b->used > 0)
-		image_dirty(f, o);
+	image_dirty(f, o); /* also of an empty one: what a forgotten host left there goes */
 }
 
 static void block_give_back(struct fleet *f, struct own_block *o)

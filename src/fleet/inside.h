@@ -311,6 +311,8 @@ struct fleet {
 	mono_t memory_at;
 	mono_t settle_at; /* what could not be done is tried again */
 
+	struct error refusal; /* why the registry took nothing, the last time: full, or denied */
+	mono_t refused_at;
 	mono_t alarms_from;
 	unsigned int alarms_in;
 	uint64_t alarms, claims_lost, blocks, blocks_ours;
@@ -324,6 +326,9 @@ void fleet_short(struct fleet *f);
 void fleet_retry_at(struct fleet *f, mono_t at);
 /* May write to the registry: in reach, all told, ours, and not stopped. */
 bool fleet_may_write(const struct fleet *f);
+/* It answers, and takes nothing: NULL, or why.  Forgotten when something is taken, or nothing was
+ * tried for long. */
+const struct error *fleet_refusal(const struct fleet *f);
 /* … and is a member that may claim. */
 bool fleet_may_claim(const struct fleet *f);
 

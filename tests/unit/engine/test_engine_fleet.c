@@ -158,6 +158,21 @@ static void a_stable_address_is_the_same_everywhere(void **state)
 	assert_int_equal(node_state(1, first), -1);
 }
 
+static void two_hosts_cannot_have_one_identity_at_once(void **state)
+{
+	struct vmac_add add = RIG_VMAC;
+	struct rig_answer a = { 0 }, b = { 0 };
+
+	two_hosts();
+	add.identity = "uuid-of-a-guest";
+	engine_vmac_add(nodes[0].rig.engine, &rig_caller, &add, rig_answered, &a);
+	engine_vmac_add(nodes[1].rig.engine, &rig_caller, &add, rig_answered, &b);
+	nodes_pass(100);
+	assert_int_equal(a.count + b.count, 2);
+	assert_int_equal((a.code == ERROR_NONE) + (b.code == ERROR_NONE), 1);
+	assert_int_equal((a.code == ERROR_ADDRESS_IN_USE) + (b.code == ERROR_ADDRESS_IN_USE), 1);
+}
+
 static void a_host_that_was_alone_brings_its_own(void **state)
 {
 	vmac_mac_t old;
@@ -525,6 +540,7 @@ int main(void)
 		TEST(allocation_goes_on_with_the_registry_away_until_blocks_are_used_up),
 		TEST(two_hosts_cannot_pin_the_same),
 		TEST(a_stable_address_is_the_same_everywhere),
+		TEST(two_hosts_cannot_have_one_identity_at_once),
 		TEST(a_host_that_was_alone_brings_its_own),
 		TEST(what_a_lonely_host_had_is_in_blocks_of_its_own),
 		TEST(what_was_claimed_in_vain_is_given_up),
