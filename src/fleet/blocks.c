@@ -216,6 +216,7 @@ static void block_take(struct fleet *f, struct own_block *o)
 		return;
 	recount(f, b);
 	block_ours(f, o, true);
+	f->homes_changed = true;
 	if (f->complete)
 		note(f, FLEET_BLOCK, "", "block %llx of pool %s is ours",
 		     (unsigned long long)b->number, b->pool->name);

@@ -210,6 +210,8 @@ static void settle(struct fleet *f)
 
 		join_settle(f);
 		blocks_settle(f);
+		if (f->homes_changed && f->complete)
+			vmacs_come_home(f);
 		if (all) {
 			f->settle_all = false;
 			places_settle(f);
@@ -405,7 +407,7 @@ void fleet_time(struct fleet *f, mono_t now)
 	f->now = now;
 	if (f->memory_short && mono_due(f->memory_at, now)) {
 		f->memory_short = false;
-		f->settle_all = true;
+		f->settle_all = f->homes_changed = true;
 		f->ops->reconcile(f->ctx);
 	}
 	if (mono_due(f->settle_at, now)) {

@@ -206,7 +206,8 @@ void seed_read(struct fleet *f, struct place *p, const struct shared_record *ima
 			note_place(f, p, FLEET_ALARM, p->machine.state, p->machine.state, p->reason,
 				   &p->machine.holder,
 				   error ? "it was not taken: its block's image cannot be read"
-					 : "it was not taken: the dead host did not have it");
+					 : "it was not taken: by its block's image, the dead host "
+					   "did not have it");
 	} else {
 		vmac_fill(f, v, p->segment, i->pool, &seed.vmac);
 		seed.vmac.holder = i->host;

@@ -306,6 +306,7 @@ struct fleet {
 	struct link place_list, busy, attention, images, claims, orphans, writes;
 	unsigned int images_sent, forgetting;
 
+	bool homes_changed; /* a block is ours that was not */
 	bool settle_all;   /* something that concerns all places or blocks changed */
 	bool memory_short; /* records may be missing: reconcile at memory_at */
 	mono_t memory_at;
@@ -466,6 +467,10 @@ void move_outcome(struct fleet *f, struct place *p, enum shared_outcome outcome,
 void vmac_write(struct fleet *f, struct place *p, const struct migrate_effect *e);
 void ask_write(struct fleet *f, struct place *p, const struct migrate_effect *e);
 /* What this host owes the registry beyond moves. */
+/* Nobody has it, and this host is to forget it when its quarantine is over. */
+bool vmac_ends_here(struct fleet *f, const struct shared_vmac *r);
+/* After homes_changed. */
+void vmacs_come_home(struct fleet *f);
 void vmac_settle(struct fleet *f, struct place *p);
 /* The record as the journal has it, held by us.  Borrows. */
 void vmac_fill(const struct fleet *f, const struct vmac *v, const char *segment, const char *pool,

@@ -171,8 +171,7 @@ int place_load(struct fleet *f, const struct shared_record *kept)
 
 /* --- told ------------------------------------------------------------------------------------ */
 
-static bool concerns_us(const struct fleet *f, const struct fleet_name *n,
-			const struct shared_record *r)
+static bool concerns_us(struct fleet *f, const struct fleet_name *n, const struct shared_record *r)
 {
 	const char *pool;
 
@@ -180,6 +179,8 @@ static bool concerns_us(const struct fleet *f, const struct fleet_name *n,
 		return false;
 	if (r->kind == SHARED_VMAC &&
 	    (uuid_equal(&r->vmac.holder, &f->self) || uuid_equal(&r->vmac.to, &f->self)))
+		return true;
+	if (r->kind == SHARED_VMAC && vmac_ends_here(f, &r->vmac))
 		return true;
 	if (r->kind == SHARED_ASK && uuid_equal(&r->ask.host, &f->self))
 		return true;

@@ -254,6 +254,7 @@ static void settle_released(struct fleet *f, struct place *p)
 				       : uuid_equal(&p->record->vmac.holder, &f->self);
 
 	if (!ours) {
+		p->release_at = MONO_NEVER; /* its block was claimed meanwhile */
 		/* Ours is not even its memory. */
 		if (p->local && p->local_state == VMAC_AWAY)
 			f->ops->forget(f->ctx, &n);
@@ -265,6 +266,30 @@ static void settle_released(struct fleet *f, struct place *p)
 	if ((p->local && p->local_state == VMAC_QUARANTINED) || !mono_due(p->release_at, f->now))
 		return;
 	want(f, p, WANT_DELETE);
+}
+
+bool vmac_ends_here(struct fleet *f, const struct shared_vmac *r)
+{
+	const char *pool = "";
+	struct fleet_name n = { r->segment, r->address };
+	struct block *home;
+	uint64_t number;
+
+	if (r->state != SHARED_RELEASED || !f->ops->locate(f->ctx, &n, &pool, &number))
+		return false;
+	home = block_of(f, pool, number);
+	return home && home->host == f->me;
+}
+
+/* A number of a block that is ours since a moment ago may have been released before: our journal
+ * never had it, and nobody else forgets it. */
+void vmacs_come_home(struct fleet *f)
+{
+	f->homes_changed = false;
+	table_for_each (&f->records, struct shared_record, r)
+		if (r->kind == SHARED_VMAC && vmac_ends_here(f, &r->vmac) &&
+		    !place_find(f, r->vmac.segment, r->vmac.address))
+			vmac_told(f, r);
 }
 
 static void settle_ours(struct fleet *f, struct place *p)

@@ -922,6 +922,48 @@ static void released_moves_home(void **state)
 	rig_done(&rig);
 }
 
+/* A number of a block that is nobody's is released, and another host claims the block meanwhile: it
+ * ends there, and whoever released it rests. */
+static void released_before_its_block_came(void **state)
+{
+	struct shared_record block = { .kind = SHARED_BLOCK }, vmac = { .kind = SHARED_VMAC };
+	struct fleet_name name;
+	int n;
+
+	start(3);
+	n = guest(0);
+	move(0, 1, n);
+	rig_port(&rig, 0, n, false);
+	rig_run(&rig, 20000);
+	rig_port(&rig, 1, n, false);
+	rig.check_blocks = false;
+	rig_down(&rig, 0); /* for good */
+	rig_release(&rig, 1, n);
+	rig_run(&rig, 1000);
+	snprintf(block.block.pool, sizeof(block.block.pool), "p");
+	block.block.number = (uint64_t)n / RIG_BLOCK;
+	block = *rig_find(&rig, &block);
+	block.block.host = (struct uuid){ { 0 } };
+	rig_put(&rig, &block, false);
+	rig_run(&rig, 100);
+	name = rig_name(n);
+	vmac.vmac.segment = name.segment;
+	vmac.vmac.address = name.address;
+	vmac.vmac = rig_find(&rig, &vmac)->vmac;
+	assert_int_equal(vmac.vmac.state, SHARED_RELEASED);
+	rig_put(&rig, &vmac, false); /* host 1 counts from here */
+	rig_run(&rig, 30000);
+	block.block.host = rig.hosts[2].uuid;
+	rig_put(&rig, &block, false);
+	/* Host 1 would be done, and is not asked any more. */
+	rig_run(&rig, 45000);
+	assert_non_null(rig_record(&rig, n));
+	assert_true(fleet_next_expiry(rig.hosts[1].fleet).ns > rig.now.ns);
+	rig_run(&rig, 30000);
+	assert_null(rig_record(&rig, n));
+	rig_done(&rig);
+}
+
 /* --- memory ---------------------------------------------------------------------------------- */
 
 static void short_of_memory(void **state)
@@ -998,6 +1040,7 @@ int main(void)
 		cmocka_unit_test(identities),
 		cmocka_unit_test(claimed_in_vain),
 		cmocka_unit_test(released_moves_home),
+		cmocka_unit_test(released_before_its_block_came),
 		cmocka_unit_test(short_of_memory),
 	};
 
