@@ -90,6 +90,29 @@ static unsigned int number_of(vmac_mac_t m)
 	       (unsigned int)m.octet[4] << 8 | m.octet[5];
 }
 
+/* It changes its holder: who had it gave it, or is dead.  A lease that ran out is no death, and
+ * what an operator says of a host that runs is excused(). */
+static void check_taken(struct world *w, unsigned int n, const struct shared_vmac *before,
+			const struct shared_vmac *after)
+{
+	int from = before ? host_of(w, &before->holder) : registry_block(w, n);
+	const struct vm *v = vm_with(w, n);
+	const struct host *h = from < 0 ? NULL : &w->hosts[from];
+	int by = host_of(w, &after->holder);
+
+	/* Known: one that was forgotten and comes back takes the silence on what it had for an old
+	 * backup, and says it again. */
+	if (by < 0 || w->hosts[by].forgotten)
+		return;
+	if (!h || !v || excused(w) || w->restoring || w->restored || h->vouched ||
+	    uuid_equal(&after->holder, &h->uuid) || after->state == SHARED_RELEASED)
+		return;
+	if (before && before->state == SHARED_MOVING && uuid_equal(&before->to, &after->holder))
+		return;
+	if (v->runs >> from & 1 && place_at(&w->hosts[from], n)->port.gate == MIGRATE_GATE_OPEN)
+		check_fail(w, FS_RULE_TAKEN, "%u: host %d takes it from host %d", n, by, from);
+}
+
 void check_record(struct world *w, const struct shared_record *before,
 		  const struct shared_record *after)
 {
@@ -119,6 +142,7 @@ void check_record(struct world *w, const struct shared_record *before,
 				   "%u: the holder changed, and the epoch is %" PRIu64 " still", n,
 				   a->epoch);
 	}
+	check_taken(w, n, b, a);
 	epoch_seen(w, n, a->epoch);
 }
 
@@ -270,6 +294,20 @@ static void gate_time(struct host *h, struct vm *v)
 			   h->index, (w->now - p->port.redirect_since) / MS);
 }
 
+/* How long at a stretch its host could have told of it. */
+static void told_time(struct world *w, struct vm *v)
+{
+	const struct host *h = &w->hosts[v->at];
+	int64_t from = v->since;
+
+	if (!h->fleet || !host_clean(h, 0))
+		return;
+	if (h->clean_since > from)
+		from = h->clean_since;
+	if (w->now - from > v->clean)
+		v->clean = w->now - from;
+}
+
 void check_time(struct world *w)
 {
 	for (unsigned int i = 0; i < w->vm_count; i++) {
@@ -280,6 +318,7 @@ void check_time(struct world *w)
 			continue;
 		for (unsigned int h = 0; h < w->host_count; h++)
 			gate_time(&w->hosts[h], v);
+		told_time(w, v);
 		settled = looks_settled(w, v);
 		if (settled && !v->settled)
 			v->settled_since = w->now;

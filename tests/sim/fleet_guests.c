@@ -129,6 +129,7 @@ void vm_new(struct world *w, unsigned int host)
 			  .announces = !chance_percent(&w->chance, 15),
 			  .n = (unsigned int)n,
 			  .at = host,
+			  .since = w->now,
 			  .clone = -1,
 			  .removing = -1 };
 	w->vm_of[n] = (int)w->vm_count++;

@@ -175,6 +175,29 @@ static int prove(void)
 	return missed > 0;
 }
 
+static bool read_number(const char *text, unsigned int *ret)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+
+	if (end == text || *end != '\0' || n == 0 || n > UINT32_MAX)
+		return false;
+	*ret = (unsigned int)n;
+	return true;
+}
+
+static int scale(int argc, char **argv)
+{
+	unsigned int hosts = 1000, addresses = 1000000;
+
+	if (argc != 0 &&
+	    (argc != 2 || !read_number(argv[0], &hosts) || !read_number(argv[1], &addresses))) {
+		fputs(usage, stderr);
+		return 2;
+	}
+	return fs_scale(hosts, addresses);
+}
+
 int main(int argc, char **argv)
 {
 	const char *family = NULL, *seeds = NULL, *twice = NULL, *one = NULL, *single = NULL;
@@ -191,8 +214,7 @@ int main(int argc, char **argv)
 		else if (strcmp(argv[i], "--prove") == 0)
 			return prove();
 		else if (strcmp(argv[i], "--scale") == 0)
-			return fs_scale(i + 2 < argc ? (unsigned int)atoi(argv[i + 1]) : 1000,
-					i + 2 < argc ? (unsigned int)atoi(argv[i + 2]) : 1000000);
+			return scale(argc - i - 1, argv + i + 1);
 		else if (strcmp(argv[i], "--small") == 0)
 			small = true;
 		else if (!next)

@@ -44,6 +44,7 @@
 #define FS_GATE_BOUND	   (3 * SECOND)
 #define FS_REDIRECT_BOUND  (16 * SECOND) /* a pause, and 10 s */
 #define FS_REACH_BOUND	   (60 * SECOND) /* after the last fault every guest is reachable */
+#define FS_IMAGE_BOUND	   (3 * SECOND) /* a host in reach has told of an address by then */
 #define FS_QUARANTINE	   (5 * SECOND)
 #define FS_STORM_REQUESTS  60 /* of one host in the last 10 s, when all is well */
 
@@ -154,8 +155,9 @@ struct fs_plan plan_unpack(int64_t value);
 	X(AMNESIA, "the journal forgets what it was told last", DOUBLE)                            \
 	X(OLD_EPOCH, "the journal keeps an epoch of before", EPOCH)                                \
 	X(DEAF, "one host is never told again, and nobody knows", GATE)                            \
-	X(STUCK_GATE, "a gate that was opened never closes", SOURCES)                              \
-	X(LEASE_IS_DEATH, "a lease that ran out counts as death", GATE)                            \
+	X(STUCK_GATE, "a gate that was opened never closes", GATE)                                 \
+	X(DEFENDS, "a host that was left answers the new one's frames", SOURCES)                   \
+	X(LEASE_IS_DEATH, "a lease that ran out counts as death", TAKEN)                           \
 	X(MUTE, "one host's asks never leave", REACH)                                              \
 	X(STORM, "a host writes its own record without end", STORM)                                \
 	X(NO_ALARM, "alarms are not raised", ALARM)                                                \
@@ -200,6 +202,7 @@ int fs_scale(unsigned int hosts, unsigned int addresses);
 	X(TUNNEL, "a redirected frame was not delivered")                                          \
 	X(LOOP, "a redirected frame was redirected again")                                         \
 	X(REDIRECT, "stragglers are redirected for longer than the bound")                         \
+	X(TAKEN, "a vMAC was taken from a host that has its guest, and lives")                     \
 	X(ALARM, "a guest is frozen or doubled, and there was no alarm")                           \
 	X(LEAK, "a journal keeps an address that nobody has")                                      \
 	X(STORM, "a host is not at rest when all is well")
@@ -339,6 +342,8 @@ struct vm {
 	unsigned int to, step;
 	struct fs_plan plan;
 	int64_t settled_since;
+	int64_t since; /* its address was allocated */
+	int64_t clean; /* how long its host was undisturbed since, at a stretch */
 	int removing; /* a host whose port is yet to be removed, -1 */
 	uint64_t tick;
 	/* The checkers'. */
@@ -440,7 +445,8 @@ const struct shared_record *registry_get(const struct world *w, const struct sha
 struct node *registry_node(const struct world *w, const struct shared_record *key);
 const struct shared_vmac *registry_vmac(const struct world *w, unsigned int n);
 bool registry_asked(const struct world *w, unsigned int n);
-int registry_block(const struct world *w, unsigned int n); /* the host, -1: nobody, -2: a stranger */
+/* The host; -1: nobody, -2: a stranger. */
+int registry_block(const struct world *w, unsigned int n);
 void registry_submit(struct host *h, const struct shared_put *puts, unsigned int count,
 		     uint64_t token, bool read);
 void registry_request(struct world *w, struct event *e);

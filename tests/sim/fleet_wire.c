@@ -157,6 +157,16 @@ static void redirect(struct host *h, const struct dport *p, const struct frame *
 	send(w, &out, 2 * HOP);
 }
 
+/* A mutation: its gate is not what keeps it silent. */
+static void defend(struct host *h, const struct dport *p, const struct frame *f)
+{
+	struct frame own = { .from = f->from, .to = TO_ALL };
+
+	if (h->world->scenario->mutation == FS_MUTATE_DEFENDS && p->exists &&
+	    p->gate == MIGRATE_GATE_REDIRECT)
+		emit(h, &own);
+}
+
 static void at_uplink(struct host *h, const struct frame *f)
 {
 	struct dport *p;
@@ -167,6 +177,7 @@ static void at_uplink(struct host *h, const struct frame *f)
 		    (p->gate == MIGRATE_GATE_OPEN || p->gate == MIGRATE_GATE_REDIRECT ||
 		     p->gate == MIGRATE_GATE_FENCED))
 			stranger(h, (unsigned int)f->from, f);
+		defend(h, p, f);
 		if (p->exists && p->gate == MIGRATE_GATE_OPEN)
 			return;
 	}

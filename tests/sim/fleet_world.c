@@ -151,10 +151,33 @@ static struct host *somebody_else(struct world *w, const struct host *h)
 	return NULL;
 }
 
+/* What was allocated while its host could not say so, and died with it, nobody knows: the fleet
+ * says that when it is asked to take it, and its guest has to begin with another address.  A host
+ * that could have said so for a while has. */
+static bool died_untold(struct world *w, const struct host *dead, const struct vm *v)
+{
+	struct shared_record key = { .kind = SHARED_IMAGE };
+	const struct shared_record *r;
+
+	if (registry_vmac(w, v->n) || v->n >= w->pool_size || v->clean > FS_IMAGE_BOUND ||
+	    registry_block(w, v->n) != (int)dead->index)
+		return false;
+	snprintf(key.image.pool, sizeof(key.image.pool), "p");
+	key.image.number = v->n / w->block_size;
+	r = registry_get(w, &key);
+	for (size_t i = 0; r && i < r->image.count; i++)
+		if (uuid_equal(&r->image.host, &dead->uuid) &&
+		    vmac_mac_u64(r->image.vmacs[i].address) ==
+			    vmac_mac_u64(name_of(&w->hosts[0], v->n).address))
+			return false;
+	return true;
+}
+
 static void restart_elsewhere(struct world *w, const struct host *dead, struct host *o)
 {
 	for (unsigned int i = 0; i < w->vm_count; i++)
-		if (w->vms[i].exists && w->vms[i].at == dead->index && !w->vms[i].moving)
+		if (w->vms[i].exists && w->vms[i].at == dead->index && !w->vms[i].moving &&
+		    !died_untold(w, dead, &w->vms[i]))
 			vm_up(w, &w->vms[i], o->index, true);
 }
 
@@ -231,6 +254,7 @@ static void vouch(struct world *w, const struct fs_step *s, bool truthfully)
 	if ((truthfully && h->power) || h->forgotten)
 		return;
 	w->vouched_any = true;
+	h->vouched = true;
 	for (unsigned int i = 0; i < w->vm_count; i++)
 		w->vms[i].settled = false;
 	if (!o || !vouch_now(w, h, o, (enum vouch)s->value))
