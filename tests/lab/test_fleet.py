@@ -63,7 +63,7 @@ def test_two_hosts_claim_one_vm_at_once():
                 for name in (winner, loser):
                     vm.speak(fleet[name])
                 time.sleep(0.2)
-            lab.wait_for("the other is refused", lambda: fleet[loser].moves()[vm.mac]["reason"] in ("refused", "two_guests"))
+            lab.wait_for("the other waits", lambda: fleet[loser].state(vm.mac) in ("asked", "fenced"))
         assert not gates.doubled
         assert fleet.holders(vm.mac) == [winner]
         assert set(gates.ports) == {winner}
