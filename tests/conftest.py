@@ -6,6 +6,10 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "lab"))
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "soak: not in ./check, which would take too long; pytest -m soak runs them")
+
+
 @pytest.fixture(scope="session")
 def site():
     """One site for all end-to-end tests: guests take seconds to boot."""

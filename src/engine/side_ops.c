@@ -1,4 +1,5 @@
 /* fleet/'s orders -> gates, frames, the shared registry, events. */
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -58,6 +59,16 @@ static void op_read(void *ctx, const struct shared_record *key, uint64_t token)
 		shared_read(s->shared, key, on_read, ask(s, token));
 }
 
+/* fleet/ may not know of a port that it was told of.  Ports are told again when it has returned. */
+static void op_reconcile(void *ctx)
+{
+	struct fleet_side *s = ctx;
+
+	s->ports_due = true;
+	if (s->shared)
+		shared_reconcile(s->shared);
+}
+
 /* --- gates ----------------------------------------------------------------------------------- */
 
 static const struct vmac *vmac_of(const struct fleet_side *s, const struct fleet_name *n)
@@ -98,6 +109,7 @@ void side_gate(struct fleet_side *s, uint32_t id, enum migrate_gate gate, const 
 	carry_gate(s->e, id);
 	s->flips_seen |= st->flip_seen;
 	s->gates_changed = true;
+	side_prime(s, id);
 }
 
 static void op_gate(void *ctx, const struct fleet_name *n, enum migrate_gate gate,
@@ -176,12 +188,11 @@ static void op_announce(void *ctx, const struct fleet_name *n, uint64_t epoch, u
 
 #define QUERY_RESPONSE_MS 500
 
-static void op_query(void *ctx, const struct fleet_name *n)
+/* IGMP first; count: of the two kinds. */
+static void query_guest(struct fleet_side *s, uint32_t id, unsigned int count)
 {
-	struct fleet_side *s = ctx;
-	uint32_t id = side_port_of(s, n);
 	uint8_t buf[QUERY_LEN_MAX];
-	struct writer w = writer_of(buf, sizeof(buf));
+	struct writer w;
 	struct host_link link;
 	struct error ignored;
 	void (*const kinds[])(struct writer * w, vmac_mac_t from, unsigned int ms) = {
@@ -189,10 +200,11 @@ static void op_query(void *ctx, const struct fleet_name *n)
 		query_mld,
 	};
 
-	if (!id || !s->inject || !s->e->ports[id].set ||
+	assert(count <= ARRAY_LEN(kinds));
+	if (!s->inject || !s->e->ports[id].set ||
 	    host_link_by_index(s->e->cfg.host, s->e->ports[id].ifindex, &link, &ignored) < 0)
 		return;
-	for (unsigned int i = 0; i < ARRAY_LEN(kinds); i++) {
+	for (unsigned int i = 0; i < count; i++) {
 		w = writer_of(buf, sizeof(buf));
 		kinds[i](&w, link.address, QUERY_RESPONSE_MS);
 		if (inject_send(s->inject, link.ifindex, buf, writer_used(&w)) < 0)
@@ -200,6 +212,30 @@ static void op_query(void *ctx, const struct fleet_name *n)
 		else
 			s->queried++;
 	}
+}
+
+static void op_query(void *ctx, const struct fleet_name *n)
+{
+	struct fleet_side *s = ctx;
+	uint32_t id = side_port_of(s, n);
+
+	if (id)
+		query_guest(s, id, 2);
+}
+
+/* A QEMU that waits for its guest reads one frame from its tap, which its NIC cannot take yet, and
+ * forgets that one when the guest begins to run; the others wait in the tap.  Without this one it
+ * would be the first that the old host sends after the guest.  Where it is not forgotten it is a
+ * query like the one that follows. */
+void side_prime(struct fleet_side *s, uint32_t id)
+{
+	struct port_state *st = &s->e->ports[id];
+
+	if (st->primed || !st->told_up || !st->carrier || !st->gated ||
+	    st->gate != PLANE_TUNNEL_IN || s->e->world.ports[id]->kind != PORT_TAP)
+		return;
+	st->primed = true;
+	query_guest(s, id, 1);
 }
 
 /* --- looks ----------------------------------------------------------------------------------- */
@@ -293,6 +329,7 @@ static void op_note(void *ctx, const struct fleet_note *note)
 const struct fleet_ops side_ops = {
 	.submit = op_submit,
 	.read = op_read,
+	.reconcile = op_reconcile,
 	.gate = op_gate,
 	.announce = op_announce,
 	.query = op_query,

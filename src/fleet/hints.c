@@ -238,7 +238,7 @@ static int hint_force(struct fleet *f, struct place *p, struct error *ret_error)
 	h = holder_of(f, p, &block);
 	if (!h || h == f->me)
 		return no_such(&n, ret_error);
-	if (h->record && h->record->host.state != HOST_DEAD)
+	if (h->record && !host_is_dead(f, &h->uuid))
 		return error_set(
 			ret_error, ERROR_FORBIDDEN,
 			"fence it, then: vmac host dead NAME --fenced-by TEXT; or stop the guest "

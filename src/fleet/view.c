@@ -62,7 +62,7 @@ void fleet_hosts(const struct fleet *f, void (*fn)(void *ctx, const struct fleet
 		v.host = &h->record->host;
 		v.alive = h->alive_revision > 0;
 		v.blocks = h->blocks;
-		v.vmacs = host_vmacs(f, h);
+		v.vmacs = h->vmacs;
 		fn(ctx, &v);
 	}
 }

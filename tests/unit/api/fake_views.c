@@ -176,6 +176,7 @@ static void count(struct engine *e, struct counters_view *ret)
 				       .tx_frames = 50,
 				       .tx_octets = 3200,
 				       .link_dropped = 1,
+				       .redirected = 7,
 				       .last_seen_ms = 3000,
 				       .reason_count = ARRAY_LEN(e->drops),
 				       .drops = e->drops };

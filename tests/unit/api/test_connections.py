@@ -43,6 +43,7 @@ def test_metrics(daemon):
     s = metrics(daemon)
     assert value(s, 'vmac_port_rx_frames_total', port='t0', segment='lan') == 100
     assert value(s, 'vmac_port_drops_total', port='t0', segment='lan', reason='spoofed_mac') == 7
+    assert value(s, 'vmac_port_redirected_total', port='t0', segment='lan') == 7
     assert value(s, 'vmac_port_phase', port='t0', segment='lan', phase='active') == 1
     assert value(s, 'vmac_uplink_tx_octets_total', uplink='eth9') == 3200
     assert value(s, 'vmac_pool_size', pool='p', segment='lan') == 1 << 24

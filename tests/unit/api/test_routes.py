@@ -113,6 +113,7 @@ def test_ports(daemon):
     assert (p['owner_uid'], p['owner_gid'], p['queues'], p['mtu']) == (7, 8, 4, 9000)
     assert p['allow'] == ['router-advert', 'any-ip'] and p['gate'] == 'closed'
     assert p['counters']['drops'] == {'spoofed_mac': 7}
+    assert p['counters']['redirected'] == 7
     daemon.call('POST', '/v1/vmacs', {'name': 'web1', 'address': '0a:22:33:00:99:99'})
     p = check(daemon.call('POST', '/v1/ports', {
         'name': 'v0', 'kind': 'veth', 'vmac': 'web1', 'netns': '/run/netns/x',

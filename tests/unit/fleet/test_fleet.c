@@ -1,75 +1,5 @@
 /* What befalls a host among others, case by case. */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "rig.h"
-
-static struct rig rig;
-
-static void start(unsigned int hosts)
-{
-	rig_init(&rig, hosts, 7);
-	for (unsigned int i = 0; i < hosts; i++)
-		rig_up(&rig, i);
-	rig_run(&rig, 1000);
-	rig_agree(&rig);
-	rig_run(&rig, 2000);
-}
-
-static struct fleet_facts facts(unsigned int host)
-{
-	struct fleet_facts f;
-
-	fleet_facts(rig.hosts[host].fleet, &f);
-	return f;
-}
-
-static enum migrate_gate gate(unsigned int host, int number)
-{
-	return rig.hosts[host].places[number].gate;
-}
-
-static int guest(unsigned int host)
-{
-	int n = rig_allocate(&rig, host);
-
-	assert_true(n >= 0);
-	rig_run(&rig, 10);
-	rig_port(&rig, host, n, true);
-	rig_run(&rig, 10);
-	assert_int_equal(gate(host, n), MIGRATE_GATE_OPEN);
-	return n;
-}
-
-static void prepare(unsigned int to, int n)
-{
-	struct error e;
-
-	assert_int_equal(rig_hint(&rig, to, MIGRATE_PREPARE, n, &e), 0);
-	rig_port(&rig, to, n, true);
-	rig_run(&rig, 100);
-	assert_int_equal(gate(to, n), MIGRATE_GATE_TUNNEL_IN);
-}
-
-static void move(unsigned int from, unsigned int to, int n)
-{
-	prepare(to, n);
-	rig_hint(&rig, from, MIGRATE_STOP, n, NULL);
-	rig_speak(&rig, to, n);
-	rig_run(&rig, 100);
-	assert_int_equal(gate(to, n), MIGRATE_GATE_OPEN);
-	assert_int_equal(gate(from, n), MIGRATE_GATE_REDIRECT);
-}
-
-static unsigned int blocks_of(unsigned int host)
-{
-	unsigned int count = 0;
-
-	for (unsigned int i = 0; i < RIG_BLOCKS; i++)
-		count += rig.hosts[host].ours[i];
-	return count;
-}
+#include "steps.h"
 
 /* --- joining --------------------------------------------------------------------------------- */
 
@@ -403,6 +333,153 @@ static void dead_and_forgotten(void **state)
 	rig_done(&rig);
 }
 
+/* Whoever ordered it may be gone: that it is to be forgotten is known to all. */
+static void forgotten_by_whoever_is_there(void **state)
+{
+	struct error e = { 0 };
+	int moved;
+
+	start(3);
+	guest(0);
+	moved = guest(1);
+	move(1, 0, moved);
+	rig_run(&rig, 2000);
+	rig.check_blocks = false;
+	rig_down(&rig, 0);
+	lease_ends(0);
+	declare_dead(2, "kvm1");
+	assert_int_equal(fleet_host_forget(rig.hosts[2].fleet, "kvm1", rig.now, &e), 0);
+	rig_run(&rig, 20000);
+	/* Both of the others go, one for good; the quarantine counts anew for the one that comes.
+	 */
+	rig_down(&rig, 2);
+	lease_ends(2);
+	rig_down(&rig, 1);
+	rig_run(&rig, 1000);
+	rig_up(&rig, 1);
+	assert_non_null(rig_record(&rig, moved));
+	assert_int_equal(rig_record(&rig, moved)->state, SHARED_RELEASED);
+	rig_run(&rig, 55000);
+	assert_int_equal(facts(1).hosts, 3);
+	assert_true(facts(1).blocks >= 6);
+	rig_run(&rig, 60000);
+	assert_int_equal(facts(1).hosts, 2);
+	assert_int_equal(facts(1).blocks, 4);
+	rig_done(&rig);
+}
+
+/* It lives, and hears of its death and of what was taken one by one. */
+static void declared_dead_while_it_runs(void **state)
+{
+	struct shared_record dead = { .kind = SHARED_HOST }, taken = { .kind = SHARED_VMAC };
+	int n;
+
+	start(2);
+	n = guest(0);
+	rig_run(&rig, 2000);
+	dead.host.uuid = rig.hosts[0].uuid;
+	dead = *rig_find(&rig, &dead);
+	dead.host.state = HOST_DEAD;
+	snprintf(dead.host.fenced_by, sizeof(dead.host.fenced_by), "ops");
+	taken.vmac = wanted(n);
+	taken.vmac.holder = rig.hosts[1].uuid;
+	rig.hosts[0].slow = rig.hosts[1].slow = true;
+	rig_put(&rig, &dead, false);
+	/* At no higher epoch than the host itself knows: the image was behind. */
+	rig_put(&rig, &taken, false);
+	rig.hosts[0].slow = rig.hosts[1].slow = false;
+	rig_run(&rig, 5000);
+	assert_int_not_equal(gate(0, n), MIGRATE_GATE_OPEN);
+	assert_false(rig_held(&rig, 0, n));
+	assert_memory_equal(&rig_record(&rig, n)->holder, &rig.hosts[1].uuid, sizeof(struct uuid));
+	assert_true(facts(0).joined);
+	assert_int_equal(facts(0).state, HOST_ACTIVE);
+	rig_done(&rig);
+}
+
+static void surplus_goes_back(void **state)
+{
+	int taken[24];
+
+	start(2);
+	for (int i = 0; i < 24; i++) {
+		taken[i] = rig_allocate(&rig, 0);
+		assert_true(taken[i] >= 0);
+		rig_run(&rig, 200);
+	}
+	assert_true(blocks_of(0) >= 7);
+	for (int i = 0; i < 24; i++)
+		rig_release(&rig, 0, taken[i]);
+	rig_run(&rig, 590000);
+	assert_true(blocks_of(0) >= 7);
+	rig_run(&rig, 20000);
+	assert_int_equal(blocks_of(0), 2);
+	/* And there it stays, also where a block is begun. */
+	rig_allocate(&rig, 0);
+	for (int i = 0; i < 60; i++) {
+		rig_run(&rig, 60000);
+		assert_int_equal(blocks_of(0), 2);
+	}
+	assert_int_equal(facts(1).blocks, 4);
+	rig_done(&rig);
+}
+
+/* What was allocated before there was a registry, out of what is another's block now. */
+static void both_have_it(void **state)
+{
+	struct rig_place *p;
+	int n;
+
+	rig_init(&rig, 2, 7);
+	rig_up(&rig, 0);
+	rig_run(&rig, 1000);
+	rig_agree(&rig);
+	rig_run(&rig, 2000);
+	n = guest(0);
+	p = &rig.hosts[1].places[n];
+	*p = rig.hosts[0].places[n];
+	rig_up(&rig, 1);
+	rig_run(&rig, 10000);
+	assert_non_null(strstr(rig.hosts[0].said, "hosts kvm1 and kvm2 both have it"));
+	assert_int_equal((gate(0, n) == MIGRATE_GATE_OPEN) + (gate(1, n) == MIGRATE_GATE_OPEN), 1);
+	assert_int_equal(rig_held(&rig, 0, n) + rig_held(&rig, 1, n), 1);
+	assert_non_null(rig_record(&rig, n));
+	rig_done(&rig);
+}
+
+static void tags(void **state)
+{
+	struct fleet_claim tag;
+	struct fleet_name n;
+	int number;
+
+	start(2);
+	number = guest(0);
+	n = rig_name(number);
+	prepare(1, number);
+	rig_cut(&rig, 0, true);
+	/* Our own, come back by a loop; of nobody known; of what was before. */
+	tag = (struct fleet_claim){ facts(0).number, 9 };
+	fleet_wire(rig.hosts[0].fleet, &n, &tag, 1, rig.now);
+	tag = (struct fleet_claim){ (uint16_t)(facts(0).number ^ facts(1).number ^ 1), 9 };
+	fleet_wire(rig.hosts[0].fleet, &n, &tag, 1, rig.now);
+	tag = (struct fleet_claim){ facts(1).number, 1 };
+	fleet_wire(rig.hosts[0].fleet, &n, &tag, 1, rig.now);
+	assert_int_equal(gate(0, number), MIGRATE_GATE_OPEN);
+	rig_speak(&rig, 1, number);
+	tag.epoch = 2;
+	fleet_wire(rig.hosts[0].fleet, &n, &tag, 1, rig.now);
+	assert_int_equal(gate(0, number), MIGRATE_GATE_REDIRECT);
+	rig_run(&rig, 1000);
+	assert_false(rig_held(&rig, 0, number));
+	assert_int_equal(rig.hosts[0].places[number].v.epoch, 2);
+	rig_cut(&rig, 0, false);
+	rig_run(&rig, 20000);
+	assert_int_equal(gate(0, number), MIGRATE_GATE_FENCED);
+	assert_true(rig_held(&rig, 1, number));
+	rig_done(&rig);
+}
+
 static void taken_by_force(void **state)
 {
 	struct error e = { 0 };
@@ -533,99 +610,6 @@ static void full_registry(void **state)
 	rig_done(&rig);
 }
 
-/* --- claims ---------------------------------------------------------------------------------- */
-
-struct said {
-	int code;
-	char message[ERROR_TEXT_MAX];
-};
-
-static void claimed(void *ctx, const struct shared_vmac *r, const struct error *error)
-{
-	struct said *s = ctx;
-
-	s->code = error ? (int)error->code : 0;
-	snprintf(s->message, sizeof(s->message), "%s", error ? error->message : "");
-}
-
-static struct shared_vmac wanted(int number)
-{
-	struct fleet_name n = rig_name(number);
-
-	return (struct shared_vmac){ .segment = n.segment,
-				     .address = n.address,
-				     .origin = VMAC_PINNED,
-				     .epoch = 1,
-				     .pool = "",
-				     .name = "",
-				     .owner = "",
-				     .tenant = "",
-				     .note = "" };
-}
-
-static void claims(void **state)
-{
-	struct said one = { -1, "" }, two = { -1, "" };
-	struct shared_vmac w;
-	int n;
-
-	start(2);
-	w = wanted(200);
-	fleet_claim(rig.hosts[0].fleet, &w, NULL, claimed, &one, rig.now);
-	fleet_claim(rig.hosts[1].fleet, &w, NULL, claimed, &two, rig.now);
-	rig_run(&rig, 1000);
-	assert_int_equal(one.code, 0);
-	assert_int_equal(two.code, ERROR_ADDRESS_IN_USE);
-	assert_non_null(strstr(two.message, "host kvm1 has it"));
-	/* In a block of another. */
-	n = guest(0);
-	w = wanted(n % RIG_BLOCK == 0 ? n + 1 : n - 1);
-	fleet_claim(rig.hosts[1].fleet, &w, NULL, claimed, &two, rig.now);
-	rig_run(&rig, 1000);
-	assert_int_equal(two.code, ERROR_ADDRESS_IN_USE);
-	assert_non_null(strstr(two.message, "kvm1 may give it to anybody"));
-	rig_cut(&rig, 1, true);
-	w = wanted(201);
-	fleet_claim(rig.hosts[1].fleet, &w, NULL, claimed, &two, rig.now);
-	assert_int_equal(two.code, ERROR_REGISTRY_UNREACHABLE);
-	rig_cut(&rig, 1, false);
-	rig_run(&rig, 1000);
-	assert_null(rig_record(&rig, 201));
-	/* Done, and its answer lost: undone. */
-	rig.hosts[1].answer_lost = true;
-	fleet_claim(rig.hosts[1].fleet, &w, NULL, claimed, &two, rig.now);
-	rig.hosts[1].slow = true;
-	rig_run(&rig, 10);
-	rig.hosts[1].slow = false;
-	rig_run(&rig, 10);
-	rig.hosts[1].answer_lost = false;
-	rig_run(&rig, 5000);
-	assert_true(two.code == 0 ? rig_record(&rig, 201) != NULL : rig_record(&rig, 201) == NULL);
-	rig_done(&rig);
-}
-
-static void released_moves_home(void **state)
-{
-	int n;
-
-	start(2);
-	n = guest(0);
-	move(0, 1, n);
-	rig_port(&rig, 0, n, false);
-	rig_run(&rig, 20000);
-	rig_port(&rig, 1, n, false);
-	rig_release(&rig, 1, n);
-	rig_run(&rig, 5000);
-	assert_non_null(rig_record(&rig, n));
-	assert_int_equal(rig_record(&rig, n)->state, SHARED_RELEASED);
-	rig_run(&rig, 30000);
-	assert_non_null(rig_record(&rig, n));
-	rig_run(&rig, 40000);
-	assert_null(rig_record(&rig, n));
-	assert_false(rig.hosts[0].places[n].exists);
-	rig_done(&rig);
-}
-
 /* --- memory ---------------------------------------------------------------------------------- */
 
 static void short_of_memory(void **state)
@@ -687,13 +671,16 @@ int main(void)
 		cmocka_unit_test(vanished),
 		cmocka_unit_test(restored_backup),
 		cmocka_unit_test(dead_and_forgotten),
+		cmocka_unit_test(forgotten_by_whoever_is_there),
+		cmocka_unit_test(declared_dead_while_it_runs),
+		cmocka_unit_test(surplus_goes_back),
+		cmocka_unit_test(both_have_it),
+		cmocka_unit_test(tags),
 		cmocka_unit_test(taken_by_force),
 		cmocka_unit_test(drains),
 		cmocka_unit_test(hints_say_what_is_wrong),
 		cmocka_unit_test(alarms_are_bounded),
 		cmocka_unit_test(full_registry),
-		cmocka_unit_test(claims),
-		cmocka_unit_test(released_moves_home),
 		cmocka_unit_test(short_of_memory),
 	};
 
