@@ -152,8 +152,8 @@ static const struct verb verbs[] = {
 	  .examples = "  vmac host dead kvm2 --fenced-by 'ipmi power off, checked by jane'\n" },
 	{ .name = "forget", .args = "NAME", .args_min = 1, .args_max = 1, .run = forget, .writes = true,
 	  .summary = "Take a host that is dead, or that holds nothing, off the list",
-	  .more = "The addresses that a dead host still had go into quarantine first; that is counted by the\n"
-		  "vmacd that was asked, so ask again if it was restarted meanwhile.",
+	  .more = "The addresses that a dead host still had go into quarantine first; until that is over it\n"
+		  "is shown as forgotten.",
 	  .examples = "  vmac host forget kvm2\n" },
 };
 /* clang-format on */

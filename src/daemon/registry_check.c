@@ -77,7 +77,7 @@ static void check_host(struct checking *c, size_t at)
 		if (strcmp(other->name, r->host.name) == 0)
 			find(c, r, "its name %s is another host's too", r->host.name);
 	}
-	if (r->host.state == HOST_DEAD && r->host.fenced_by[0] == '\0')
+	if (host_state_is_dead((enum host_state)r->host.state) && r->host.fenced_by[0] == '\0')
 		find(c, r, "host %s is said to be dead, and nobody vouches for it", r->host.name);
 }
 

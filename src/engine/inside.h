@@ -29,7 +29,8 @@ struct port_state {
 	/* On its way out: nothing but the txn that removes it may touch it any more. */
 	bool leaving;
 	bool carrier;	    /* somebody is at the other end */
-	bool told_up;	    /* fleet/ was told that the port is up */
+	bool told_up;	    /* fleet/ was told that the port is up (or not), */
+	mono_t told_at;	    /* then */
 	bool primed;	    /* … and it has the frame that a guest to come may lose */
 	uint64_t strangers; /* of frames of others with its vMAC: how many fleet/ knows of */
 	bool gated;	    /* fleet/ has said what the gate is to be: */

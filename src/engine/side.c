@@ -156,6 +156,10 @@ int side_load(struct engine *e, struct error *ret_error)
 	}
 	s->running = true;
 	fleet_start(s->fleet, now);
+	/* Those of the pools that were kept were told as such just now. */
+	s->counts_due = false;
+	table_for_each (&e->world.pools_by_name, struct world_pool, p)
+		p->counted = p->shared;
 	return e->cfg.plane ? side_plane(s, ret_error) : 0;
 }
 
@@ -217,6 +221,7 @@ void side_free(struct engine *e)
 		engine_dispose(e, w);
 	}
 	side_parked_end(s);
+	side_unwritten(s);
 	side_orders_free(s);
 	side_wanted_free(s);
 	inject_close(s->inject);
@@ -274,6 +279,7 @@ void side_port(struct engine *e, const struct port *p)
 	if (up == st->told_up)
 		return;
 	st->told_up = up;
+	st->told_at = side_now(e->side);
 	st->primed = false;
 	name = name_of(e->side, p);
 	fleet_port(e->side->fleet, &name, up, side_now(e->side));
@@ -335,7 +341,9 @@ static void on_plane(void *ctx, const struct plane_event *event)
 		fleet_flipped(s->fleet, &name, now);
 		break;
 	case PLANE_SPOKE:
-		fleet_spoke(s->fleet, &name, now);
+		/* What was said through the port that it was before counts no more. */
+		if (s->e->ports[p->id].told_up && event->at.ns >= s->e->ports[p->id].told_at.ns)
+			fleet_spoke(s->fleet, &name, now);
 		break;
 	case PLANE_STRANGER:
 		on_stranger(s, &name, event, now);
@@ -436,6 +444,57 @@ static void tell_flips(struct fleet_side *s)
 	}
 }
 
+static bool is_uncounted(const struct world *w, const struct vmac *v)
+{
+	const struct world_pool *p = v->pool ? world_pool(w, v->pool) : NULL;
+
+	return p && p->shared && !p->counted;
+}
+
+/* Of a pool that was this host's alone until now fleet/ could not count what is in it.  Its orders
+ * may change the journal meanwhile: so the addresses are noted first. */
+static void tell_counts(struct fleet_side *s)
+{
+	struct world *w = &s->e->world;
+	struct fleet_place *places = side_alloc(s, (w->vmacs.count + 1) * sizeof(*places));
+	mono_t now = side_now(s);
+	size_t count = 0;
+	uint64_t number;
+
+	s->counts_due = false;
+	table_for_each (&w->vmacs, const struct vmac, v)
+		if (is_uncounted(w, v))
+			places[count++] = (struct fleet_place){ v->segment, v->address };
+	table_for_each (&w->pools_by_name, struct world_pool, p)
+		p->counted = p->counted || p->shared;
+	for (size_t i = 0; i < count; i++) {
+		const struct vmac *v = world_vmac(w, places[i].segment, places[i].address);
+
+		if (v)
+			fleet_vmac(s->fleet, world_segment(w, v->segment)->record->name,
+				   side_pool_of(s, v->pool, v->address, &number), number, NULL, v,
+				   now);
+	}
+	engine_dispose(s->e, places);
+}
+
+/* fleet/ does nothing where it is so already. */
+static void tell_ports(struct fleet_side *s)
+{
+	struct engine *e = s->e;
+
+	s->ports_due = false;
+	for (uint32_t id = 1; id <= PORTS_MAX; id++) {
+		const struct port *p = e->world.ports[id];
+		struct fleet_name name;
+
+		if (!p || !e->ports[id].told_up)
+			continue;
+		name = name_of(s, p);
+		fleet_port(s->fleet, &name, true, side_now(s));
+	}
+}
+
 void side_turn(struct engine *e)
 {
 	struct fleet_side *s = e->side;
@@ -443,6 +502,11 @@ void side_turn(struct engine *e)
 	if (!s || !s->running)
 		return;
 	side_orders_kept(s);
+	side_unwritten(s);
+	if (s->counts_due)
+		tell_counts(s);
+	if (s->ports_due)
+		tell_ports(s);
 	member_turn(s);
 	if (s->flips_seen)
 		tell_flips(s);
@@ -452,12 +516,13 @@ void side_turn(struct engine *e)
 	s->gates_changed = false;
 	if (s->pools_due)
 		side_agree_pools(s);
-	if (!s->rooms_changed)
-		return;
-	s->rooms_changed = false;
-	side_parked_turn(s);
-	table_for_each (&e->world.pools_by_name, struct world_pool, p)
-		side_room(s, p);
+	/* Again for each candidate that a stable address may be: STABLE_TRIES_MAX. */
+	while (s->rooms_changed) {
+		s->rooms_changed = false;
+		side_parked_turn(s);
+		table_for_each (&e->world.pools_by_name, struct world_pool, p)
+			side_room(s, p);
+	}
 }
 
 void side_time(struct engine *e, mono_t now)

@@ -49,7 +49,10 @@ struct fleet_side {
 	struct order *kept;		     /* durable, and fleet/ is yet to hear */
 	mono_t retry;			     /* of the orders; MONO_NEVER = none waits */
 	struct parked *parked;
+	struct parked *unwritten; /* claimed, and refused by the journal: fleet/ is yet to hear */
 	bool rooms_changed, flips_seen, gates_changed, agree_due, pools_due;
+	bool ports_due;	 /* all ports are told again */
+	bool counts_due; /* the vMACs of a pool that became everybody's are told anew */
 	mono_t agree_at; /* to ask again what nobody could answer; MONO_NEVER = nothing */
 	struct side_waiter {
 		struct side_waiter *next;
@@ -161,6 +164,7 @@ uint64_t side_demand(const struct fleet_side *s, const char *pool); /* of what w
 void side_parked_turn(struct fleet_side *s); /* blocks came, or time passed */
 mono_t side_parked_expiry(const struct fleet_side *s);
 void side_parked_end(struct fleet_side *s); /* answers all: we stop */
+void side_unwritten(struct fleet_side *s);  /* tells what was claimed in vain */
 
 /* Whether the shared registry has a record of it. */
 bool side_has_record(struct fleet_side *s, uint32_t segment, vmac_mac_t address);

@@ -78,6 +78,7 @@ static void pool_agreed(void *ctx, const struct shared_record *agreed, const str
 {
 	struct parked *p = ctx;
 	struct fleet_side *s = p->s;
+	struct world_pool *made;
 
 	p->asked = false;
 	if (error) {
@@ -87,6 +88,10 @@ static void pool_agreed(void *ctx, const struct shared_record *agreed, const str
 	unpark(p);
 	pool_add_now(s->e, &p->caller, &p->pool, &agreed->pool.pool, p->done, p->ctx);
 	side_agreed_pool(s, &agreed->pool);
+	/* What comes into it is told of when it is durable, as of the pool's. */
+	made = world_pool_named(&s->e->world, agreed->pool.pool.name);
+	if (made)
+		made->counted = true;
 	engine_dispose(s->e, p);
 }
 
@@ -163,6 +168,59 @@ void side_pool_delete(struct engine *e, const struct caller *c, const char *name
 
 /* --- addresses that somebody chose ----------------------------------------------------------- */
 
+/* What was claimed and could not be written down is not kept from others: fleet/ hears of it when
+ * it can be called. */
+static void claim_written(void *ctx, const struct answer *answer)
+{
+	struct parked *p = ctx;
+	struct fleet_side *s = p->s;
+
+	if (p->done)
+		p->done(p->ctx, answer);
+	if (!answer->error || world_vmac(&s->e->world, p->place.segment, p->place.address)) {
+		engine_dispose(s->e, p);
+		return;
+	}
+	p->next = s->unwritten;
+	s->unwritten = p;
+}
+
+void side_unwritten(struct fleet_side *s)
+{
+	while (s->unwritten) {
+		struct parked *p = s->unwritten;
+		struct vmac was = { .address = p->place.address,
+				    .state = VMAC_RESERVED,
+				    .name = "",
+				    .owner = "",
+				    .tenant = "",
+				    .note = "" };
+		const struct world_segment *segment = world_segment(&s->e->world, p->place.segment);
+		const struct world_pool *over =
+			world_pool_over(&s->e->world, p->place.segment, was.address);
+		uint64_t number;
+		const char *pool =
+			side_pool_of(s, over ? over->record->id : 0, was.address, &number);
+
+		s->unwritten = p->next;
+		if (segment && s->running)
+			fleet_vmac(s->fleet, segment->record->name, pool, number, &was, NULL,
+				   s->e->cfg.mono_now());
+		engine_dispose(s->e, p);
+	}
+}
+
+static void run_claimed(struct parked *p)
+{
+	struct engine *e = p->s->e;
+
+	unpark(p);
+	if (p->kind == PARK_PORT)
+		port_add_now(e, &p->caller, &p->port, false, claim_written, p);
+	else
+		vmac_add_now(e, &p->caller, &p->vmac, false, claim_written, p);
+}
+
 static void run(struct parked *p)
 {
 	struct engine *e = p->s->e;
@@ -199,6 +257,8 @@ static void claim_answered(void *ctx, const struct shared_vmac *record, const st
 	p->asked = false;
 	/* Somebody has the address that the identity would get first: the next one, but from
 	 * outside of fleet/. */
+	if (error && p->tries == 0)
+		p->first = *error;
 	if (error && error->code == ERROR_ADDRESS_IN_USE && a->identity[0] &&
 	    ++p->tries < STABLE_TRIES_MAX) {
 		p->again = true;
@@ -206,13 +266,13 @@ static void claim_answered(void *ctx, const struct shared_vmac *record, const st
 		return;
 	}
 	if (error) {
-		park_refuse(p, error);
+		park_refuse(p, error->code == ERROR_ADDRESS_IN_USE ? &p->first : error);
 		return;
 	}
 	a->has_address = true;
 	a->address = record->address;
 	a->epoch = record->epoch;
-	run(p);
+	run_claimed(p);
 }
 
 /* The address that an identity would get next: first the one that it gets on any host, then one of
@@ -304,6 +364,12 @@ static int no_room(struct fleet_side *s, const struct world_pool *p, uint64_t wa
 						1000000000 * 1000,
 					since),
 			facts.error.message);
+	if (facts.error.code != ERROR_NONE)
+		return error_set(ret_error, facts.error.code, facts.error.hint,
+				 "pool '%s': this host's %zu block(s) have %llu address(es) left, "
+				 "and no other can be claimed: %.200s",
+				 p->record->name, p->machine.blocks.count,
+				 (unsigned long long)p->machine.blocks.room, facts.error.message);
 	if (p->conflict)
 		return error_set(ret_error, ERROR_CONFLICT,
 				 "delete it here, or make it as the other hosts have it",
@@ -433,8 +499,10 @@ static void claim_first(struct fleet_side *s, const struct parked *as, const str
 		return;
 	}
 	p = park(s, as, c, done, ctx);
-	if (p)
-		claim(p);
+	if (!p)
+		return;
+	claim(p);
+	side_turn(s->e); /* it may have been answered at once, and there may be another candidate */
 }
 
 void side_vmac_add(struct engine *e, const struct caller *c, const struct vmac_add *a,

@@ -211,6 +211,8 @@ static int do_pool(struct txn *t, struct order *o)
 	    pool_reassign(t, new.segment, 0, new.id) < 0)
 		return -1;
 	side_agreed_pool(t->e->side, &o->pool);
+	/* What comes into it is told of when it is durable, as of the pool's. */
+	world_pool_named(w, new.name)->counted = true;
 	return 0;
 }
 

@@ -59,6 +59,16 @@ static void op_read(void *ctx, const struct shared_record *key, uint64_t token)
 		shared_read(s->shared, key, on_read, ask(s, token));
 }
 
+/* fleet/ may not know of a port that it was told of.  Ports are told again when it has returned. */
+static void op_reconcile(void *ctx)
+{
+	struct fleet_side *s = ctx;
+
+	s->ports_due = true;
+	if (s->shared)
+		shared_reconcile(s->shared);
+}
+
 /* --- gates ----------------------------------------------------------------------------------- */
 
 static const struct vmac *vmac_of(const struct fleet_side *s, const struct fleet_name *n)
@@ -319,6 +329,7 @@ static void op_note(void *ctx, const struct fleet_note *note)
 const struct fleet_ops side_ops = {
 	.submit = op_submit,
 	.read = op_read,
+	.reconcile = op_reconcile,
 	.gate = op_gate,
 	.announce = op_announce,
 	.query = op_query,

@@ -25,6 +25,7 @@ struct parked {
 	struct fleet_place place; /* asked: of what */
 	bool again;		  /* to be asked for with the next candidate */
 	unsigned int tries;
+	struct error first; /* what was in the way of the first candidate */
 	/* Waiting for blocks of a pool: */
 	char room_pool[NAME_MAX_LEN + 1];
 	uint64_t room_wanted, room_seen;

@@ -203,17 +203,22 @@ void side_told_pool(void *ctx, const struct shared_pool *p, bool gone)
 {
 	struct fleet_side *s = ctx;
 	struct wanted **at = find(s, SHARED_POOL, p->pool.name, NULL);
+	struct world_pool *here = world_pool_named(&s->e->world, p->pool.name);
 
 	if (gone) {
 		if (*at)
 			drop(s, at);
+		if (here)
+			here->counted = false;
 		side_drop_pool(s, p);
 		return;
 	}
 	take(s, SHARED_POOL, p->pool.name, NULL)->pool = *p;
-	if (world_pool_named(&s->e->world, p->pool.name))
+	if (here) {
 		side_agreed_pool(s, p);
-	else if (!side_pool_is_coming(s, p->pool.name))
+		s->counts_due |= !here->counted;
+	}
+	if (!here && !side_pool_is_coming(s, p->pool.name))
 		side_make_pool(s, p);
 }
 

@@ -26,6 +26,7 @@ struct world_pool {
 	struct pool_machine machine;
 	bool shared;   /* the hosts have agreed upon it: blocks of it may be claimed */
 	bool agreeing; /* the others are being asked */
+	bool counted;  /* fleet/ knows the pool, and was told of its vMACs as of the pool's */
 	bool conflict; /* others have a pool of that name otherwise */
 };
 

@@ -145,8 +145,10 @@ void pool_claim(struct fleet *f, struct pool_state *p)
 
 void pools_claim(struct fleet *f)
 {
-	table_for_each (&f->pools, struct pool_state, p)
+	table_for_each (&f->pools, struct pool_state, p) {
 		pool_claim(f, p);
+		pool_shed(f, p);
+	}
 }
 
 /* --- the journal ----------------------------------------------------------------------------- */
@@ -178,6 +180,7 @@ static void block_unkeep(struct fleet *f, struct own_block *o, uint64_t token)
 void block_ours(struct fleet *f, struct own_block *o, bool ours)
 {
 	struct pool_state *p = o->block->pool;
+	uint64_t room;
 
 	if (o->ours == ours)
 		return;
@@ -185,8 +188,11 @@ void block_ours(struct fleet *f, struct own_block *o, bool ours)
 	p->ours += ours ? 1 : -UINT64_C(1);
 	f->blocks_ours += ours ? 1 : -UINT64_C(1);
 	/* Until the engine says how much that is. */
+	room = pool_block_size(p) - o->block->used;
 	if (ours)
-		p->available += pool_block_size(p) - o->block->used;
+		p->available += room;
+	else
+		p->available -= room < p->available ? room : p->available;
 	f->ops->block(f->ctx, p->name, o->block->number, pool_block_size(p), ours);
 }
 
@@ -213,8 +219,7 @@ static void block_take(struct fleet *f, struct own_block *o)
 	if (f->complete)
 		note(f, FLEET_BLOCK, "", "block %llx of pool %s is ours",
 		     (unsigned long long)b->number, b->pool->name);
-	if (b->used > 0)
-		image_dirty(f, o);
+	image_dirty(f, o); /* also of an empty one: what a forgotten host left there goes */
 }
 
 static void block_give_back(struct fleet *f, struct own_block *o)
@@ -243,6 +248,42 @@ void block_kept(struct fleet *f, struct block *b)
 	if (b->used > 0)
 		b->own->doing = BLOCK_RESTS;
 	block_attend(f, b);
+}
+
+/* --- surplus ---------------------------------------------------------------------------------
+ *
+ * A host that once had many guests leaves what it does not need any more to others.  What stays is
+ * half a block more than what would make it claim one: so it does not give and take in turn. */
+
+static bool is_surplus(const struct fleet *f, const struct pool_state *p)
+{
+	uint64_t size = pool_block_size(p);
+
+	return size > 0 && p->claiming == 0 &&
+	       p->available > (f->spare_blocks + 1) * size + size / 2;
+}
+
+static bool is_unused(struct fleet *f, const struct block *b)
+{
+	return b->host == f->me && b->own && b->own->ours && b->own->kept && b->used == 0 &&
+	       b->own->doing == BLOCK_RESTS && write_ready(f, &b->own->write);
+}
+
+void pool_shed(struct fleet *f, struct pool_state *p)
+{
+	if (!p->room_told || !fleet_may_claim(f) || !is_surplus(f, p)) {
+		p->surplus_since = MONO_NEVER;
+		return;
+	}
+	if (p->surplus_since.ns == MONO_NEVER.ns)
+		p->surplus_since = f->now;
+	fleet_retry_at(f, mono_after(p->surplus_since, FLEET_SURPLUS));
+	if (!mono_due(mono_after(p->surplus_since, FLEET_SURPLUS), f->now))
+		return;
+	p->surplus_since = MONO_NEVER;
+	table_for_each (&p->blocks, struct block, b)
+		if (is_surplus(f, p) && is_unused(f, b))
+			block_give_back(f, b->own);
 }
 
 /* --- losing ---------------------------------------------------------------------------------- */

@@ -110,9 +110,27 @@ static bool claim_block(struct fleet *f, struct claim *c, struct shared_record *
 	return true;
 }
 
+/* Fills the identity's key and revision, where there is one.  true: answered, no. */
+static bool identity_taken(struct fleet *f, struct claim *c, struct shared_record *id)
+{
+	const struct shared_record *is;
+
+	if (c->identity[0] == '\0')
+		return false;
+	snprintf(id->identity.pool, sizeof(id->identity.pool), "%s", c->wanted->vmac.pool);
+	snprintf(id->identity.identity, sizeof(id->identity.identity), "%s", c->identity);
+	is = mirror_get(f, id);
+	if (is && !uuid_equal(&is->identity.host, &f->self)) {
+		in_use(f, c, &is->identity.host, "has an address for this identity");
+		return true;
+	}
+	id->revision = is ? is->revision : 0;
+	return false;
+}
+
 static void claim_address(struct fleet *f, struct claim *c)
 {
-	const struct shared_record *is = mirror_get(f, c->wanted), *id_is;
+	const struct shared_record *is = mirror_get(f, c->wanted);
 	struct shared_record block, r = *c->wanted, id = { .kind = SHARED_IDENTITY };
 	struct shared_put puts[3] = { { .record = &r } };
 	unsigned int count = 1;
@@ -127,6 +145,8 @@ static void claim_address(struct fleet *f, struct claim *c)
 		answer(f, c, is, NULL);
 		return;
 	}
+	if (identity_taken(f, c, &id))
+		return;
 	if (is) {
 		in_use(f, c, &is->vmac.holder,
 		       is->vmac.state == SHARED_RELEASED
@@ -144,14 +164,6 @@ static void claim_address(struct fleet *f, struct claim *c)
 	if (with)
 		puts[count++] = (struct shared_put){ .record = &block };
 	if (c->identity[0] != '\0') {
-		snprintf(id.identity.pool, sizeof(id.identity.pool), "%s", r.vmac.pool);
-		snprintf(id.identity.identity, sizeof(id.identity.identity), "%s", c->identity);
-		id_is = mirror_get(f, &id);
-		if (id_is && !uuid_equal(&id_is->identity.host, &f->self)) {
-			in_use(f, c, &id_is->identity.host, "has an address for this identity");
-			return;
-		}
-		id.revision = id_is ? id_is->revision : 0;
 		id.identity.address = r.vmac.address;
 		id.identity.host = f->self;
 		id.identity.request = c->request;

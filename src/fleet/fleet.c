@@ -332,10 +332,22 @@ static void dispatch(struct fleet *f, struct write *w, enum shared_outcome outco
 	}
 }
 
+const struct error *fleet_refusal(const struct fleet *f)
+{
+	if (f->refusal.code == ERROR_NONE || !f->reachable ||
+	    mono_since(f->now, f->refused_at).ns > 2 * FLEET_REFUSED_RETRY.ns)
+		return NULL;
+	return &f->refusal;
+}
+
 static void refused(struct fleet *f, const struct error *error)
 {
 	static const char none[] = "no reason was given";
 
+	if (error && (error->code == ERROR_REGISTRY_FULL || error->code == ERROR_FORBIDDEN)) {
+		f->refusal = *error;
+		f->refused_at = f->now;
+	}
 	if (alarm_allowed(f, NULL))
 		note(f, FLEET_ALARM, "", "the shared registry refuses what it is told: %s",
 		     error ? error->message : none);
@@ -351,6 +363,8 @@ void fleet_outcome(struct fleet *f, uint64_t token, enum shared_outcome outcome,
 		return;
 	if (outcome == SHARED_REFUSED)
 		refused(f, error);
+	else if (outcome != SHARED_UNREACHABLE)
+		f->refusal = (struct error){ 0 };
 	dispatch(f, w, outcome, revision, error);
 	settle(f);
 }

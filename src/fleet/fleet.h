@@ -142,7 +142,8 @@ void fleet_vmac(struct fleet *f, const char *segment, const char *pool, uint64_t
 		const struct vmac *before, const struct vmac *after, mono_t now);
 
 /* The port that carries a vMAC: up or down (no link, no carrier, closed by an operator, deleted).
- * `address` needs no record of this host: a guest that comes from elsewhere. */
+ * `address` needs no record of this host: a guest that comes from elsewhere.  Told again as it was,
+ * nothing happens. */
 void fleet_port(struct fleet *f, const struct fleet_name *n, bool up, mono_t now);
 void fleet_flipped(struct fleet *f, const struct fleet_name *n, mono_t now);
 void fleet_spoke(struct fleet *f, const struct fleet_name *n, mono_t now);
@@ -177,8 +178,8 @@ int fleet_hint(struct fleet *f, enum migrate_event_kind hint, const struct fleet
 /* Claims an address (pinned, adopted: template says which) or an identity for this host, before its
  * journal has it: done is called once, from here or from one of the functions above.  Whoever
  * cannot write it into the journal then says so by fleet_vmac(), before as it was to be and after
- * NULL. Errors to done: ADDRESS_IN_USE (names the host; also for what another host's block may give
- * to anybody), REGISTRY_UNREACHABLE. */
+ * NULL.  Errors to done: ADDRESS_IN_USE (names the host; also for what another host's block may
+ * give to anybody), REGISTRY_UNREACHABLE. */
 typedef void (*fleet_claimed_fn)(void *ctx, const struct shared_vmac *record,
 				 const struct error *error);
 void fleet_claim(struct fleet *f, const struct shared_vmac *wanted, const char *identity,
@@ -201,7 +202,8 @@ void fleet_retire(struct fleet *f, const struct shared_record *key, fleet_agreed
 uint32_t fleet_block_size(uint64_t pool_size);
 
 /* Declares a host's state; DEAD wants fenced_by: who vouches, and how.  FORGET (gone): of a host
- * that has no block, no vMAC left, or is DEAD: then these go into quarantine.  Errors: NOT_FOUND,
+ * that has no block, no vMAC left, or is DEAD: then these go into quarantine, which whoever of the
+ * others is there counts (HOST_FORGOTTEN).  Errors: NOT_FOUND,
  * WRONG_STATE (it lives; it holds something), MISSING_FIELD, REGISTRY_UNREACHABLE. */
 int fleet_host_state(struct fleet *f, const char *host, enum host_state state,
 		     const char *fenced_by, mono_t now, struct error *ret_error);

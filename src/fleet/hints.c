@@ -33,6 +33,8 @@ static int wrong_state(const struct place *p, const char *hint, struct error *re
 
 static int need_registry(const struct fleet *f, struct error *ret_error)
 {
+	const struct error *refusal = fleet_refusal(f);
+
 	if (f->apart != APART_NOT)
 		return error_set(ret_error, ERROR_WRONG_STATE, f->apart_error.hint,
 				 "this host does not take part: %s", f->apart_error.message);
@@ -40,6 +42,9 @@ static int need_registry(const struct fleet *f, struct error *ret_error)
 		return error_set(ret_error, ERROR_REGISTRY_UNREACHABLE,
 				 "what is here goes on; moves wait until it is back",
 				 "the shared registry is out of reach: %s", f->reach_error.message);
+	if (refusal)
+		return error_set(ret_error, refusal->code, refusal->hint,
+				 "the shared registry takes nothing: %s", refusal->message);
 	if (f->join != JOIN_IN)
 		return error_set(ret_error, ERROR_REGISTRY_UNREACHABLE, "try again in a moment",
 				 "this host has not joined the others yet");
@@ -175,13 +180,24 @@ static int force_from_image(struct fleet *f, struct place *p, struct error *ret_
 	return 0;
 }
 
+static bool image_counts(const struct fleet *f, const struct shared_image *i)
+{
+	const struct pool_state *p = pool_find(f, i->pool);
+	const struct block *b = p ? block_find(p, i->number) : NULL;
+
+	return b && b->host && uuid_equal(&b->host->uuid, &i->host);
+}
+
 void seed_read(struct fleet *f, struct place *p, const struct shared_record *image,
 	       const struct error *error)
 {
 	struct shared_record seed = { .kind = SHARED_VMAC };
-	const struct shared_image *i = image ? &image->image : NULL;
+	const struct shared_image *i = NULL;
 	const struct vmac *v = NULL;
 
+	/* One that the block's owner before left behind says nothing. */
+	if (image && image_counts(f, &image->image))
+		i = &image->image;
 	for (size_t n = 0; i && n < i->count; n++)
 		if (vmac_mac_u64(i->vmacs[n].address) == vmac_mac_u64(p->address))
 			v = &i->vmacs[n];
@@ -222,7 +238,7 @@ static int hint_force(struct fleet *f, struct place *p, struct error *ret_error)
 	h = holder_of(f, p, &block);
 	if (!h || h == f->me)
 		return no_such(&n, ret_error);
-	if (h->record && h->record->host.state != HOST_DEAD)
+	if (h->record && !host_is_dead(f, &h->uuid))
 		return error_set(
 			ret_error, ERROR_FORBIDDEN,
 			"fence it, then: vmac host dead NAME --fenced-by TEXT; or stop the guest "

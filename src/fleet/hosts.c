@@ -72,20 +72,11 @@ struct host *host_numbered(const struct fleet *f, uint16_t number)
 	return NULL;
 }
 
-uint64_t host_vmacs(const struct fleet *f, const struct host *h)
-{
-	uint64_t count = 0;
-
-	table_for_each (&f->records, struct shared_record, r)
-		count += r->kind == SHARED_VMAC && uuid_equal(&r->vmac.holder, &h->uuid);
-	return count;
-}
-
 bool host_is_dead(const struct fleet *f, const struct uuid *u)
 {
 	const struct shared_host *h = host_record(f, u);
 
-	return h && h->state == HOST_DEAD;
+	return h && host_state_is_dead((enum host_state)h->state);
 }
 
 /* --- told ------------------------------------------------------------------------------------ */
@@ -111,6 +102,24 @@ static void host_changed(struct fleet *f, struct host *h, const struct shared_re
 		note(f, FLEET_HOST, name, "host %s came back", name);
 }
 
+/* That a dead host is to be forgotten stands in its record, so that everybody knows it and whoever
+ * ordered it may go.  The quarantine counts since we saw it: longer after a restart, never shorter.
+ */
+static void forget_told(struct fleet *f, struct host *h, const struct shared_record *old)
+{
+	bool was = old && old->host.state == HOST_FORGOTTEN;
+	bool is = h->record && h->record->host.state == HOST_FORGOTTEN;
+
+	if (is && !h->forget) {
+		h->forget = true;
+		h->forget_from = f->now;
+		f->forgetting++;
+	} else if (was && !is && h->forget) {
+		h->forget = false;
+		f->forgetting--;
+	}
+}
+
 void host_told(struct fleet *f, const struct shared_record *r)
 {
 	struct host *h = host_get(f, &r->host.uuid);
@@ -127,6 +136,7 @@ void host_told(struct fleet *f, const struct shared_record *r)
 	old = h->record;
 	h->record = copy;
 	host_changed(f, h, old);
+	forget_told(f, h, old);
 	/* Ours is kept by join.c, which knows when. */
 	if (h != f->me && f->apart != APART_CLUSTER && (copy || h->kept)) {
 		f->ops->keep(f->ctx, h->kept ? old : NULL, copy, 0);
@@ -136,8 +146,7 @@ void host_told(struct fleet *f, const struct shared_record *r)
 	if (h == f->me)
 		self_told(f);
 	/* What an ordinary host says of itself changes nothing here. */
-	if (h == f->me || f->forgetting > 0 || !copy || copy->host.state == HOST_DEAD ||
-	    h->dead_known)
+	if (h == f->me || f->forgetting > 0 || !copy || host_is_dead(f, &h->uuid) || h->dead_known)
 		f->settle_all = true;
 }
 
@@ -213,6 +222,16 @@ static void forget_blocks(struct fleet *f, struct host *h)
 		forget_pool(f, h, p);
 }
 
+/* One does it for all: of those that are there, the first by uuid. */
+static bool forgets(const struct fleet *f)
+{
+	table_for_each (&f->hosts, struct host, o)
+		if (o != f->me && o->record && o->alive_revision > 0 &&
+		    !host_is_dead(f, &o->uuid) && memcmp(&o->uuid, &f->self, sizeof(f->self)) < 0)
+			return false;
+	return true;
+}
+
 static void forget_settle(struct fleet *f, struct host *h)
 {
 	if (!h->record) {
@@ -220,7 +239,11 @@ static void forget_settle(struct fleet *f, struct host *h)
 		f->forgetting--;
 		return;
 	}
-	if (h->record->host.state != HOST_DEAD && (h->blocks > 0 || host_vmacs(f, h) > 0)) {
+	if (h->record->host.state == HOST_FORGOTTEN && !forgets(f)) {
+		fleet_retry_at(f, mono_after(f->now, FLEET_FORGET_LOOK));
+		return;
+	}
+	if (!host_is_dead(f, &h->uuid) && (h->blocks > 0 || h->vmacs > 0)) {
 		/* It came back in time. */
 		h->forget = false;
 		f->forgetting--;
@@ -232,10 +255,9 @@ static void forget_settle(struct fleet *f, struct host *h)
 	if (orphans_of(f, h))
 		return;
 	forget_vmacs(f, h);
-	if (host_vmacs(f, h) == 0)
+	if (h->vmacs == 0)
 		forget_blocks(f, h);
-	if (h->blocks == 0 && host_vmacs(f, h) == 0 && !orphans_of(f, h) &&
-	    write_ready(f, &h->write))
+	if (h->blocks == 0 && h->vmacs == 0 && !orphans_of(f, h) && write_ready(f, &h->write))
 		write_send(f, &h->write, WRITE_HOST, h->record, true);
 }
 
@@ -245,6 +267,9 @@ void host_settle(struct fleet *f, struct host *h)
 
 	if (!fleet_may_write(f) || !write_ready(f, &h->write))
 		return;
+	/* It came back before its end was written down. */
+	if (h->state_wanted && h->state == HOST_FORGOTTEN && !host_is_dead(f, &h->uuid))
+		h->state_wanted = false;
 	if (h->state_wanted && h->record) {
 		r = *h->record;
 		r.host.state = h->state;
@@ -267,7 +292,7 @@ void host_outcome(struct fleet *f, struct host *h, enum shared_outcome outcome)
 	write_later(f, &h->write, outcome);
 	h->state_sent = false;
 	/* Its record changed meanwhile: once more, unless it lives after all. */
-	if (again && !(h->state == HOST_DEAD && h->alive_revision > 0))
+	if (again && !(host_state_is_dead((enum host_state)h->state) && h->alive_revision > 0))
 		h->state_wanted = true;
 	host_settle(f, h);
 }
@@ -277,7 +302,7 @@ void hosts_settle(struct fleet *f)
 	LIST_FOR_EACH(&f->orphans, l)
 	orphan_settle(f, OF_LINK(struct orphan, link, l));
 	table_for_each (&f->hosts, struct host, h) {
-		bool dead = h->record && h->record->host.state == HOST_DEAD;
+		bool dead = host_is_dead(f, &h->uuid);
 
 		if (dead && !h->dead_known && h != f->me && f->complete) {
 			struct migrate_event e = { .kind = MIGRATE_HOST_DEAD, .host = h->uuid };
@@ -357,11 +382,16 @@ void orphan_settle(struct fleet *f, struct orphan *o)
 
 void orphan_outcome(struct fleet *f, struct orphan *o, enum shared_outcome outcome)
 {
+	struct host *h = o->host;
+
 	write_later(f, &o->write, outcome);
 	/* DONE, or changed by somebody who knows better: its owner looks anew. */
 	if (outcome == SHARED_DONE || outcome == SHARED_LOST)
 		orphan_free(f, o);
-	f->settle_all = true;
+	if (h && h->forget)
+		host_settle(f, h);
+	else
+		f->settle_all = true;
 }
 
 /* --- commands -------------------------------------------------------------------------------- */
@@ -424,9 +454,12 @@ int fleet_host_state(struct fleet *f, const char *host, enum host_state state,
 	f->now = now;
 	if (r < 0)
 		return r;
-	if (state == HOST_DEAD)
+	if (state == HOST_FORGOTTEN)
+		r = error_set(ret_error, ERROR_BAD_VALUE, "vmac host forget NAME forgets it",
+			      "state: active, draining or dead");
+	else if (state == HOST_DEAD)
 		r = check_dead(f, h, fenced_by, ret_error);
-	else if (h->record->host.state == HOST_DEAD)
+	else if (host_is_dead(f, &h->uuid))
 		r = error_set(ret_error, ERROR_WRONG_STATE,
 			      "it becomes active when it comes back by itself",
 			      "host %s was declared dead (%s)", host, h->record->host.fenced_by);
@@ -452,16 +485,20 @@ int fleet_host_forget(struct fleet *f, const char *host, mono_t now, struct erro
 		return error_set(ret_error, ERROR_WRONG_STATE,
 				 "drain it, stop it, and forget it from another host",
 				 "host %s is this one", host);
-	if (h->record->host.state != HOST_DEAD && h->alive_revision > 0)
+	if (!host_is_dead(f, &h->uuid) && h->alive_revision > 0)
 		return error_set(ret_error, ERROR_WRONG_STATE, "stop it first", "host %s is alive",
 				 host);
-	if (h->record->host.state != HOST_DEAD && (h->blocks > 0 || host_vmacs(f, h) > 0))
+	if (!host_is_dead(f, &h->uuid) && (h->blocks > 0 || h->vmacs > 0))
 		return error_set(
 			ret_error, ERROR_WRONG_STATE,
 			"drain it, or declare it dead: vmac host dead NAME --fenced-by TEXT",
 			"host %s still has %llu blocks and %llu addresses", host,
-			(unsigned long long)h->blocks, (unsigned long long)host_vmacs(f, h));
-	if (!h->forget) {
+			(unsigned long long)h->blocks, (unsigned long long)h->vmacs);
+	if (host_is_dead(f, &h->uuid)) {
+		h->state = HOST_FORGOTTEN;
+		snprintf(h->fenced_by, sizeof(h->fenced_by), "%s", h->record->host.fenced_by);
+		h->state_wanted = true;
+	} else if (!h->forget) {
 		h->forget = true;
 		h->forget_from = now;
 		f->forgetting++;

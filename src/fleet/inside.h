@@ -32,12 +32,14 @@
 #define FLEET_SPARE_MAX	     64
 #define FLEET_LOST_WAIT	     SPAN_S(1) /* before a block that names another host is believed lost */
 #define FLEET_JOIN_WAIT_MS   2000      /* at most, when others join at the same time */
-#define FLEET_ASK_UNANSWERED SPAN_S(10) /* then it is noted that nobody answers */
-#define FLEET_ALARM_INTERVAL SPAN_S(60) /* of one subject */
-#define FLEET_ALARMS_MAX     10		/* … and of all subjects together in that time */
-#define FLEET_FORGET_WRITES  16		/* on their way at once while a host is forgotten */
-#define FLEET_CLAIM_ROUNDS   8		/* of one claim that others overtake */
-#define FLEET_STEPS_MAX	     16		/* of one machine at one instant */
+#define FLEET_ASK_UNANSWERED SPAN_S(10)	 /* then it is noted that nobody answers */
+#define FLEET_ALARM_INTERVAL SPAN_S(60)	 /* of one subject */
+#define FLEET_ALARMS_MAX     10		 /* … and of all subjects together in that time */
+#define FLEET_FORGET_LOOK    SPAN_S(30)	 /* whether it is ours to forget a host meanwhile */
+#define FLEET_FORGET_WRITES  16		 /* on their way at once while a host is forgotten */
+#define FLEET_CLAIM_ROUNDS   8		 /* of one claim that others overtake */
+#define FLEET_STEPS_MAX	     16		 /* of one machine at one instant */
+#define FLEET_SURPLUS	     SPAN_S(600) /* then blocks that nobody uses are given back */
 
 /* --- lists ----------------------------------------------------------------------------------- */
 
@@ -119,9 +121,9 @@ struct host {
 	struct shared_record *record; /* NULL: there is none */
 	uint64_t alive_revision;      /* 0 = not */
 	uint64_t alive_incarnation;
-	uint64_t blocks;
-	bool kept;	 /* the journal has `record` */
-	bool dead_known; /* machines were told that it is dead */
+	uint64_t blocks, vmacs; /* vmacs: records that name it as their holder */
+	bool kept;		/* the journal has `record` */
+	bool dead_known;	/* machines were told that it is dead */
 	/* What an operator ordered here. */
 	bool forget;
 	mono_t forget_from;
@@ -142,6 +144,7 @@ struct pool_state {
 	uint64_t where; /* to look for a free block next */
 	bool where_known;
 	uint64_t ours;	       /* blocks */
+	mono_t surplus_since;  /* more is free than is needed; MONO_NEVER = it is not */
 	unsigned int claiming; /* of these on their way, for room */
 	struct table blocks;   /* by number */
 };
@@ -308,6 +311,8 @@ struct fleet {
 	mono_t memory_at;
 	mono_t settle_at; /* what could not be done is tried again */
 
+	struct error refusal; /* why the registry took nothing, the last time: full, or denied */
+	mono_t refused_at;
 	mono_t alarms_from;
 	unsigned int alarms_in;
 	uint64_t alarms, claims_lost, blocks, blocks_ours;
@@ -321,6 +326,9 @@ void fleet_short(struct fleet *f);
 void fleet_retry_at(struct fleet *f, mono_t at);
 /* May write to the registry: in reach, all told, ours, and not stopped. */
 bool fleet_may_write(const struct fleet *f);
+/* It answers, and takes nothing: NULL, or why.  Forgotten when something is taken, or nothing was
+ * tried for long. */
+const struct error *fleet_refusal(const struct fleet *f);
 /* … and is a member that may claim. */
 bool fleet_may_claim(const struct fleet *f);
 
@@ -361,7 +369,6 @@ const char *host_name(const struct fleet *f, const struct uuid *u); /* its uuid 
 const struct shared_host *host_record(const struct fleet *f, const struct uuid *u); /* or NULL */
 struct host *host_named(const struct fleet *f, const char *name);
 struct host *host_numbered(const struct fleet *f, uint16_t number);
-uint64_t host_vmacs(const struct fleet *f, const struct host *h); /* records held; looks at all */
 bool host_is_dead(const struct fleet *f, const struct uuid *u);
 void host_told(struct fleet *f, const struct shared_record *r);
 void alive_told(struct fleet *f, const struct shared_record *r);
@@ -411,6 +418,7 @@ void block_outcome(struct fleet *f, struct block *b, enum shared_outcome outcome
 void block_kept(struct fleet *f, struct block *b);
 void pool_claim(struct fleet *f, struct pool_state *p);
 void pools_claim(struct fleet *f);
+void pool_shed(struct fleet *f, struct pool_state *p);
 int block_load(struct fleet *f, const struct shared_record *kept);
 
 /* --- images.c -------------------------------------------------------------------------------- */
@@ -432,6 +440,8 @@ bool place_holds(const struct place *p);
 /* What is new goes to the machine, what is owed to the registry; p may be gone after. */
 void place_settle(struct fleet *f, struct place *p);
 void place_keep(struct fleet *f, struct place *p);
+/* The journal's copy of the record says that another host has it, whatever the registry says yet. */
+bool was_yielded(const struct fleet *f, const struct place *p);
 void place_look(struct fleet *f, struct place *p); /* at the journal */
 void place_timer(struct fleet *f, struct place *p);
 mono_t place_next(const struct place *p);

@@ -87,6 +87,16 @@ static void meta_keep(struct fleet *f)
 	f->meta_kept = copy;
 }
 
+/* Others may take over what we have while we are dead: the records count then, whatever their
+ * epochs are. */
+static void condemned(struct fleet *f)
+{
+	struct migrate_event e = { .kind = MIGRATE_HOST_DEAD, .host = f->self };
+
+	LIST_FOR_EACH(&f->place_list, l)
+	move_event(f, OF_LINK(struct place, link, l), &e);
+}
+
 void self_told(struct fleet *f)
 {
 	const struct shared_host *h = f->me->record ? &f->me->record->host : NULL;
@@ -119,9 +129,12 @@ void self_told(struct fleet *f)
 	}
 	if (f->join != JOIN_IN)
 		return;
+	if (host_is_dead(f, &f->self))
+		condemned(f);
 	/* Gone, dead or old: we are here, so we join once more. */
-	if (!h || h->state == HOST_DEAD || h->incarnation < f->self_kept->host.incarnation) {
-		if (h && h->state == HOST_DEAD) {
+	if (!h || host_state_is_dead((enum host_state)h->state) ||
+	    h->incarnation < f->self_kept->host.incarnation) {
+		if (host_is_dead(f, &f->self)) {
 			alarm_allowed(f, NULL);
 			note(f, FLEET_ALARM, h->name,
 			     "this host was declared dead (%s), but it lives", h->fenced_by);
@@ -133,7 +146,7 @@ void self_told(struct fleet *f)
 
 void join_check(struct fleet *f)
 {
-	bool condemned = f->me->record && f->me->record->host.state == HOST_DEAD;
+	bool dead = host_is_dead(f, &f->self);
 
 	if (f->behind > 0)
 		f->behind--;
@@ -141,14 +154,8 @@ void join_check(struct fleet *f)
 	if (f->apart == APART_CLUSTER || f->apart == APART_FORMAT)
 		return;
 	meta_keep(f);
-	/* Others may have taken over what we had while we were dead: the records count, whatever
-	 * their epochs are. */
-	if (condemned || (f->self_confirmed && !f->me->record)) {
-		struct migrate_event e = { .kind = MIGRATE_HOST_DEAD, .host = f->self };
-
-		LIST_FOR_EACH(&f->place_list, l)
-		move_event(f, OF_LINK(struct place, link, l), &e);
-	}
+	if (dead || (f->self_confirmed && !f->me->record))
+		condemned(f);
 }
 
 /* --- joining --------------------------------------------------------------------------------- */
@@ -290,7 +297,7 @@ static bool is_in(const struct fleet *f)
 {
 	const struct shared_host *r = f->me->record ? &f->me->record->host : NULL;
 
-	return r && f->self_kept && r->state != HOST_DEAD &&
+	return r && f->self_kept && !host_state_is_dead((enum host_state)r->state) &&
 	       r->incarnation == f->self_kept->host.incarnation &&
 	       r->number == f->self_kept->host.number;
 }

@@ -27,6 +27,31 @@ static void carry_hold(struct fleet *f, struct place *p, uint64_t epoch)
 	f->ops->hold(f->ctx, p->record ? &p->record->vmac : &key.vmac, epoch);
 }
 
+/* The journal's copy of the record says so, too, until the registry has a word of its own: with the
+ * port goes what else the journal knows of it, and then it must not look like one that was released
+ * here. */
+static void keep_yielded(struct fleet *f, struct place *p, const struct migrate_effect *e)
+{
+	struct shared_record r, *copy;
+
+	if (!p->kept || !uuid_equal(&p->kept->vmac.holder, &f->self))
+		return;
+	r = *p->kept;
+	r.vmac.state = SHARED_HELD;
+	r.vmac.holder = e->peer;
+	r.vmac.to = (struct uuid){ { 0 } };
+	if (e->epoch > r.vmac.epoch)
+		r.vmac.epoch = e->epoch;
+	copy = shared_copy(f->mem, &r);
+	if (!copy) {
+		fleet_short(f);
+		return;
+	}
+	f->ops->keep(f->ctx, p->kept, copy, 0);
+	mem_free(f->mem, p->kept);
+	p->kept = copy;
+}
+
 static void carry_yield(struct fleet *f, struct place *p, const struct migrate_effect *e)
 {
 	struct fleet_name n = place_name(p);
@@ -34,6 +59,7 @@ static void carry_yield(struct fleet *f, struct place *p, const struct migrate_e
 	const struct shared_host *peer = peer_of(f, &e->peer, &buf);
 
 	p->holding = false;
+	keep_yielded(f, p, e);
 	f->ops->yield(f->ctx, &n, peer ? peer : &buf, e->epoch);
 }
 
@@ -176,6 +202,9 @@ void fleet_port(struct fleet *f, const struct fleet_name *n, bool up, mono_t now
 		fleet_short(f);
 		return;
 	}
+	/* Told again, as memory was short: a machine that knows it would take it for a new port. */
+	if (p->port_up == up)
+		return;
 	p->port_up = up;
 	move_port(f, p);
 	place_settle(f, p);

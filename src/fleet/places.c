@@ -119,6 +119,11 @@ static bool is_needless(const struct place *p)
 
 /* --- what the journal must know -------------------------------------------------------------- */
 
+bool was_yielded(const struct fleet *f, const struct place *p)
+{
+	return p->kept && !uuid_equal(&p->kept->vmac.holder, &f->self);
+}
+
 static bool is_worth_keeping(const struct fleet *f, const struct place *p)
 {
 	const struct shared_vmac *r = p->record ? &p->record->vmac : NULL;
@@ -129,7 +134,7 @@ static bool is_worth_keeping(const struct fleet *f, const struct place *p)
 		return true;
 	/* What is held and not in the journal yet is known as not kept: see vmac_settle(). */
 	if (uuid_equal(&r->holder, &f->self))
-		return p->local || (p->kept && r->state == SHARED_HELD);
+		return p->local || (p->kept && (r->state == SHARED_HELD || was_yielded(f, p)));
 	return p->local || p->port_up;
 }
 
@@ -222,6 +227,24 @@ void ask_told(struct fleet *f, const struct shared_record *r)
 
 /* --- settling -------------------------------------------------------------------------------- */
 
+/* A host that was alone until now may bring an address that another has had for long, each with
+ * good reason.  One of both keeps it; that there were two nobody else would ever say. */
+static void two_holders(struct fleet *f, struct place *p)
+{
+	const struct uuid *holder = &p->record->vmac.holder;
+	char text[ERROR_TEXT_MAX];
+
+	if (p->machine.known || p->kept || !place_holds(p) || p->seed ||
+	    p->record->vmac.state == SHARED_RELEASED || uuid_equal(holder, &f->self) ||
+	    p->machine.state != MIGRATE_HELD)
+		return;
+	snprintf(text, sizeof(text), "hosts %s and %s both have it, each by its own registry",
+		 f->name, host_name(f, holder));
+	if (alarm_allowed(f, &p->alarmed))
+		note_place(f, p, FLEET_ALARM, p->machine.state, p->machine.state,
+			   MIGRATE_REASON_TWO_GUESTS, holder, text);
+}
+
 static void tell_machine(struct fleet *f, struct place *p)
 {
 	struct migrate_event e = { .kind = MIGRATE_RECORD };
@@ -233,6 +256,8 @@ static void tell_machine(struct fleet *f, struct place *p)
 			mem_free(f->mem, p->seed);
 			p->seed = NULL;
 		}
+		if (p->record)
+			two_holders(f, p);
 		e.record = p->record ? &p->record->vmac : p->seed ? &p->seed->vmac : NULL;
 		move_event(f, p, &e);
 		place_keep(f, p);

@@ -36,6 +36,7 @@ struct pool_state *pool_get(struct fleet *f, const char *name)
 	if (!p)
 		return NULL;
 	snprintf(p->name, sizeof(p->name), "%s", name);
+	p->surplus_since = MONO_NEVER;
 	table_init(&p->blocks, f->mem);
 	if (table_add(&f->pools, name_hash(name), p) < 0) {
 		mem_free(f->mem, p);
@@ -131,6 +132,10 @@ void pool_told(struct fleet *f, const struct shared_record *r)
 	}
 	old = p->record;
 	p->record = copy;
+	/* What is of it is told anew when there is one of that name again. */
+	if (!copy)
+		table_for_each (&p->blocks, struct block, b)
+			b->used = 0;
 	if (f->apart != APART_CLUSTER) {
 		if (copy || p->kept)
 			f->ops->keep(f->ctx, p->kept ? old : NULL, copy, 0);
@@ -157,6 +162,7 @@ void fleet_pool_room(struct fleet *f, const char *pool, uint64_t size, uint64_t 
 	p->size = size;
 	p->available = available;
 	pool_claim(f, p);
+	pool_shed(f, p);
 }
 
 uint32_t fleet_block_size(uint64_t pool_size)

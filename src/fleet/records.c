@@ -66,13 +66,19 @@ void mirror_done(struct fleet *f)
 
 static void mirrored_told(struct fleet *f, const struct shared_record *r)
 {
+	bool held = r->kind == SHARED_VMAC && r->revision > 0;
+	struct host *holder = held ? host_get(f, &r->vmac.holder) : NULL;
 	struct shared_record *old = NULL;
-	int e = mirror_put(f, r, &old);
+	int e = held && !holder ? -ENOMEM : mirror_put(f, r, &old);
 
 	if (e == -ENOMEM)
 		fleet_short(f);
 	if (e < 0)
 		return;
+	if (holder)
+		holder->vmacs++;
+	if (r->kind == SHARED_VMAC && old)
+		host_find(f, &old->vmac.holder)->vmacs--;
 	switch (r->kind) {
 	case SHARED_VMAC:
 		vmac_told(f, r);

@@ -62,7 +62,7 @@ void fleet_hosts(const struct fleet *f, void (*fn)(void *ctx, const struct fleet
 		v.host = &h->record->host;
 		v.alive = h->alive_revision > 0;
 		v.blocks = h->blocks;
-		v.vmacs = host_vmacs(f, h);
+		v.vmacs = h->vmacs;
 		fn(ctx, &v);
 	}
 }
@@ -126,7 +126,9 @@ void fleet_facts(const struct fleet *f, struct fleet_facts *ret)
 		.complete = f->complete,
 		.joined = f->join == JOIN_IN,
 		.since = f->reach_since,
-		.error = f->apart != APART_NOT ? f->apart_error : f->reach_error,
+		.error = f->apart != APART_NOT ? f->apart_error
+			 : fleet_refusal(f)    ? f->refusal
+					       : f->reach_error,
 		.number = f->self_kept ? f->self_kept->host.number : 0,
 		.state = f->me->record ? (enum host_state)f->me->record->host.state : HOST_ACTIVE,
 		.blocks = f->blocks,

@@ -277,6 +277,9 @@ static void settle_ours(struct fleet *f, struct place *p)
 			want(f, p, WANT_TELL);
 		return;
 	}
+	/* Handed on, and its new holder has not told the registry yet. */
+	if (was_yielded(f, p) && p->kept->vmac.epoch > r->epoch)
+		return;
 	if (p->holding || (p->local && p->local_state != VMAC_QUARANTINED) ||
 	    claim_pending(f, p->record))
 		return;
@@ -374,10 +377,12 @@ void fleet_vmac(struct fleet *f, const char *segment, const char *pool, uint64_t
 {
 	const struct vmac *v = after ? after : before;
 	struct place *p = place_find(f, segment, v->address);
+	/* Claimed, and never written down. */
+	bool was = before && !(p && p->holding && !p->local);
 	bool held;
 
 	f->now = now;
-	count_block(f, pool, number, before != NULL, after != NULL);
+	count_block(f, pool, number, was, after != NULL);
 	if (!p && after && needs_place(f, segment, after, pool, number)) {
 		p = place_get(f, segment, v->address);
 		if (!p)

@@ -27,7 +27,7 @@ static void moved(struct step *s)
 	m->moved[0] = s->now;
 }
 
-static void forgive(struct migrate *m)
+void moving_forgive(struct migrate *m)
 {
 	for (size_t i = 0; i < MIGRATE_MOVES; i++)
 		m->moved[i] = MONO_NEVER;
@@ -313,7 +313,7 @@ void moving_act(struct step *s, enum action a)
 		m->thaw = mono_after(s->now, MIGRATE_THAW);
 		return;
 	case do_forgive:
-		return forgive(m);
+		return moving_forgive(m);
 	case do_alarm:
 		return alarm(s);
 	case do_nothing:

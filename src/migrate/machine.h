@@ -143,6 +143,7 @@ struct step {
 void moving_fire(struct step *s, enum occurrence o);
 /* act.c */
 void moving_act(struct step *s, enum action a);
+void moving_forgive(struct migrate *m); /* forgets how often it moved */
 /* occur.c: what an event means, with what it changes of what is known. */
 enum occurrence occur(struct step *s);
 /* tell.c */

@@ -29,8 +29,7 @@ static void time_passed(struct step *s)
 	if (mono_due(moving_announce_at(m), s->now))
 		moving_fire(s, ANNOUNCE_DUE);
 	if (mono_due(moves_forgotten(m), s->now))
-		for (size_t i = 0; i < MIGRATE_MOVES; i++)
-			m->moved[i] = MONO_NEVER;
+		moving_forgive(m);
 }
 
 /* --- the gate -------------------------------------------------------------------------------- */
@@ -79,8 +78,7 @@ void migrate_init(struct migrate *m, const struct uuid *self, bool reachable)
 		.retry = MONO_NEVER,
 		.thaw = MONO_NEVER,
 	};
-	for (size_t i = 0; i < MIGRATE_MOVES; i++)
-		m->moved[i] = MONO_NEVER;
+	moving_forgive(m);
 }
 
 unsigned int migrate_step(struct migrate *m, const struct migrate_event *event, mono_t now,

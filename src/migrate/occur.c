@@ -163,6 +163,9 @@ static enum occurrence record_told(struct step *s)
 	m->writing = false;
 	if (!r)
 		return record_none(s);
+	/* A thaw is for all hosts: the next move is the first again. */
+	if (m->known && m->record_state == SHARED_FROZEN && r->state != SHARED_FROZEN)
+		moving_forgive(m);
 	if (r->state == SHARED_RELEASED)
 		o = record_released(m, r);
 	else if (uuid_equal(&r->holder, &m->self))

@@ -79,6 +79,7 @@ static const char *const host_states[] = {
 	[HOST_ACTIVE] = "active",
 	[HOST_DRAINING] = "draining",
 	[HOST_DEAD] = "dead",
+	[HOST_FORGOTTEN] = "forgotten",
 };
 
 static const char *const shared_vmac_states[] = {

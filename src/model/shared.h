@@ -78,8 +78,15 @@ enum host_state {
 	/* Somebody vouched for its death: its vMACs may be taken over.  It stays so until the host
 	 * itself has come back, closed what others took, and joined again. */
 	HOST_DEAD,
+	/* Dead, and to leave the list: what it still has goes into quarantine, then to others. */
+	HOST_FORGOTTEN,
 	HOST_STATE_COUNT
 };
+/* Somebody vouched for its death. */
+static inline bool host_state_is_dead(enum host_state s)
+{
+	return s == HOST_DEAD || s == HOST_FORGOTTEN;
+}
 const char *host_state_name(enum host_state s);
 
 struct shared_host {

@@ -161,6 +161,21 @@ class Etcd:
         for i in range(len(self.members)) if number is None else [number]:
             self.kill(i)
 
+    def wipe(self):
+        """Nothing of it is left: what starts then is another one.  Stop it first."""
+        for m in self.members:
+            shutil.rmtree(f"{self.data}/{m.name}", ignore_errors=True)
+
+    def restore(self, backup):
+        """As it was at `etcdctl snapshot save`; its revisions, too."""
+        self.stop()
+        self.wipe()
+        for m in self.members:
+            self.hub.run("env", "ETCDCTL_API=3", "etcdctl", "snapshot", "restore", str(backup), "--name", m.name,
+                         "--data-dir", f"{self.data}/{m.name}", "--initial-advertise-peer-urls", f"http://{m.peer}:2380",
+                         "--initial-cluster", ",".join(f"{o.name}=http://{o.peer}:2380" for o in self.members))
+        self.start()
+
     def cut(self, number, link="peer"):
         """link "peer": its clients reach it, the other members do not; "client": the reverse."""
         self.hub.run("ip", "link", "set", f"{link}{number}", "nomaster")

@@ -7,8 +7,8 @@
 
 #include "fleet_sim.h"
 
-#define TUNNEL_CALM  SECOND
-#define SETTLED_FOR  (5 * SECOND)
+#define TUNNEL_CALM SECOND
+#define SETTLED_FOR (5 * SECOND)
 
 static const char *const rule_names[FS_RULE_COUNT] = {
 #define FS_NAME_(c, meaning) [FS_RULE_##c] = #c,
@@ -48,7 +48,8 @@ static bool excused(const struct world *w)
 /* --- 1: who speaks --------------------------------------------------------------------------- */
 
 /* A frame with the vMAC as its source leaves the uplink of h.  When its guest runs elsewhere only,
- * and has spoken there, then nothing comes from here any more, once this host may know. */
+ * and has spoken there, then nothing comes from here any more, once this host may know: of a guest
+ * that spoke here a moment ago and stands still without a word, nobody can. */
 void check_emit(struct host *h, unsigned int n)
 {
 	struct world *w = h->world;
@@ -64,7 +65,8 @@ void check_emit(struct host *h, unsigned int n)
 	for (unsigned int o = 0; o < w->host_count; o++) {
 		if (o == h->index || !(v->runs >> o & 1) || v->first[o] == 0)
 			continue;
-		if (w->now - v->first[o] > FS_SOURCE_BOUND && w->loss == 0 && !excused(w) &&
+		if (w->now - v->first[o] > FS_SOURCE_BOUND &&
+		    w->now - v->left[h->index] > FS_WORD_BOUND && w->loss == 0 && !excused(w) &&
 		    host_clean(h, w->now - v->first[o]) &&
 		    host_clean(&w->hosts[o], w->now - v->first[o]))
 			check_fail(w, FS_RULE_SOURCES,
@@ -103,16 +105,19 @@ void check_record(struct world *w, const struct shared_record *before,
 	else
 		world_tell(w, -1, "record gone", n, 0);
 	if (w->trace && a)
-		printf("            holder %d, to %d\n", host_of(w, &a->holder), host_of(w, &a->to));
+		printf("            holder %d, to %d\n", host_of(w, &a->holder),
+		       host_of(w, &a->to));
 	if (!a)
 		return;
 	if (b && !w->restoring) {
 		if (a->epoch < b->epoch)
-			check_fail(w, FS_RULE_EPOCH, "%u: the record's epoch fell from %" PRIu64
-				   " to %" PRIu64, n, b->epoch, a->epoch);
+			check_fail(w, FS_RULE_EPOCH,
+				   "%u: the record's epoch fell from %" PRIu64 " to %" PRIu64, n,
+				   b->epoch, a->epoch);
 		if (!uuid_equal(&a->holder, &b->holder) && a->epoch <= b->epoch)
-			check_fail(w, FS_RULE_EPOCH, "%u: the holder changed, and the epoch is %"
-				   PRIu64 " still", n, a->epoch);
+			check_fail(w, FS_RULE_EPOCH,
+				   "%u: the holder changed, and the epoch is %" PRIu64 " still", n,
+				   a->epoch);
 	}
 	epoch_seen(w, n, a->epoch);
 }
@@ -126,8 +131,10 @@ void check_entry(struct host *h, unsigned int n, const struct entry *before,
 	if (after->exists)
 		epoch_seen(w, n, after->epoch);
 	if (before->exists && after->exists && after->epoch < before->epoch)
-		check_fail(w, FS_RULE_EPOCH, "%u: the epoch in the journal of host %u fell from %"
-			   PRIu64 " to %" PRIu64, n, h->index, before->epoch, after->epoch);
+		check_fail(w, FS_RULE_EPOCH,
+			   "%u: the epoch in the journal of host %u fell from %" PRIu64
+			   " to %" PRIu64,
+			   n, h->index, before->epoch, after->epoch);
 }
 
 /* --- 3: owners ------------------------------------------------------------------------------- */
@@ -141,15 +148,20 @@ void check_allocate(struct host *h, unsigned int n)
 	if (excused(w) || w->restored || (h->forgotten && h->clean_since == INT64_MAX))
 		return;
 	if (v && v->exists && !v->lost)
-		check_fail(w, FS_RULE_DOUBLE, "%u: host %u allocates it, and a guest of host %u has it",
-			   n, h->index, v->at);
+		check_fail(w, FS_RULE_DOUBLE,
+			   "%u: host %u allocates it, and a guest of host %u has it", n, h->index,
+			   v->at);
 	for (unsigned int i = 0; i < w->host_count; i++) {
 		const struct host *o = &w->hosts[i];
 
+		/* One that is off, and was vouched dead, wakes with what was its own. */
+		if (!o->power && w->vouched_any)
+			continue;
 		if (i != h->index && !o->forgotten && o->blocks[n / w->block_size] &&
 		    entry_held(&place_at(&w->hosts[i], n)->durable))
-			check_fail(w, FS_RULE_DOUBLE, "%u: host %u allocates it, and host %u holds it",
-				   n, h->index, i);
+			check_fail(w, FS_RULE_DOUBLE,
+				   "%u: host %u allocates it, and host %u holds it", n, h->index,
+				   i);
 	}
 }
 
@@ -211,7 +223,8 @@ void check_gate(struct host *h, unsigned int n, enum migrate_gate before)
 	    w->now - v->settled_since > SETTLED_FOR && v->at == h->index &&
 	    v->runs == 1u << h->index)
 		check_fail(w, FS_RULE_SURRENDER,
-			   "%u: host %u closes its gate, and its guest runs there alone", n, h->index);
+			   "%u: host %u closes its gate, and its guest runs there alone", n,
+			   h->index);
 }
 
 /* Nothing is under way that could close the gate of its guest. */
@@ -285,14 +298,14 @@ void check_tunnel(struct host *h, const struct frame *f, bool delivered)
 	struct dport *p = &place_at(h, (unsigned int)f->to)->port;
 
 	if (f->hops > 1)
-		check_fail(w, FS_RULE_LOOP, "%d: redirected %u times, now at host %u", f->to, f->hops,
-			   h->index);
+		check_fail(w, FS_RULE_LOOP, "%d: redirected %u times, now at host %u", f->to,
+			   f->hops, h->index);
 	if (delivered || !v || v->runs != 1u << h->index || !host_clean(h, TUNNEL_CALM) ||
 	    !p->exists || !p->up || w->now - p->since < TUNNEL_CALM ||
 	    !host_clean(&w->hosts[f->via], TUNNEL_CALM))
 		return;
-	check_fail(w, FS_RULE_TUNNEL, "%d: a redirected frame is dropped at host %u, gate %u", f->to,
-		   h->index, p->gate);
+	check_fail(w, FS_RULE_TUNNEL, "%d: a redirected frame is dropped at host %u, gate %u",
+		   f->to, h->index, p->gate);
 }
 
 /* --- 4: at the end --------------------------------------------------------------------------- */
@@ -323,10 +336,16 @@ static void vm_end_check(struct world *w, struct vm *v)
 		return;
 	if (running(v) > 1 || frozen || (v->ever_cloned && !alarmed(w))) {
 		if (!alarmed(w) && (running(v) > 1 || frozen))
-			check_fail(w, FS_RULE_ALARM, "%u is %s", v->n, frozen ? "frozen" : "doubled");
+			check_fail(w, FS_RULE_ALARM, "%u is %s", v->n,
+				   frozen ? "frozen" : "doubled");
 		return;
 	}
 	if (v->client_rx && v->guest_rx)
+		return;
+	/* A backup in which its block was free, and another host claimed that before this one was
+	 * back: of both none can be right, and the one that hears of it closes and says so. */
+	if (w->restored && h->alarms > 0 && v->n < w->pool_size &&
+	    registry_block(w, v->n) != (int)v->at && !r)
 		return;
 	if (h->fleet)
 		fleet_move(h->fleet, &name, &view);
@@ -334,7 +353,7 @@ static void vm_end_check(struct world *w, struct vm *v)
 		   "%u runs on host %u: %s%s, gate %u, journal %d epoch %" PRIu64
 		   "; record %s holder %d to %d epoch %" PRIu64,
 		   v->n, v->at, migrate_state_name(view.state),
-		   v->client_rx  ? " (is heard)"
+		   v->client_rx	 ? " (is heard)"
 		   : v->guest_rx ? " (hears)"
 				 : "",
 		   p->port.gate, p->now.exists ? p->now.state : -1, p->now.epoch,
@@ -349,7 +368,8 @@ static void leak_check(struct world *w, struct host *h)
 
 		if (p->now.exists && p->now.state == VMAC_AWAY && !p->port.exists &&
 		    !registry_vmac(w, n))
-			check_fail(w, FS_RULE_LEAK, "%u: the journal of host %u keeps it", n, h->index);
+			check_fail(w, FS_RULE_LEAK, "%u: the journal of host %u keeps it", n,
+				   h->index);
 	}
 }
 
@@ -365,9 +385,9 @@ void check_end(struct world *w)
 		if (!h->fleet)
 			continue;
 		if (h->requests - h->rest_requests > FS_STORM_REQUESTS)
-			check_fail(w, FS_RULE_STORM, "host %u asked the registry %" PRIu64
-				   " times in the last 10 s", h->index,
-				   h->requests - h->rest_requests);
+			check_fail(w, FS_RULE_STORM,
+				   "host %u asked the registry %" PRIu64 " times in the last 10 s",
+				   h->index, h->requests - h->rest_requests);
 		if (!w->restored)
 			leak_check(w, h);
 	}

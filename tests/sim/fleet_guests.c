@@ -5,6 +5,7 @@
 
 #define RARPS	     3
 #define REMOVE_RETRY SECOND
+#define SLOW_PACE    10
 
 static const int64_t rarp_at[RARPS] = { 0, 50 * MS, 150 * MS };
 
@@ -63,8 +64,10 @@ void vm_start(struct world *w, struct vm *v, unsigned int host)
 
 void vm_stop(struct world *w, struct vm *v, unsigned int host)
 {
-	if (v->runs >> host & 1)
+	if (v->runs >> host & 1) {
 		world_tell(w, (int)host, "guest stands", v->n, 0);
+		v->left[host] = w->now;
+	}
 	v->runs &= ~(1u << host);
 }
 
@@ -121,6 +124,8 @@ void vm_new(struct world *w, unsigned int host)
 	if (n < 0)
 		return;
 	*v = (struct vm){ .exists = true,
+			  .lost = w->hosts[host].forgotten &&
+				  w->hosts[host].clean_since == INT64_MAX,
 			  .announces = !chance_percent(&w->chance, 15),
 			  .n = (unsigned int)n,
 			  .at = host,
@@ -129,12 +134,12 @@ void vm_new(struct world *w, unsigned int host)
 	w->vm_of[n] = (int)w->vm_count++;
 	w->hosts[host].world = w;
 	/* The port was allocated with the address; its link comes with the guest. */
-	place_at(&w->hosts[host], v->n)->port = (struct dport){
-		.exists = true,
-		.peer = -1,
-		.incarnation = place_at(&w->hosts[host], v->n)->port.incarnation + 1,
-		.since = w->now
-	};
+	place_at(&w->hosts[host], v->n)->port =
+		(struct dport){ .exists = true,
+				.peer = -1,
+				.incarnation =
+					place_at(&w->hosts[host], v->n)->port.incarnation + 1,
+				.since = w->now };
 	vm_start(w, v, host);
 	tick_push(w, v, w->now + chance_span(&w->chance, 0, w->beat));
 }
@@ -177,13 +182,15 @@ void vm_up(struct world *w, struct vm *v, unsigned int host, bool force)
 {
 	struct host *h = &w->hosts[host];
 
-	if (!v->exists || v->lost || v->moving || (!v->down && !force) || !h->fleet || v->removing >= 0)
+	if (!v->exists || v->lost || v->moving || (!v->down && !force) || !h->fleet ||
+	    v->removing >= 0)
 		return;
 	v->settled = false;
 	if (host != v->at && !force)
 		vm_remove(w, v, v->at);
 	if (!host_port_add(h, v->n))
 		return;
+	v->forced = force;
 	if (force)
 		host_hint(h, MIGRATE_FORCE, v->n);
 	v->down = false;
@@ -239,6 +246,9 @@ static void next_step(struct world *w, struct vm *v)
 	int64_t most = (1 << v->plan.pace) * MS;
 
 	v->step++;
+	/* Some leave the source's port for long. */
+	if (v->step == MOVE_REMOVE && v->plan.pace >= SLOW_PACE)
+		most = 20 * SECOND;
 	world_push(w, w->now + chance_span(&w->chance, MS / 4, most), EVENT_MOVE, 0)->a =
 		index_of(w, v);
 }

@@ -102,7 +102,8 @@ static struct order *order_new(struct host *h, enum order_kind kind)
 {
 	struct world *w = h->world;
 	struct order *o = fs_alloc(sizeof(*o));
-	int64_t at = w->now + chance_span(&w->chance, MS / 10, h->disk_slow ? h->disk_slow : 3 * MS);
+	int64_t at =
+		w->now + chance_span(&w->chance, MS / 10, h->disk_slow ? h->disk_slow : 3 * MS);
 
 	o->kind = (uint8_t)kind;
 	*h->orders_last = o;
@@ -125,8 +126,11 @@ static void room_change(struct host *h, unsigned int n, bool before, bool after)
 void entry_set(struct host *h, unsigned int n, const struct entry *after)
 {
 	struct place_of *p = place_at(h, n);
-	struct order *o = order_new(h, ORDER_ENTRY);
+	struct order *o;
 
+	if (!p->now.exists && !after->exists)
+		return;
+	o = order_new(h, ORDER_ENTRY);
 	room_change(h, n, p->now.exists, after->exists);
 	o->n = n;
 	o->before = p->now;
@@ -396,7 +400,8 @@ static void op_each(void *ctx, const char *pool, uint64_t number,
 	unsigned int size = h->world->block_size;
 
 	for (unsigned int i = 0; h->blocks[number] && i < size; i++) {
-		struct vmac v = vmac_of(h, (unsigned int)number * size + i, &h->blocks[number][i].now);
+		struct vmac v =
+			vmac_of(h, (unsigned int)number * size + i, &h->blocks[number][i].now);
 
 		if (h->blocks[number][i].now.exists)
 			fn(fn_ctx, &v);
@@ -420,7 +425,7 @@ static void op_note(void *ctx, const struct fleet_note *note)
 		printf("            %s%s%s %s (%s)\n",
 		       note->kind == FLEET_MOVE ? migrate_state_name(note->from) : "",
 		       note->kind == FLEET_MOVE ? " -> " : "",
-		       note->kind == FLEET_MOVE ? migrate_state_name(note->to)
+		       note->kind == FLEET_MOVE	   ? migrate_state_name(note->to)
 		       : note->kind == FLEET_ALARM ? "ALARM"
 						   : "",
 		       note->text, note->peer);
@@ -545,8 +550,9 @@ void host_up(struct host *h)
 				  .self = h->uuid,
 				  .name = h->name,
 				  .version = "1",
-				  .address = { .family = 4, .octet = { 10, 0, (uint8_t)(h->index >> 8),
-								      (uint8_t)h->index } },
+				  .address = { .family = 4,
+					       .octet = { 10, 0, (uint8_t)(h->index >> 8),
+							  (uint8_t)h->index } },
 				  .tunnel_port = 14789,
 				  .seed = chance_next(&w->chance) };
 	struct error e;
@@ -693,6 +699,14 @@ int host_allocate(struct host *h)
 	return -1;
 }
 
+/* A guest that spoke here has opened it for good, until the registry decides. */
+static bool is_reserved(const struct host *h, unsigned int n)
+{
+	const struct shared_vmac *r = registry_vmac(h->world, n);
+
+	return r && uuid_equal(&r->to, &h->uuid);
+}
+
 static void port_told(struct host *h, unsigned int n)
 {
 	struct fleet_name name = name_of(h, n);
@@ -732,6 +746,7 @@ bool host_port_add(struct host *h, unsigned int n)
 	p->port = (struct dport){ .exists = true,
 				  .peer = -1,
 				  .incarnation = p->port.incarnation + 1,
+				  .permit = p->port.permit && is_reserved(h, n),
 				  .since = h->world->now };
 	host_port_link(h, n, true);
 	return true;
@@ -762,7 +777,9 @@ void host_port_delete(struct host *h, unsigned int n)
 	else if (e.state == VMAC_MOVING || !is_home(h, n))
 		e.exists = false;
 	entry_set(h, n, &e);
-	p->port = (struct dport){ .incarnation = p->port.incarnation + 1, .peer = -1 };
+	p->port = (struct dport){ .incarnation = p->port.incarnation + 1,
+				  .peer = -1,
+				  .permit = p->port.permit && is_reserved(h, n) };
 	port_told(h, n);
 	host_flush(h);
 }

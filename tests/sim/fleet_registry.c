@@ -233,15 +233,17 @@ static void commit(struct world *w, const struct shared_record *r, bool gone)
 	node_free(after);
 }
 
+static bool mutated(const struct world *w, enum shared_kind kind)
+{
+	return w->scenario->mutation == FS_MUTATE_CLAIM_NO_COMPARE && kind == SHARED_VMAC;
+}
+
 static bool compares(const struct world *w, const struct txn *t)
 {
-	if (w->scenario->mutation == FS_MUTATE_NO_COMPARE)
-		return true;
 	for (unsigned int i = 0; i < t->count; i++) {
 		const struct shared_record *is = registry_get(w, t->puts[i].record);
 
-		if (w->scenario->mutation == FS_MUTATE_CLAIM_NO_COMPARE &&
-		    t->puts[i].record->kind == SHARED_VMAC)
+		if (mutated(w, t->puts[i].record->kind))
 			continue;
 		if ((is ? is->revision : 0) != t->puts[i].record->revision)
 			return false;
@@ -425,8 +427,8 @@ void registry_channel(struct host *h)
 	h->first = m->next;
 	if (!h->first)
 		h->last = &h->first;
-	error_set(&error, m->outcome == SHARED_REFUSED ? ERROR_REGISTRY_FULL
-						       : ERROR_REGISTRY_UNREACHABLE,
+	error_set(&error,
+		  m->outcome == SHARED_REFUSED ? ERROR_REGISTRY_FULL : ERROR_REGISTRY_UNREACHABLE,
 		  NULL, "%s", m->outcome == SHARED_REFUSED ? "no space" : "out of reach");
 	hear(h, m, &error);
 	node_free(m->node);
@@ -442,6 +444,8 @@ void registry_lease(struct world *w, struct host *h)
 	const struct shared_record *is = registry_get(w, &key);
 	struct shared_record r;
 
+	if (w->down)
+		world_push(w, w->now + LEASE, EVENT_LEASE, h->index);
 	if (!is || w->down)
 		return;
 	r = *is;

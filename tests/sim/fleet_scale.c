@@ -88,15 +88,15 @@ static void all_cut(struct world *w, bool cut)
 int fs_scale(unsigned int hosts, unsigned int addresses)
 {
 	static struct world w;
-	const struct fs_scenario s = { .family = "scale",
-				       .seed = 1,
-				       .hosts = hosts,
-				       .block_size = BLOCK,
-				       .pool_size = (addresses + hosts * 2 * BLOCK + BLOCK - 1) / BLOCK *
-						    BLOCK,
-				       .addresses = (addresses + hosts * 2 * BLOCK + BLOCK - 1) / BLOCK *
-						    BLOCK,
-				       .beat = SECOND };
+	const struct fs_scenario s = {
+		.family = "scale",
+		.seed = 1,
+		.hosts = hosts,
+		.block_size = BLOCK,
+		.pool_size = (addresses + hosts * 2 * BLOCK + BLOCK - 1) / BLOCK * BLOCK,
+		.addresses = (addresses + hosts * 2 * BLOCK + BLOCK - 1) / BLOCK * BLOCK,
+		.beat = SECOND
+	};
 	unsigned int *had = fs_alloc(hosts * sizeof(*had)), each = addresses / hosts, total, twice;
 	double since = seconds();
 

@@ -169,7 +169,8 @@ static void add_wire(struct fs_scenario *s, struct chance *c, int64_t at)
 			 6 * SECOND);
 		return;
 	}
-	add(s, at, FS_FORGE, 0, (unsigned int)chance_below(c, FS_VMS_MAX), (int64_t)chance_below(c, 3));
+	add(s, at, FS_FORGE, 0, (unsigned int)chance_below(c, FS_VMS_MAX),
+	    (int64_t)chance_below(c, 3));
 }
 
 static void add_operator(struct fs_scenario *s, struct chance *c, int64_t at)
@@ -236,8 +237,9 @@ static void add_any(struct fs_scenario *s, struct chance *c, const struct family
 		add_operator(s, c, at);
 		return;
 	default:
-		which = chance_percent(c, 50) ? s->pool_size + chance_below(c, s->addresses - s->pool_size)
-					      : chance_below(c, s->pool_size);
+		which = chance_percent(c, 50)
+				? s->pool_size + chance_below(c, s->addresses - s->pool_size)
+				: chance_below(c, s->pool_size);
 		for (unsigned int h = 0; h < 2; h++)
 			add(s, at + chance_span(c, 0, 3 * MS), FS_PIN,
 			    (unsigned int)chance_below(c, s->hosts), 0, (int64_t)which);
@@ -278,8 +280,9 @@ static int64_t plot_long(struct fs_scenario *s, struct chance *c, int64_t at)
 
 	/* Often enough to be frozen; then silence in which entries age and reservations end. */
 	for (unsigned int i = 0; i < 12; i++) {
-		struct fs_plan p = { .announces = 1, .fail_after = FS_FAIL_NEVER, .pace = 5,
-				     .cold = 1 };
+		struct fs_plan p = {
+			.announces = 1, .fail_after = FS_FAIL_NEVER, .pace = 5, .cold = 1
+		};
 
 		add(s, at + i * 900 * MS, FS_MOVE, i % s->hosts, 0, plan_pack(&p));
 	}

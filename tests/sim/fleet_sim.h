@@ -40,8 +40,9 @@
 #define FS_TIMEOUT	   (2 * SECOND) /* of a request to the registry */
 #define FS_RECONCILE	   (15 * SECOND) /* what was not told is told then */
 #define FS_SOURCE_BOUND	   (10 * MS) /* an old host may speak so long after the new one began */
+#define FS_WORD_BOUND	   SECOND /* … and what a guest said there counts so long */
 #define FS_GATE_BOUND	   (3 * SECOND)
-#define FS_REDIRECT_BOUND  (12 * SECOND)
+#define FS_REDIRECT_BOUND  (16 * SECOND) /* a pause, and 10 s */
 #define FS_REACH_BOUND	   (60 * SECOND) /* after the last fault every guest is reachable */
 #define FS_QUARANTINE	   (5 * SECOND)
 #define FS_STORM_REQUESTS  60 /* of one host in the last 10 s, when all is well */
@@ -145,7 +146,6 @@ struct fs_plan plan_unpack(int64_t value);
 #define FS_MUTATIONS(X)                                                                            \
 	X(NOTHING, "", NONE)                                                                       \
 	X(OPEN_AT_PREPARE, "the destination opens when the move is prepared", GATE_EARLY)          \
-	X(NO_COMPARE, "the registry writes without comparing", DOUBLE)                             \
 	X(CLAIM_NO_COMPARE, "a vMAC is claimed without comparing", EPOCH)                          \
 	X(YIELD_UNTAGGED, "a frame without a tag counts as one with", SURRENDER)                   \
 	X(REDIRECT_FOREVER, "stragglers are redirected without end", REDIRECT)                     \
@@ -329,6 +329,7 @@ struct host {
 
 struct vm {
 	bool exists, down, announces;
+	bool forced; /* taken by force, and the registry has not said so yet */
 	bool lost; /* its host was forgotten, and its address may be anybody's */
 	unsigned int n;	 /* its address */
 	unsigned int at; /* the host that has it, or had */
@@ -342,6 +343,7 @@ struct vm {
 	uint64_t tick;
 	/* The checkers'. */
 	int64_t first[FS_BOUNDED_HOSTS]; /* frame since its guest began there; 0 = none */
+	int64_t left[FS_BOUNDED_HOSTS];	 /* when its guest last stood still there */
 	int64_t client_rx, guest_rx;	 /* last frame at the client; of the client */
 	unsigned int probes, probed;
 };

@@ -12,14 +12,10 @@ static const struct {
 	uint8_t kind, host;
 	int64_t value;
 } events[] = {
-	{ FS_MOVE, 1, 0 },	   /* with all hints; see plan_of() */
-	{ FS_MOVE, 0, 1 },	   /* back, with none */
-	{ FS_CUT, 0, 0 },
-	{ FS_CUT, 1, 0 },
-	{ FS_DAEMON_CRASH, 0, 0 },
-	{ FS_DAEMON_CRASH, 1, 0 },
-	{ FS_JOIN, 0, 0 },
-	{ FS_DAEMON_START, 0, 0 },
+	{ FS_MOVE, 1, 0 }, /* with all hints; see plan_of() */
+	{ FS_MOVE, 0, 1 }, /* back, with none */
+	{ FS_CUT, 0, 0 },	   { FS_CUT, 1, 0 },  { FS_DAEMON_CRASH, 0, 0 },
+	{ FS_DAEMON_CRASH, 1, 0 }, { FS_JOIN, 0, 0 }, { FS_DAEMON_START, 0, 0 },
 };
 #define EVENTS (sizeof(events) / sizeof(events[0]))
 
@@ -78,10 +74,11 @@ void fs_small_make(struct fs_scenario *s, unsigned int number)
 			if (!used[k] && pick-- == 0)
 				break;
 		used[k] = true;
-		*step = (struct fs_step){ 4 * SECOND + i * SMALL_GAP, events[k].kind, events[k].host,
-					  0, events[k].kind == FS_MOVE
-						     ? plan_of(events[k].value, number)
-						     : events[k].value };
+		*step = (struct fs_step){ 4 * SECOND + i * SMALL_GAP, events[k].kind,
+					  events[k].host, 0,
+					  events[k].kind == FS_MOVE
+						  ? plan_of(events[k].value, number)
+						  : events[k].value };
 	}
 	s->steps[s->step_count++] = (struct fs_step){ 12 * SECOND, FS_HEAL, 0, 0, 0 };
 	s->end = 12 * SECOND + 40 * SECOND;

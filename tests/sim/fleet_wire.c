@@ -163,8 +163,9 @@ static void at_uplink(struct host *h, const struct frame *f)
 
 	if (f->from >= 0) {
 		p = &place_at(h, (unsigned int)f->from)->port;
-		if (p->exists && (p->gate == MIGRATE_GATE_OPEN || p->gate == MIGRATE_GATE_REDIRECT ||
-				  p->gate == MIGRATE_GATE_FENCED))
+		if (p->exists &&
+		    (p->gate == MIGRATE_GATE_OPEN || p->gate == MIGRATE_GATE_REDIRECT ||
+		     p->gate == MIGRATE_GATE_FENCED))
 			stranger(h, (unsigned int)f->from, f);
 		if (p->exists && p->gate == MIGRATE_GATE_OPEN)
 			return;
@@ -182,15 +183,15 @@ static void at_tunnel(struct host *h, const struct frame *f)
 {
 	struct world *w = h->world;
 	struct dport *p = &place_at(h, (unsigned int)f->to)->port;
-	bool opens = p->exists &&
-		     (p->gate == MIGRATE_GATE_OPEN || p->gate == MIGRATE_GATE_TUNNEL_IN);
+	bool opens =
+		p->exists && (p->gate == MIGRATE_GATE_OPEN || p->gate == MIGRATE_GATE_TUNNEL_IN);
 
 	if (w->scenario->mutation == FS_MUTATE_TUNNEL_HOLE)
 		opens = false;
 	check_tunnel(h, f, opens);
 	if (opens)
 		to_guest(h, (unsigned int)f->to, f);
-	else if (w->scenario->mutation == FS_MUTATE_TUNNEL_LOOP && p->exists)
+	if (w->scenario->mutation == FS_MUTATE_TUNNEL_LOOP)
 		redirect(h, &(struct dport){ .peer = (int)((h->index + 1) % w->host_count) }, f);
 }
 

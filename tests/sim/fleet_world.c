@@ -175,6 +175,27 @@ static bool registry_has(struct world *w, const struct host *h, unsigned int n)
 	return r ? uuid_equal(&r->holder, &h->uuid) : registry_block(w, n) == (int)h->index;
 }
 
+/* Whether all that was taken by force is; what is not (its image could not be read) is taken anew.
+ */
+static bool forced_done(struct world *w, const struct host *dead)
+{
+	bool done = true;
+
+	for (unsigned int i = 0; i < w->vm_count; i++) {
+		struct vm *v = &w->vms[i];
+		const struct shared_vmac *r = registry_vmac(w, v->n);
+
+		if (!v->exists || v->lost || v->down || v->at == dead->index ||
+		    (!v->forced && !registry_has(w, dead, v->n)))
+			continue;
+		v->forced = !r || !uuid_equal(&r->holder, &w->hosts[v->at].uuid);
+		if (v->forced)
+			host_hint(&w->hosts[v->at], MIGRATE_FORCE, v->n);
+		done &= !v->forced;
+	}
+	return done;
+}
+
 enum vouch { VOUCH_DEAD, VOUCH_RESTART, VOUCH_FORGET };
 
 /* What an operator does, once the one before has come to be; false: it has to be tried again. */
@@ -191,13 +212,13 @@ static bool vouch_now(struct world *w, struct host *h, struct host *o, enum vouc
 	case VOUCH_RESTART:
 		if (is_dead(w, h))
 			restart_elsewhere(w, h, o);
-		return is_dead(w, h);
+		return is_dead(w, h) && forced_done(w, h);
 	case VOUCH_FORGET:
-		h->forgotten = is_dead(w, h) &&
-			       fleet_host_forget(o->fleet, h->name, host_now(o), &e) == 0;
+		h->forgotten =
+			is_dead(w, h) && fleet_host_forget(o->fleet, h->name, host_now(o), &e) == 0;
 		for (unsigned int i = 0; h->forgotten && i < w->vm_count; i++)
-			w->vms[i].lost |= w->vms[i].at == h->index ||
-					  registry_has(w, h, w->vms[i].n);
+			w->vms[i].lost |=
+				w->vms[i].at == h->index || registry_has(w, h, w->vms[i].n);
 		return h->forgotten;
 	}
 	return true;
@@ -207,13 +228,13 @@ static void vouch(struct world *w, const struct fs_step *s, bool truthfully)
 {
 	struct host *h = &w->hosts[s->host], *o = somebody_else(w, h);
 
-	if (truthfully && h->power)
+	if ((truthfully && h->power) || h->forgotten)
 		return;
 	w->vouched_any = true;
 	for (unsigned int i = 0; i < w->vm_count; i++)
 		w->vms[i].settled = false;
 	if (!o || !vouch_now(w, h, o, (enum vouch)s->value))
-		world_push(w, w->now + SECOND, EVENT_STEP, 0)->a =
+		world_push(w, w->now + (w->beat > SECOND ? w->beat : SECOND), EVENT_STEP, 0)->a =
 			(uint64_t)(s - w->scenario->steps);
 	if (o)
 		host_leave(o);
@@ -226,7 +247,8 @@ static void drain(struct world *w, struct host *h, bool on)
 	if (!h->fleet)
 		return;
 	h->draining = on;
-	fleet_host_state(h->fleet, h->name, on ? HOST_DRAINING : HOST_ACTIVE, NULL, host_now(h), &e);
+	fleet_host_state(h->fleet, h->name, on ? HOST_DRAINING : HOST_ACTIVE, NULL, host_now(h),
+			 &e);
 	host_leave(h);
 }
 
@@ -490,7 +512,8 @@ static void reconcile(struct world *w)
 
 static void storm_of_own(struct world *w)
 {
-	for (unsigned int i = 0; w->healed && w->scenario->mutation == FS_MUTATE_STORM && i < 8; i++)
+	for (unsigned int i = 0; w->healed && w->scenario->mutation == FS_MUTATE_STORM && i < 8;
+	     i++)
 		w->hosts[0].requests++;
 }
 

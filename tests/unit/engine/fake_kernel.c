@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "host/inject.h"
+#include "rig.h"
 
 static struct plane *wire;
 struct plane *fake_plane_next;
@@ -42,7 +43,7 @@ static void tell(struct plane *p, enum plane_event_kind kind, uint32_t port, con
 	if (p->event_count == FAKE_EVENTS)
 		return;
 	p->event_count++;
-	*e = (struct plane_event){ .kind = kind, .port = port, .count = 1 };
+	*e = (struct plane_event){ .kind = kind, .port = port, .count = 1, .at = { rig_mono_ns } };
 	e->len = (unsigned int)(len < PLANE_EVENT_FRAME ? len : PLANE_EVENT_FRAME);
 	if (len > 0)
 		memcpy(e->frame, frame, e->len);

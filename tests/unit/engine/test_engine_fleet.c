@@ -158,6 +158,21 @@ static void a_stable_address_is_the_same_everywhere(void **state)
 	assert_int_equal(node_state(1, first), -1);
 }
 
+static void two_hosts_cannot_have_one_identity_at_once(void **state)
+{
+	struct vmac_add add = RIG_VMAC;
+	struct rig_answer a = { 0 }, b = { 0 };
+
+	two_hosts();
+	add.identity = "uuid-of-a-guest";
+	engine_vmac_add(nodes[0].rig.engine, &rig_caller, &add, rig_answered, &a);
+	engine_vmac_add(nodes[1].rig.engine, &rig_caller, &add, rig_answered, &b);
+	nodes_pass(100);
+	assert_int_equal(a.count + b.count, 2);
+	assert_int_equal((a.code == ERROR_NONE) + (b.code == ERROR_NONE), 1);
+	assert_int_equal((a.code == ERROR_ADDRESS_IN_USE) + (b.code == ERROR_ADDRESS_IN_USE), 1);
+}
+
 static void a_host_that_was_alone_brings_its_own(void **state)
 {
 	vmac_mac_t old;
@@ -180,6 +195,109 @@ static void a_host_that_was_alone_brings_its_own(void **state)
 		assert_int_equal(node_vmac(1, ""), ERROR_NONE);
 		assert_false(vmac_mac_equal(nodes[1].answer.address, old));
 	}
+}
+
+static void what_a_lonely_host_had_is_in_blocks_of_its_own(void **state)
+{
+	struct fleet_facts facts;
+
+	nodes[0].alone = true;
+	node_start(0);
+	assert_int_equal(node_segment(0, "lan"), ERROR_NONE);
+	assert_int_equal(node_pool(0, "web", RANGE), ERROR_NONE);
+	assert_int_equal(node_batch(0, 1000), ERROR_NONE);
+	node_stop(0);
+	nodes[0].alone = false;
+	node_start(0);
+	nodes_pass(4000);
+	/* 1000 numbers in a row lie in four blocks at least; and one in reserve.  No vMAC needs a
+	 * record of its own. */
+	fleet_facts(nodes[0].rig.engine->side->fleet, &facts);
+	assert_true(facts.blocks_ours >= 5);
+	assert_true(facts.blocks_ours <= 7);
+	assert_true(facts.records < 10);
+	assert_int_equal(facts.images_behind, 0);
+	/* The same after a restart: nothing is counted twice. */
+	node_stop(0);
+	node_start(0);
+	nodes_pass(2000);
+	assert_int_equal(rig_pool_view(&nodes[0].rig, "web").blocks, facts.blocks_ours);
+}
+
+/* The journal refuses what was claimed: the others may have it. */
+static void what_was_claimed_in_vain_is_given_up(void **state)
+{
+	const vmac_mac_t one = { { 0x12, 0x55, 0, 0, 0, 1 } }, two = { { 0x12, 0x55, 0, 0, 0, 2 } };
+	struct fleet_name name = { "lan", two };
+	struct rig_answer a = { 0 }, b = { 0 };
+	struct vmac_add add = RIG_VMAC;
+
+	two_hosts();
+	add.has_address = true;
+	add.name = "same";
+	add.address = one;
+	engine_vmac_add(nodes[0].rig.engine, &rig_caller, &add, rig_answered, &a);
+	add.address = two;
+	engine_vmac_add(nodes[0].rig.engine, &rig_caller, &add, rig_answered, &b);
+	nodes_settle();
+	assert_int_equal(a.code, ERROR_NONE);
+	assert_int_equal(b.code, ERROR_NAME_IN_USE);
+	nodes_pass(2000);
+	assert_int_equal(node_state(0, two), -1);
+	if (fleet_vmac_record(nodes[1].rig.engine->side->fleet, &name))
+		assert_int_equal(fleet_vmac_record(nodes[1].rig.engine->side->fleet, &name)->state,
+				 SHARED_RELEASED);
+	nodes_pass(3000);
+	assert_int_equal(node_given(1, two), ERROR_NONE);
+	assert_int_equal(node_state(0, one), VMAC_RESERVED);
+}
+
+/* fleet/ had no memory for something: it reads all anew, and ports are told again. */
+static void ports_are_told_again_after_memory_was_short(void **state)
+{
+	struct fleet_side *side;
+	uint64_t before;
+	vmac_mac_t m;
+
+	two_hosts();
+	m = guest_at(0);
+	side = nodes[0].rig.engine->side;
+	assert_int_equal(node_move(1, ENGINE_MOVE_PREPARE, m), ERROR_NONE);
+	assert_int_equal(node_move(0, ENGINE_MOVE_STOP, m), ERROR_NONE);
+	assert_int_equal(node_gate(0, m), PLANE_REDIRECT);
+	before = side->e->submitted;
+	side_ops.reconcile(side);
+	assert_true(side->ports_due);
+	nodes_pass(200);
+	assert_false(side->ports_due);
+	/* What is known stays as it was. */
+	assert_int_equal(node_gate(0, m), PLANE_REDIRECT);
+	assert_int_equal(side->e->submitted, before);
+}
+
+/* A frame that came out of the port before it went away and came back. */
+static void what_an_old_port_said_is_not_the_new_ones(void **state)
+{
+	vmac_mac_t m;
+
+	two_hosts();
+	m = guest_at(0);
+	assert_int_equal(node_port(1, "vm1", text_of(m)), ERROR_NONE);
+	nodes_pass(100);
+	fake_guest_speaks(&nodes[1].plane, m);
+	rig_mono_ns += 1000000;
+	fake_carrier(&nodes[1].host, false);
+	engine_host_ready(nodes[1].rig.engine);
+	fake_carrier(&nodes[1].host, true);
+	engine_host_ready(nodes[1].rig.engine);
+	nodes_settle();
+	fake_carrier(&nodes[0].host, false);
+	nodes_pass(1000);
+	/* Granted, but nobody has spoken since: the gate is armed, and not open. */
+	assert_int_equal(node_gate(1, m), PLANE_TUNNEL_IN);
+	fake_guest_speaks(&nodes[1].plane, m);
+	nodes_pass(1000);
+	assert_int_equal(node_gate(1, m), PLANE_OPEN);
 }
 
 static void a_draining_host_takes_nothing_new(void **state)
@@ -422,7 +540,12 @@ int main(void)
 		TEST(allocation_goes_on_with_the_registry_away_until_blocks_are_used_up),
 		TEST(two_hosts_cannot_pin_the_same),
 		TEST(a_stable_address_is_the_same_everywhere),
+		TEST(two_hosts_cannot_have_one_identity_at_once),
 		TEST(a_host_that_was_alone_brings_its_own),
+		TEST(what_a_lonely_host_had_is_in_blocks_of_its_own),
+		TEST(what_was_claimed_in_vain_is_given_up),
+		TEST(ports_are_told_again_after_memory_was_short),
+		TEST(what_an_old_port_said_is_not_the_new_ones),
 		TEST(a_draining_host_takes_nothing_new),
 		TEST(a_planned_move),
 		TEST(a_move_with_a_restart_at_each_step),

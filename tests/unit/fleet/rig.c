@@ -362,6 +362,8 @@ static void op_hold(void *ctx, const struct shared_vmac *record, uint64_t epoch)
 	struct rig_host *h = ctx;
 	int n = number_of(record->address);
 
+	if (h->claims)
+		return;
 	journal_set(h, n, h->places[n].port ? VMAC_BOUND : VMAC_RESERVED, epoch);
 }
 

@@ -42,6 +42,7 @@ struct rig_host {
 	struct uuid uuid;
 	char name[16];
 	bool up, cut, answer_lost, slow;
+	bool claims; /* a command has claimed what is to be held, and writes it itself */
 	struct rig_message *first, **last;
 	struct shared_record *kept[RIG_RECORDS];
 	struct shared_record *known[RIG_RECORDS]; /* was told, since it is up */

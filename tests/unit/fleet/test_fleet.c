@@ -71,6 +71,21 @@ static unsigned int blocks_of(unsigned int host)
 	return count;
 }
 
+static struct shared_vmac wanted(int number)
+{
+	struct fleet_name n = rig_name(number);
+
+	return (struct shared_vmac){ .segment = n.segment,
+				     .address = n.address,
+				     .origin = VMAC_PINNED,
+				     .epoch = 1,
+				     .pool = "",
+				     .name = "",
+				     .owner = "",
+				     .tenant = "",
+				     .note = "" };
+}
+
 /* --- joining --------------------------------------------------------------------------------- */
 
 static void joins(void **state)
@@ -403,6 +418,153 @@ static void dead_and_forgotten(void **state)
 	rig_done(&rig);
 }
 
+/* Whoever ordered it may be gone: that it is to be forgotten is known to all. */
+static void forgotten_by_whoever_is_there(void **state)
+{
+	struct error e = { 0 };
+	int moved;
+
+	start(3);
+	guest(0);
+	moved = guest(1);
+	move(1, 0, moved);
+	rig_run(&rig, 2000);
+	rig.check_blocks = false;
+	rig_down(&rig, 0);
+	lease_ends(0);
+	declare_dead(2, "kvm1");
+	assert_int_equal(fleet_host_forget(rig.hosts[2].fleet, "kvm1", rig.now, &e), 0);
+	rig_run(&rig, 20000);
+	/* Both of the others go, one for good; the quarantine counts anew for the one that comes.
+	 */
+	rig_down(&rig, 2);
+	lease_ends(2);
+	rig_down(&rig, 1);
+	rig_run(&rig, 1000);
+	rig_up(&rig, 1);
+	assert_non_null(rig_record(&rig, moved));
+	assert_int_equal(rig_record(&rig, moved)->state, SHARED_RELEASED);
+	rig_run(&rig, 55000);
+	assert_int_equal(facts(1).hosts, 3);
+	assert_true(facts(1).blocks >= 6);
+	rig_run(&rig, 60000);
+	assert_int_equal(facts(1).hosts, 2);
+	assert_int_equal(facts(1).blocks, 4);
+	rig_done(&rig);
+}
+
+/* It lives, and hears of its death and of what was taken one by one. */
+static void declared_dead_while_it_runs(void **state)
+{
+	struct shared_record dead = { .kind = SHARED_HOST }, taken = { .kind = SHARED_VMAC };
+	int n;
+
+	start(2);
+	n = guest(0);
+	rig_run(&rig, 2000);
+	dead.host.uuid = rig.hosts[0].uuid;
+	dead = *rig_find(&rig, &dead);
+	dead.host.state = HOST_DEAD;
+	snprintf(dead.host.fenced_by, sizeof(dead.host.fenced_by), "ops");
+	taken.vmac = wanted(n);
+	taken.vmac.holder = rig.hosts[1].uuid;
+	rig.hosts[0].slow = rig.hosts[1].slow = true;
+	rig_put(&rig, &dead, false);
+	/* At no higher epoch than the host itself knows: the image was behind. */
+	rig_put(&rig, &taken, false);
+	rig.hosts[0].slow = rig.hosts[1].slow = false;
+	rig_run(&rig, 5000);
+	assert_int_not_equal(gate(0, n), MIGRATE_GATE_OPEN);
+	assert_false(rig_held(&rig, 0, n));
+	assert_memory_equal(&rig_record(&rig, n)->holder, &rig.hosts[1].uuid, sizeof(struct uuid));
+	assert_true(facts(0).joined);
+	assert_int_equal(facts(0).state, HOST_ACTIVE);
+	rig_done(&rig);
+}
+
+static void surplus_goes_back(void **state)
+{
+	int taken[24];
+
+	start(2);
+	for (int i = 0; i < 24; i++) {
+		taken[i] = rig_allocate(&rig, 0);
+		assert_true(taken[i] >= 0);
+		rig_run(&rig, 200);
+	}
+	assert_true(blocks_of(0) >= 7);
+	for (int i = 0; i < 24; i++)
+		rig_release(&rig, 0, taken[i]);
+	rig_run(&rig, 590000);
+	assert_true(blocks_of(0) >= 7);
+	rig_run(&rig, 20000);
+	assert_int_equal(blocks_of(0), 2);
+	/* And there it stays, also where a block is begun. */
+	rig_allocate(&rig, 0);
+	for (int i = 0; i < 60; i++) {
+		rig_run(&rig, 60000);
+		assert_int_equal(blocks_of(0), 2);
+	}
+	assert_int_equal(facts(1).blocks, 4);
+	rig_done(&rig);
+}
+
+/* What was allocated before there was a registry, out of what is another's block now. */
+static void both_have_it(void **state)
+{
+	struct rig_place *p;
+	int n;
+
+	rig_init(&rig, 2, 7);
+	rig_up(&rig, 0);
+	rig_run(&rig, 1000);
+	rig_agree(&rig);
+	rig_run(&rig, 2000);
+	n = guest(0);
+	p = &rig.hosts[1].places[n];
+	*p = rig.hosts[0].places[n];
+	rig_up(&rig, 1);
+	rig_run(&rig, 10000);
+	assert_non_null(strstr(rig.hosts[0].said, "hosts kvm1 and kvm2 both have it"));
+	assert_int_equal((gate(0, n) == MIGRATE_GATE_OPEN) + (gate(1, n) == MIGRATE_GATE_OPEN), 1);
+	assert_int_equal(rig_held(&rig, 0, n) + rig_held(&rig, 1, n), 1);
+	assert_non_null(rig_record(&rig, n));
+	rig_done(&rig);
+}
+
+static void tags(void **state)
+{
+	struct fleet_claim tag;
+	struct fleet_name n;
+	int number;
+
+	start(2);
+	number = guest(0);
+	n = rig_name(number);
+	prepare(1, number);
+	rig_cut(&rig, 0, true);
+	/* Our own, come back by a loop; of nobody known; of what was before. */
+	tag = (struct fleet_claim){ facts(0).number, 9 };
+	fleet_wire(rig.hosts[0].fleet, &n, &tag, 1, rig.now);
+	tag = (struct fleet_claim){ (uint16_t)(facts(0).number ^ facts(1).number ^ 1), 9 };
+	fleet_wire(rig.hosts[0].fleet, &n, &tag, 1, rig.now);
+	tag = (struct fleet_claim){ facts(1).number, 1 };
+	fleet_wire(rig.hosts[0].fleet, &n, &tag, 1, rig.now);
+	assert_int_equal(gate(0, number), MIGRATE_GATE_OPEN);
+	rig_speak(&rig, 1, number);
+	tag.epoch = 2;
+	fleet_wire(rig.hosts[0].fleet, &n, &tag, 1, rig.now);
+	assert_int_equal(gate(0, number), MIGRATE_GATE_REDIRECT);
+	rig_run(&rig, 1000);
+	assert_false(rig_held(&rig, 0, number));
+	assert_int_equal(rig.hosts[0].places[number].v.epoch, 2);
+	rig_cut(&rig, 0, false);
+	rig_run(&rig, 20000);
+	assert_int_equal(gate(0, number), MIGRATE_GATE_FENCED);
+	assert_true(rig_held(&rig, 1, number));
+	rig_done(&rig);
+}
+
 static void taken_by_force(void **state)
 {
 	struct error e = { 0 };
@@ -548,21 +710,6 @@ static void claimed(void *ctx, const struct shared_vmac *r, const struct error *
 	snprintf(s->message, sizeof(s->message), "%s", error ? error->message : "");
 }
 
-static struct shared_vmac wanted(int number)
-{
-	struct fleet_name n = rig_name(number);
-
-	return (struct shared_vmac){ .segment = n.segment,
-				     .address = n.address,
-				     .origin = VMAC_PINNED,
-				     .epoch = 1,
-				     .pool = "",
-				     .name = "",
-				     .owner = "",
-				     .tenant = "",
-				     .note = "" };
-}
-
 static void claims(void **state)
 {
 	struct said one = { -1, "" }, two = { -1, "" };
@@ -601,6 +748,155 @@ static void claims(void **state)
 	rig.hosts[1].answer_lost = false;
 	rig_run(&rig, 5000);
 	assert_true(two.code == 0 ? rig_record(&rig, 201) != NULL : rig_record(&rig, 201) == NULL);
+	rig_done(&rig);
+}
+
+static void answered(void *ctx, const struct shared_record *r, const struct error *error)
+{
+	struct said *s = ctx;
+
+	s->code = error ? (int)error->code : 0;
+	snprintf(s->message, sizeof(s->message), "%s", error ? error->message : "");
+}
+
+static void agree(unsigned int host, const struct shared_record *r, struct said *said)
+{
+	said->code = -1;
+	fleet_agree(rig.hosts[host].fleet, r, answered, said, rig.now);
+	rig_run(&rig, 1000);
+	assert_int_not_equal(said->code, -1);
+}
+
+static void retire(unsigned int host, const struct shared_record *r, struct said *said)
+{
+	said->code = -1;
+	fleet_retire(rig.hosts[host].fleet, r, answered, said, rig.now);
+	rig_run(&rig, 1000);
+	assert_int_not_equal(said->code, -1);
+}
+
+static void agrees_and_retires(void **state)
+{
+	struct shared_record lan = { .kind = SHARED_SEGMENT, .segment = { .name = "lan" } };
+	struct shared_record dmz = { .kind = SHARED_SEGMENT, .segment = { .name = "dmz" } };
+	struct shared_record pool = { .kind = SHARED_POOL };
+	struct said said;
+	int n;
+
+	start(2);
+	agree(1, &lan, &said);
+	assert_int_equal(said.code, 0);
+	lan.segment.vlan = 7;
+	agree(1, &lan, &said);
+	assert_int_equal(said.code, ERROR_CONFLICT);
+	assert_non_null(strstr(said.message, "segment lan is agreed upon with vlan 0"));
+	agree(1, &dmz, &said);
+	assert_int_equal(said.code, 0);
+	assert_true(rig_find(&rig, &dmz)->segment.number != rig_find(&rig, &lan)->segment.number);
+	snprintf(pool.pool.pool.name, sizeof(pool.pool.pool.name), "p");
+	pool = *rig_find(&rig, &pool);
+	/* What was left open is as others have it. */
+	pool.pool.block_size = 0;
+	agree(1, &pool, &said);
+	assert_int_equal(said.code, 0);
+	pool.pool.pool.quarantine_ms++;
+	agree(1, &pool, &said);
+	assert_int_equal(said.code, ERROR_CONFLICT);
+	assert_non_null(strstr(said.message, "pool p is agreed upon otherwise"));
+	/* Nobody's any more: only what nobody uses. */
+	retire(1, &lan, &said);
+	assert_int_equal(said.code, ERROR_WRONG_STATE);
+	assert_non_null(strstr(said.message, "pool p is in segment lan"));
+	n = guest(0);
+	retire(0, &pool, &said);
+	assert_int_equal(said.code, ERROR_WRONG_STATE);
+	assert_non_null(strstr(said.message, "has block"));
+	retire(1, &dmz, &said);
+	assert_int_equal(said.code, 0);
+	assert_null(rig_find(&rig, &dmz));
+	rig_port(&rig, 0, n, false);
+	rig_release(&rig, 0, n);
+	rig_run(&rig, 1000);
+	/* The other's blocks are in the way until it gives them back. */
+	retire(0, &pool, &said);
+	assert_int_equal(said.code, ERROR_WRONG_STATE);
+	assert_non_null(strstr(said.message, "host kvm2 has block"));
+	assert_int_equal(fleet_host_state(rig.hosts[0].fleet, "kvm2", HOST_DRAINING, NULL, rig.now,
+					  &(struct error){ 0 }),
+			 0);
+	rig_run(&rig, 3000);
+	retire(0, &pool, &said);
+	assert_int_equal(said.code, 0);
+	assert_null(rig_find(&rig, &pool));
+	rig_run(&rig, 5000);
+	assert_int_equal(blocks_of(0), 0);
+	assert_int_equal(facts(0).blocks, 0);
+	retire(0, &lan, &said);
+	assert_int_equal(said.code, 0);
+	rig_done(&rig);
+}
+
+static void identities(void **state)
+{
+	struct shared_record id = { .kind = SHARED_IDENTITY };
+	struct said one = { -1, "" }, two = { -1, "" };
+	struct shared_vmac w;
+
+	start(2);
+	w = wanted(200);
+	w.pool = "p";
+	fleet_claim(rig.hosts[0].fleet, &w, "guest-1", claimed, &one, rig.now);
+	rig_run(&rig, 1000);
+	assert_int_equal(one.code, 0);
+	snprintf(id.identity.pool, sizeof(id.identity.pool), "p");
+	snprintf(id.identity.identity, sizeof(id.identity.identity), "guest-1");
+	assert_non_null(rig_find(&rig, &id));
+	assert_memory_equal(&rig_find(&rig, &id)->identity.address, &w.address, sizeof(w.address));
+	w = wanted(201);
+	w.pool = "p";
+	fleet_claim(rig.hosts[1].fleet, &w, "guest-1", claimed, &two, rig.now);
+	rig_run(&rig, 1000);
+	assert_int_equal(two.code, ERROR_ADDRESS_IN_USE);
+	assert_non_null(strstr(two.message, "host kvm1 has an address for this identity"));
+	assert_null(rig_record(&rig, 201));
+	/* The same host may have another for it: the old one's guest is gone. */
+	fleet_claim(rig.hosts[0].fleet, &w, "guest-1", claimed, &two, rig.now);
+	rig_run(&rig, 1000);
+	assert_int_equal(two.code, 0);
+	assert_memory_equal(&rig_find(&rig, &id)->identity.address, &w.address, sizeof(w.address));
+	rig_done(&rig);
+}
+
+/* What was claimed, and the journal refused, was in nobody's count. */
+static void claimed_in_vain(void **state)
+{
+	struct vmac was = { .state = VMAC_RESERVED, .name = "", .owner = "" };
+	struct said said = { -1, "" };
+	struct shared_vmac w;
+	int n;
+
+	start(2);
+	n = guest(0);
+	w = wanted(n % RIG_BLOCK == 0 ? n + 1 : n - 1);
+	w.pool = "p";
+	was.address = w.address;
+	was.tenant = was.note = "";
+	rig.hosts[0].claims = true;
+	fleet_claim(rig.hosts[0].fleet, &w, NULL, claimed, &said, rig.now);
+	for (int i = 0; i < 20 && said.code == -1; i++)
+		rig_deliver(&rig, 0);
+	assert_int_equal(said.code, 0);
+	fleet_vmac(rig.hosts[0].fleet, "lan", "p", (uint64_t)(was.address.octet[5]), &was, NULL,
+		   rig.now);
+	rig_run(&rig, 2000);
+	assert_int_equal(rig_record(&rig, was.address.octet[5])->state, SHARED_RELEASED);
+	/* Its block is in use as before. */
+	assert_int_equal(fleet_host_state(rig.hosts[1].fleet, "kvm1", HOST_DRAINING, NULL, rig.now,
+					  &(struct error){ 0 }),
+			 0);
+	rig_run(&rig, 70000);
+	assert_null(rig_record(&rig, was.address.octet[5]));
+	assert_int_equal(blocks_of(0), 1);
 	rig_done(&rig);
 }
 
@@ -687,12 +983,20 @@ int main(void)
 		cmocka_unit_test(vanished),
 		cmocka_unit_test(restored_backup),
 		cmocka_unit_test(dead_and_forgotten),
+		cmocka_unit_test(forgotten_by_whoever_is_there),
+		cmocka_unit_test(declared_dead_while_it_runs),
+		cmocka_unit_test(surplus_goes_back),
+		cmocka_unit_test(both_have_it),
+		cmocka_unit_test(tags),
 		cmocka_unit_test(taken_by_force),
 		cmocka_unit_test(drains),
 		cmocka_unit_test(hints_say_what_is_wrong),
 		cmocka_unit_test(alarms_are_bounded),
 		cmocka_unit_test(full_registry),
 		cmocka_unit_test(claims),
+		cmocka_unit_test(agrees_and_retires),
+		cmocka_unit_test(identities),
+		cmocka_unit_test(claimed_in_vain),
 		cmocka_unit_test(released_moves_home),
 		cmocka_unit_test(short_of_memory),
 	};

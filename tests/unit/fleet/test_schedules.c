@@ -6,7 +6,7 @@
 
 #include "rig.h"
 
-#define RUNS   10000
+#define RUNS   6000
 #define STEPS  40
 #define GUESTS 6
 #define SETTLE 60000 /* ms without faults */
