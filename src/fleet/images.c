@@ -79,6 +79,8 @@ void images_settle(struct fleet *f)
 			continue;
 		}
 		list_remove(&o->image_link);
+		if (o->block->host != f->me)
+			continue; /* lost meanwhile: its image is another host's */
 		if (!image_send(f, o)) {
 			list_add(&f->images, &o->image_link);
 			return;

@@ -441,7 +441,7 @@ bool place_holds(const struct place *p);
 /* What is new goes to the machine, what is owed to the registry; p may be gone after. */
 void place_settle(struct fleet *f, struct place *p);
 void place_keep(struct fleet *f, struct place *p);
-/* The journal's copy of the record says that another host has it, whatever the registry says yet. */
+/* The journal's copy of the record says that another host has it, whatever the registry says. */
 bool was_yielded(const struct fleet *f, const struct place *p);
 void place_look(struct fleet *f, struct place *p); /* at the journal */
 void place_timer(struct fleet *f, struct place *p);

@@ -328,7 +328,7 @@ class Gates:
                 self.doubled.append(open_)
 
     def __enter__(self):
-        self.sources = moving.Sources(self.fleet.switch.ns, [*self.fleet.hosts, "far"], self.mac)
+        self.sources = moving.Sources(self.fleet.switch, [*self.fleet.hosts, "far"], self.mac)
         self.thread.start()
         return self
 

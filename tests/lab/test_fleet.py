@@ -63,7 +63,7 @@ def test_two_hosts_claim_one_vm_at_once():
                 for name in (winner, loser):
                     vm.speak(fleet[name])
                 time.sleep(0.2)
-            lab.wait_for("the other is refused", lambda: fleet[loser].moves()[vm.mac]["reason"] in ("refused", "two_guests"))
+            lab.wait_for("the other waits", lambda: fleet[loser].state(vm.mac) in ("asked", "fenced"))
         assert not gates.doubled
         assert fleet.holders(vm.mac) == [winner]
         assert set(gates.ports) == {winner}
@@ -341,11 +341,13 @@ def test_a_wrong_cluster_key():
         epoch = fleet["kvm1"].epoch(vm.mac)
         fleet.etcd.freeze(0)
         vm.speak(fleet["kvm2"])
-        fleet["kvm2"].wait(vm.mac, "live")
+        # Live, for nobody can be told; held, where the claim got through before etcd stood still.
+        state = lab.wait_for("kvm2's guest has spoken", lambda: fleet["kvm2"].state(vm.mac) in ("live", "held")
+                             and fleet["kvm2"].state(vm.mac))
         lab.wait_for("kvm1 hears announcements that are not of its key",
                      lambda: fleet["kvm1"].fleet_status()["claims_forged"] > 0)
         fleet["kvm1"].wait_said("a tag that is not of this cluster's key")
-        assert fleet["kvm1"].state(vm.mac) == "offered"
+        assert state == "held" or fleet["kvm1"].state(vm.mac) == "offered"
         assert fleet["kvm1"].fleet_status()["claims_valid"] == 0
         fleet.etcd.thaw(0)
         fleet["kvm2"].wait(vm.mac, "held", 20)

@@ -474,6 +474,8 @@ void host_flush(struct host *h);
 void host_disturb(struct host *h);
 bool host_clean(const struct host *h, int64_t for_ns);
 int host_of(const struct world *w, const struct uuid *u); /* -1 */
+const char *pool_of(const struct world *w, unsigned int n); /* "" = of none */
+bool is_home(const struct host *h, unsigned int n);
 struct place_of *place_at(struct host *h, unsigned int n);
 struct fleet_name name_of(const struct host *h, unsigned int n);
 bool entry_held(const struct entry *e);
