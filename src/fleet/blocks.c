@@ -302,6 +302,23 @@ static void gather(void *ctx, const struct vmac *v)
 		g->macs[g->count++] = v->address;
 }
 
+void place_fence(struct fleet *f, struct place *p, const struct block *home)
+{
+	struct fleet_name n = place_name(p);
+	struct shared_record seed = vmac_key_record(n.segment, n.address, SHARED_VMAC);
+
+	if (p->record)
+		return;
+	place_look(f, p);
+	seed.vmac.holder = home->host->uuid;
+	seed.vmac.epoch = p->local_epoch + 1;
+	mem_free(f->mem, p->seed);
+	p->seed = shared_copy(f->mem, &seed);
+	if (!p->seed)
+		fleet_short(f);
+	p->record_stale = true;
+}
+
 /* Another host may have given its numbers to others: what we hold in it is not ours any more. */
 static void fence(struct fleet *f, struct block *b)
 {
@@ -311,7 +328,6 @@ static void fence(struct fleet *f, struct block *b)
 	f->ops->each(f->ctx, b->pool->name, b->number, gather, &g);
 	for (unsigned int i = 0; pool && i < g.count; i++) {
 		struct place *p = place_get(f, pool->segment, g.macs[i]);
-		struct shared_record seed = vmac_key_record(pool->segment, g.macs[i], SHARED_VMAC);
 
 		if (!p) {
 			fleet_short(f);
@@ -319,14 +335,7 @@ static void fence(struct fleet *f, struct block *b)
 		}
 		if (p->record)
 			continue;
-		place_look(f, p);
-		seed.vmac.holder = b->host->uuid;
-		seed.vmac.epoch = p->local_epoch + 1;
-		mem_free(f->mem, p->seed);
-		p->seed = shared_copy(f->mem, &seed);
-		if (!p->seed)
-			fleet_short(f);
-		p->record_stale = true;
+		place_fence(f, p, b);
 		place_settle(f, p);
 	}
 }

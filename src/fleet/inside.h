@@ -441,6 +441,9 @@ bool place_holds(const struct place *p);
 /* What is new goes to the machine, what is owed to the registry; p may be gone after. */
 void place_settle(struct fleet *f, struct place *p);
 void place_keep(struct fleet *f, struct place *p);
+/* blocks.c: it has no record, and who has its block now may have given it to somebody: it counts as
+ * theirs, until a record says otherwise.  To be settled after. */
+void place_fence(struct fleet *f, struct place *p, const struct block *home);
 /* The journal's copy of the record says that another host has it, whatever the registry says. */
 bool was_yielded(const struct fleet *f, const struct place *p);
 void place_look(struct fleet *f, struct place *p); /* at the journal */

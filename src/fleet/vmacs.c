@@ -346,6 +346,12 @@ static void settle_unrecorded(struct fleet *f, struct place *p)
 	/* Another's since we were declared dead: about to be lost, see settle_not_mine(). */
 	if (home && home->own && home->own->kept)
 		return;
+	/* The same, of one that had a record when we were declared dead. */
+	if (home && home->host && p->machine.condemned) {
+		place_fence(f, p, home);
+		place_settle(f, p);
+		return;
+	}
 	want(f, p, WANT_MAKE);
 }
 

@@ -79,7 +79,8 @@ static enum occurrence record_none(struct step *s)
 
 	m->known = false;
 	m->holder = m->to = (struct uuid){ 0 };
-	if (is_holding(m) && was)
+	/* While we were dead others may have ended it: then silence is no old backup. */
+	if (is_holding(m) && was && !m->condemned)
 		m->reassert = true;
 	if (m->state == MIGRATE_READY)
 		return WITHDRAWN;
@@ -252,6 +253,8 @@ static enum occurrence host_dead(struct step *s)
 			return OVERTAKEN;
 		}
 		m->condemned = true;
+		if (!m->known)
+			m->reassert = false;
 		return NOTHING;
 	}
 	if (uuid_equal(&s->e->host, &m->asked))

@@ -100,9 +100,7 @@ static void check_taken(struct world *w, unsigned int n, const struct shared_vma
 	const struct host *h = from < 0 ? NULL : &w->hosts[from];
 	int by = host_of(w, &after->holder);
 
-	/* Known: one that was forgotten and comes back takes the silence on what it had for an old
-	 * backup, and says it again. */
-	if (by < 0 || w->hosts[by].forgotten)
+	if (by < 0)
 		return;
 	if (!h || !v || excused(w) || w->restoring || w->restored || h->vouched ||
 	    uuid_equal(&after->holder, &h->uuid) || after->state == SHARED_RELEASED)
