@@ -60,9 +60,10 @@ def differences(before, after):
 
 
 # Below the instance's directory of pins: what a data plane is, of which there is one however many routers there are.
-MAPS = {"claims", "counters", "drops", "fdb", "fdb_near", "heads", "index_far", "index_near", "members", "police", "router_counts",
-        "router_ips", "router_maybe", "router_slots", "routers", "rows", "uplink_macs"}
-PLANE = {"links", "maps2", *(f"maps2/{name}" for name in MAPS)}
+MAPS = {"claims", "counters", "drops", "events", "fdb", "fdb_near", "gates", "heads", "index_far", "index_near",
+        "members", "police", "router_counts", "router_ips", "router_maybe", "router_slots", "routers", "rows",
+        "tunnel", "tunnel_nets", "tunnel_peers", "tunnel_vnis", "uplink_macs"}
+PLANE = {"links", "maps3", *(f"maps3/{name}" for name in MAPS)}
 
 
 @pytest.mark.parametrize("end", ["stop", "delete", "kill-start-stop", "kill-purge"])
