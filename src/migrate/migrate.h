@@ -111,7 +111,6 @@ enum migrate_gate migrate_gate(enum migrate_state s);
 /* Numbers with names; RFC 7432 section 15.1 for the last three. */
 #define MIGRATE_REDIRECT  SPAN_S(10)
 #define MIGRATE_RETRY	  SPAN_S(1)    /* of what the registry could not be told */
-#define MIGRATE_ANSWER	  SPAN_MS(200) /* in which a holder that lives answers an ask */
 #define MIGRATE_MOVES	  5
 #define MIGRATE_MOVES_IN  SPAN_S(180)
 #define MIGRATE_THAW	  SPAN_S(1800)

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "fleet_sim.h"
+#include "range.h"
 
 #define FINDINGS_SHOWN 10
 
@@ -59,17 +60,6 @@ static void print_finding(const struct fs_scenario *s, const char *how, uint64_t
 	       number, strcmp(how, "--seed") == 0 ? " --scenario " : "",
 	       strcmp(how, "--seed") == 0 ? s->family : "");
 	fflush(stdout);
-}
-
-static bool read_range(const char *text, uint64_t *first, uint64_t *last)
-{
-	char *end;
-
-	*first = strtoull(text, &end, 10);
-	if (strncmp(end, "..", 2) != 0)
-		return false;
-	*last = strtoull(end + 2, &end, 10);
-	return *end == '\0' && *first <= *last;
 }
 
 static int run_seeds(uint64_t first, uint64_t last, const char *family)

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "range.h"
 #include "small.h"
 
 static const char usage[] =
@@ -26,17 +27,6 @@ static void print_finding(const struct scenario *s, const char *how, uint64_t nu
 	       " --scenario %s --trace\n",
 	       rule_name(r->finding.rule), (double)r->finding.at / 1e9, r->finding.what, s->name,
 	       s->host_count, how, number, s->name);
-}
-
-static bool read_range(const char *text, uint64_t *first, uint64_t *last)
-{
-	char *end;
-
-	*first = strtoull(text, &end, 10);
-	if (strncmp(end, "..", 2) != 0)
-		return false;
-	*last = strtoull(end + 2, &end, 10);
-	return *end == '\0' && *first <= *last;
 }
 
 struct totals {
