@@ -381,7 +381,7 @@ static void hear(struct host *h, const struct message *m, const struct error *er
 	case MESSAGE_TOLD:
 		if (m->log + 1 > h->heard)
 			h->heard = m->log + 1;
-		/* fallthrough */
+		__attribute__((fallthrough));
 	case MESSAGE_NEWEST:
 		w->told++;
 		if (m->node->record->kind == SHARED_VMAC && w->vm_of) {
