@@ -90,6 +90,8 @@ struct fleet_ops {
 	void (*block)(void *ctx, const char *pool, uint64_t number, uint32_t block_size, bool ours);
 	/* A pool that is everybody's was made, changed, or is gone. */
 	void (*pool)(void *ctx, const struct shared_pool *p, bool gone);
+	/* A cluster that is everybody's was made, changed, or is gone. */
+	void (*cluster)(void *ctx, const struct shared_cluster *c, bool gone);
 	/* Looks at the journal: this host's record of a vMAC, NULL: none.  Borrowed until the next
 	 * event.  ret_pool: its pool's name, "" = of none. */
 	const struct vmac *(*journal)(void *ctx, const struct fleet_name *n, const char **ret_pool);
@@ -194,10 +196,17 @@ typedef void (*fleet_agreed_fn)(void *ctx, const struct shared_record *agreed,
 				const struct error *error);
 void fleet_agree(struct fleet *f, const struct shared_record *wanted, fleet_agreed_fn done,
 		 void *ctx, mono_t now);
-/* A segment or pool is to be nobody's.  WRONG_STATE: a host has a block of it that is in use, or a
- * pool is in the segment. */
+/* A cluster (SHARED_CLUSTER) is agreed upon in the same way: made where its generation is 1 and
+ * nobody has the name; changed where the registry's has the generation before, else CONFLICT. */
+
+/* A segment, pool or cluster is to be nobody's.  WRONG_STATE: a host has a block of it that is in
+ * use, or a pool is in the segment. */
 void fleet_retire(struct fleet *f, const struct shared_record *key, fleet_agreed_fn done, void *ctx,
 		  mono_t now);
+/* This host is the anchor of a cluster's face, at this epoch: the vMAC's record (kind cluster) is
+ * to say so as soon as may be, unless it says a higher epoch, which is then told as any record is.
+ * A host that is forgotten leaves its faces to their cluster. */
+void fleet_anchor(struct fleet *f, const struct fleet_name *n, uint64_t epoch, mono_t now);
 /* 256, or of a small pool the largest power of two that cuts it into 64 blocks at least. */
 uint32_t fleet_block_size(uint64_t pool_size);
 

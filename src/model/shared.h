@@ -59,6 +59,7 @@ enum shared_kind {
 	SHARED_VMAC,	 /* by segment name and address */
 	SHARED_IDENTITY, /* by pool name and identity: stable mode */
 	SHARED_ASK,	 /* by segment name and address: a host wants it */
+	SHARED_CLUSTER,	 /* by name */
 	/* Not watched and not kept in memory; read by name where it is wanted. */
 	SHARED_IMAGE, /* by pool name and number: what is in use in a block; of no pool (""): by
 			 host uuid and number, for every host has its own */
@@ -193,6 +194,14 @@ struct shared_image {
 	const struct vmac *vmacs; /* segment, pool, port, row: the reader's own (0) */
 };
 
+/* A cluster as all hosts are to have it (model/cluster.h).  Its faces have vMAC records of their
+ * own, kind cluster, whose holder is the anchor: told behind the fact, and never asked. */
+struct cluster;
+struct shared_cluster {
+	const struct cluster *cluster; /* id, segment, created: the reader's own */
+	const char *segment;
+};
+
 struct shared_record {
 	enum shared_kind kind;
 	uint64_t revision; /* of its last change; 0 = does not exist, and only the key counts */
@@ -207,6 +216,7 @@ struct shared_record {
 		struct shared_identity identity;
 		struct shared_ask ask;
 		struct shared_image image;
+		struct shared_cluster cluster;
 	};
 };
 

@@ -155,6 +155,10 @@ enum plane_event_kind {
 			 * one a second at most */
 	PLANE_STRANGER, /* from the wire, with the vMAC of a port here as its source; likewise, but
 			 * what looks like a host's claim (wire/claim.h) up to ten a second */
+	PLANE_ANSWERED, /* a cluster's member answered ARP for a virtual address (which is dropped);
+			 * one a second at most */
+	PLANE_FACE_STRANGER, /* from the wire, with a cluster's face as its source; as STRANGER, and
+			      * port is 0 */
 	PLANE_EVENT_KIND_COUNT
 };
 #define PLANE_EVENT_FRAME 64
@@ -162,8 +166,9 @@ struct plane_event {
 	enum plane_event_kind kind;
 	uint32_t port; /* id */
 	mono_t at;
-	uint64_t count;	  /* frames of that kind so far, of that port */
-	unsigned int len; /* of frame: how much of it is here, without a VLAN tag */
+	unsigned int cluster, face; /* FACE_STRANGER: slot (plane/cluster.h), index */
+	uint64_t count;		    /* frames of that kind so far, of that port */
+	unsigned int len;	    /* of frame: how much of it is here, without a VLAN tag */
 	uint8_t frame[PLANE_EVENT_FRAME];
 };
 int plane_events_fd(struct plane *p); /* readable when there are some; valid until close */
