@@ -17,15 +17,16 @@ MAY_USE = {
     "host": ("base", "mac", "model"),
     "plane": ("base", "mac", "model"),
     "store": ("base", "mac", "model"),
-    "elect": ("base", "mac", "wire", "model", "fhrp", "host", "plane"),
+    "errand": ("base", "mac", "model", "host"),
+    "elect": ("base", "mac", "wire", "model", "fhrp", "host", "plane", "errand"),
     "anchor": ("base", "mac", "wire", "model", "balance", "host", "plane"),
     "engine": ("base", "mac", "wire", "model", "pool", "fhrp", "migrate", "fleet", "balance",
-               "host", "plane", "store", "elect", "anchor"),
+               "host", "plane", "store", "errand", "elect", "anchor"),
     "api": ("base", "mac", "model", "engine"),
     "lib": ("base", "include/vmac"),
     "cli": ("base", "mac", "wire", "model", "lib"),
     "daemon": ("base", "mac", "wire", "model", "pool", "fhrp", "migrate", "fleet", "balance",
-               "host", "plane", "store", "elect", "anchor", "engine", "api", "lib"),
+               "host", "plane", "store", "errand", "elect", "anchor", "engine", "api", "lib"),
 }
 
 # Of these rooms others see these headers only; the rest of the room is its own.
@@ -36,6 +37,7 @@ CONTRACT = {
     "store": ("store/store.h", "store/shared.h", "store/shared_members.h", "store/router_json.h"),
     "fleet": ("fleet/fleet.h",),
     "migrate": ("migrate/migrate.h",),
+    "errand": ("errand/errands.h", "errand/clock.h"),
     "elect": ("elect/elect.h",),
     "anchor": ("anchor/anchor.h",),
     "engine": ("engine/engine.h",),

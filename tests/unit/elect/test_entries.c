@@ -138,7 +138,9 @@ int errands_tell(struct errands *e, const struct errand_news *news)
 }
 
 void errands_results(struct errands *e,
-		     void (*fn)(void *ctx, uint64_t id, bool up, const char *detail), void *ctx)
+		     void (*fn)(void *ctx, uint64_t id, enum errand_outcome outcome,
+				const char *detail),
+		     void *ctx)
 {
 }
 

@@ -11,7 +11,7 @@
 /* cmocka.h needs the headers above before it. */
 #include <cmocka.h>
 
-#include "elect/probe.h"
+#include "errand/probe.h"
 
 static char dir[] = "/var/lib/vmac-t-XXXXXX", program[64], output[64];
 

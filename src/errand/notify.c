@@ -1,5 +1,5 @@
 /* Telling programs of transitions: see errands.h for what they are told and how. */
-#include "elect/notify.h"
+#include "errand/notify.h"
 
 #include <stdio.h>
 #include <stdlib.h>

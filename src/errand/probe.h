@@ -2,31 +2,15 @@
 #pragma once
 
 #include <poll.h>
-#include <time.h>
 
-#include "elect/errands.h"
-#include "elect/program.h"
+#include "errand/clock.h"
+#include "errand/errands.h"
+#include "errand/program.h"
 #include "model/ip.h"
 
 struct host;
 struct ping;
 struct prober;
-
-static inline mono_t clock_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_BOOTTIME, &t);
-	return (mono_t){ (int64_t)t.tv_sec * 1000000000 + t.tv_nsec };
-}
-
-static inline wall_t clock_wall(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (wall_t){ (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000 };
-}
 
 /* A program that was started and not yet reaped. */
 struct run {
@@ -43,24 +27,26 @@ struct probe {
 	uint8_t kind;
 	char *target;
 	uint32_t interval_ms, timeout_ms;
+	struct errand_way way;
 	mono_t next;	 /* when it begins again */
-	mono_t deadline; /* while busy: ping */
+	mono_t deadline; /* while busy: ping, tcp */
 	bool busy;
 	struct run run; /* script, http */
 	int said;	/* http: what it says, while it runs */
-	struct ip ip;	/* ping */
+	int connecting; /* tcp: its socket, 0 = none */
+	struct ip ip;	/* ping, tcp */
 	unsigned int scope;
 	uint16_t sequence;
 };
 
 /* All probes of one errands thread. */
 struct prober {
-	void (*result)(void *ctx, uint64_t id, bool up, const char *detail);
+	void (*result)(void *ctx, uint64_t id, enum errand_outcome outcome, const char *detail);
 	void *ctx;
 	struct ping *ping;
 	struct host *host; /* opened with the first route track */
 	struct probe *probes;
-	unsigned int count, scripts, requests; /* scripts, requests: that run now */
+	unsigned int count, scripts, requests, connects; /* all but count: that run now */
 };
 
 int prober_init(struct prober *p);
@@ -74,7 +60,7 @@ unsigned int prober_wait(struct prober *p, struct pollfd *fds, unsigned int max)
 void prober_look(struct prober *p);
 
 /* Ends a probe's round with its result. */
-void probe_answer(struct probe *p, bool up, const char *fmt, ...)
+void probe_answer(struct probe *p, enum errand_outcome outcome, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /* --- kinds ----------------------------------------------------------------------------------- */
@@ -82,6 +68,11 @@ void probe_answer(struct probe *p, bool up, const char *fmt, ...)
 void http_begin(struct probe *p);
 void http_look(struct probe *p);
 void http_end(struct probe *p); /* of one under way, whose program has ended */
+
+void tcp_begin(struct probe *p);
+void tcp_look(struct probe *p);
+void tcp_overdue(struct probe *p);
+void tcp_end(struct probe *p); /* of one under way */
 
 struct ping *ping_new(void);
 void ping_free(struct ping *g);

@@ -18,7 +18,7 @@
 
 #include "base/bytes.h"
 #include "base/cleanup.h"
-#include "elect/probe.h"
+#include "errand/probe.h"
 
 #define ECHO_LEN  (8 + 16) /* ICMP's header, our nonce and the probe's id */
 #define REPLY_MAX 512

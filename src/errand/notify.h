@@ -1,7 +1,7 @@
 /* Inside of the errands: the queues of what programs are to be told, one a router. */
 #pragma once
 
-#include "elect/probe.h"
+#include "errand/probe.h"
 
 struct news;
 struct notifier {

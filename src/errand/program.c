@@ -1,4 +1,4 @@
-#include "elect/program.h"
+#include "errand/program.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "elect/probe.h"
+#include "errand/probe.h"
 #include "host/virtual.h"
 
 static char *const script_environment[] = {
@@ -17,7 +17,7 @@ static char *const script_environment[] = {
 	NULL,
 };
 
-void probe_answer(struct probe *p, bool up, const char *fmt, ...)
+void probe_answer(struct probe *p, enum errand_outcome outcome, const char *fmt, ...)
 {
 	char detail[DETAIL_MAX];
 	va_list ap;
@@ -26,7 +26,7 @@ void probe_answer(struct probe *p, bool up, const char *fmt, ...)
 	vsnprintf(detail, sizeof(detail), fmt, ap);
 	va_end(ap);
 	p->busy = false;
-	p->prober->result(p->prober->ctx, p->id, up, detail);
+	p->prober->result(p->prober->ctx, p->id, outcome, detail);
 }
 
 /* --- script ---------------------------------------------------------------------------------- */
@@ -43,7 +43,7 @@ static void script_begin(struct probe *p)
 	if (program_split(p->target, &words, &error) < 0 ||
 	    run_begin(&p->run, words.word[0], words.word, script_environment,
 		      SPAN_MS(p->timeout_ms), &error) < 0)
-		probe_answer(p, false, "%.90s", error.message);
+		probe_answer(p, ERRAND_DOWN, "%.90s", error.message);
 	else
 		p->prober->scripts++;
 }
@@ -56,11 +56,11 @@ static void script_look(struct probe *p)
 		return;
 	p->prober->scripts--;
 	if (p->run.overdue)
-		probe_answer(p, false, "no end in %u ms", p->timeout_ms);
+		probe_answer(p, ERRAND_DOWN, "no end in %u ms", p->timeout_ms);
 	else if (status < 0)
-		probe_answer(p, false, "ended by signal %d", -status);
+		probe_answer(p, ERRAND_DOWN, "ended by signal %d", -status);
 	else
-		probe_answer(p, status == 0, "exit status %d", status);
+		probe_answer(p, status == 0 ? ERRAND_UP : ERRAND_DOWN, "exit status %d", status);
 }
 
 /* --- file, route ----------------------------------------------------------------------------- */
@@ -70,9 +70,9 @@ static void file_look(struct probe *p)
 	struct stat st;
 
 	if (stat(p->target, &st) == 0)
-		probe_answer(p, true, "exists");
+		probe_answer(p, ERRAND_UP, "exists");
 	else
-		probe_answer(p, false, "%s", strerror(errno));
+		probe_answer(p, ERRAND_DOWN, "%s", strerror(errno));
 }
 
 static int route_target(const char *text, struct ip *ret_prefix, uint8_t *ret_len)
@@ -103,14 +103,14 @@ static void route_look(struct probe *p)
 	bool there;
 
 	if (route_target(p->target, &prefix, &len) < 0) {
-		probe_answer(p, false, "not PREFIX/LENGTH");
+		probe_answer(p, ERRAND_DOWN, "not PREFIX/LENGTH");
 		return;
 	}
 	if ((!p->prober->host && host_open(&p->prober->host, &error) < 0) ||
 	    host_route_there(p->prober->host, &prefix, len, &there, &error) < 0)
-		probe_answer(p, false, "%.90s", error.message);
+		probe_answer(p, ERRAND_DOWN, "%.90s", error.message);
 	else
-		probe_answer(p, there, there ? "there" : "no such route");
+		probe_answer(p, there ? ERRAND_UP : ERRAND_DOWN, there ? "there" : "no such route");
 }
 
 /* --- ping ------------------------------------------------------------------------------------ */
@@ -123,7 +123,7 @@ static void ping_begin(struct probe *p)
 	if (r == 0)
 		r = ping_send(p->prober->ping, p);
 	if (r < 0)
-		probe_answer(p, false, "%s", strerror(-r));
+		probe_answer(p, ERRAND_DOWN, "%s", strerror(-r));
 }
 
 static void on_reply(void *ctx, const struct ip *from, uint16_t sequence, uint64_t id)
@@ -131,9 +131,9 @@ static void on_reply(void *ctx, const struct ip *from, uint16_t sequence, uint64
 	struct prober *prober = ctx;
 
 	for (struct probe *p = prober->probes; p; p = p->next_probe)
-		if (p->id == id && p->kind == ROUTER_TRACK_PING) {
+		if (p->id == id && p->kind == ERRAND_PING) {
 			if (p->busy && p->sequence == sequence && ip_equal(&p->ip, from))
-				probe_answer(p, true, "answers");
+				probe_answer(p, ERRAND_UP, "answers");
 			return;
 		}
 }
@@ -147,26 +147,25 @@ static void probe_begin(struct probe *p, mono_t now)
 	p->next = mono_after(p->next, SPAN_MS(p->interval_ms));
 	if (mono_due(p->next, now)) /* fell behind, or the first time */
 		p->next = mono_after(now, SPAN_MS(p->interval_ms));
-	switch ((enum router_track_kind)p->kind) {
-	case ROUTER_TRACK_SCRIPT:
+	switch ((enum errand_kind)p->kind) {
+	case ERRAND_SCRIPT:
 		script_begin(p);
 		return;
-	case ROUTER_TRACK_FILE:
+	case ERRAND_FILE:
 		file_look(p);
 		return;
-	case ROUTER_TRACK_ROUTE:
+	case ERRAND_ROUTE:
 		route_look(p);
 		return;
-	case ROUTER_TRACK_HTTP:
+	case ERRAND_HTTP:
 		http_begin(p);
 		return;
-	case ROUTER_TRACK_PING:
+	case ERRAND_PING:
 		ping_begin(p);
 		return;
-	case ROUTER_TRACK_INTERFACE:
-	case ROUTER_TRACK_ROUTER:
-	case ROUTER_TRACK_KIND_COUNT:
-		break;
+	case ERRAND_TCP:
+		tcp_begin(p);
+		return;
 	}
 	assert(!"a kind that is no errand");
 }
@@ -176,19 +175,23 @@ static void probe_overdue(struct probe *p, mono_t now)
 {
 	if (p->run.pid)
 		run_overdue(&p->run, now);
-	else if (p->kind == ROUTER_TRACK_PING && mono_due(p->deadline, now))
-		probe_answer(p, false, "no answer in %u ms", p->timeout_ms);
+	else if (p->connecting && mono_due(p->deadline, now))
+		tcp_overdue(p);
+	else if (p->kind == ERRAND_PING && mono_due(p->deadline, now))
+		probe_answer(p, ERRAND_DOWN, "no answer in %u ms", p->timeout_ms);
 }
 
 static void probe_end(struct probe *p)
 {
 	if (p->run.pid) {
 		run_end(&p->run);
-		if (p->kind == ROUTER_TRACK_HTTP)
+		if (p->kind == ERRAND_HTTP)
 			http_end(p);
 		else
 			p->prober->scripts--;
 	}
+	if (p->connecting)
+		tcp_end(p);
 	free(p->target);
 	free(p);
 }
@@ -227,6 +230,7 @@ int prober_add(struct prober *prober, const struct errand_probe *what)
 	p->kind = what->kind;
 	p->interval_ms = what->interval_ms;
 	p->timeout_ms = what->timeout_ms;
+	p->way = what->way;
 	p->next_probe = prober->probes;
 	prober->probes = p;
 	prober->count++;
@@ -272,6 +276,8 @@ unsigned int prober_wait(struct prober *prober, struct pollfd *fds, unsigned int
 	for (struct probe *p = prober->probes; p && n < max; p = p->next_probe)
 		if (p->run.pid)
 			fds[n++] = (struct pollfd){ .fd = p->run.fd, .events = POLLIN };
+		else if (p->connecting)
+			fds[n++] = (struct pollfd){ .fd = p->connecting, .events = POLLOUT };
 	return n;
 }
 
@@ -279,8 +285,10 @@ void prober_look(struct prober *prober)
 {
 	ping_look(prober->ping, on_reply, prober);
 	for (struct probe *p = prober->probes; p; p = p->next_probe)
-		if (p->run.pid && p->kind == ROUTER_TRACK_HTTP)
+		if (p->run.pid && p->kind == ERRAND_HTTP)
 			http_look(p);
 		else if (p->run.pid)
 			script_look(p);
+		else if (p->connecting)
+			tcp_look(p);
 }

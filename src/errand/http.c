@@ -6,7 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "elect/probe.h"
+#include "errand/probe.h"
+
+#define HTTP_UNABLE 3 /* http_probe.c */
 
 static char *const http_environment[] = { NULL };
 
@@ -20,10 +22,13 @@ static const char *http_program(void)
 
 static int http_start(struct probe *p, int out, struct error *ret_error)
 {
-	char ms[16];
-	char *argv[] = { (char[]){ "http-probe" }, p->target, ms, NULL };
+	char ms[16], mark[16];
+	bool way = p->way.device[0];
+	char *argv[] = { (char[]){ "http-probe" },   p->target, ms,
+			 way ? p->way.device : NULL, mark,	NULL };
 
 	snprintf(ms, sizeof(ms), "%u", p->timeout_ms);
+	snprintf(mark, sizeof(mark), "%u", p->way.mark);
 	return run_begin_own(&p->run, http_program(), argv, http_environment, out,
 			     SPAN_MS(p->timeout_ms), ret_error);
 }
@@ -38,14 +43,14 @@ void http_begin(struct probe *p)
 		return;
 	}
 	if (pipe2(both, O_CLOEXEC | O_NONBLOCK) < 0) {
-		probe_answer(p, false, "%s", strerror(errno));
+		probe_answer(p, ERRAND_DOWN, "%s", strerror(errno));
 		return;
 	}
 	r = http_start(p, both[1], &error);
 	close(both[1]);
 	if (r < 0) {
 		close(both[0]);
-		probe_answer(p, false, "%.90s", error.message);
+		probe_answer(p, ERRAND_DOWN, "%.90s", error.message);
 		return;
 	}
 	p->said = both[0];
@@ -70,9 +75,13 @@ void http_look(struct probe *p)
 	n = read(p->said, said, sizeof(said) - 1);
 	http_end(p);
 	if (p->run.overdue)
-		probe_answer(p, false, "no answer in %u ms", p->timeout_ms);
+		probe_answer(p, ERRAND_DOWN, "no answer in %u ms", p->timeout_ms);
 	else if (status < 0 || n <= 0)
-		probe_answer(p, false, "the probe ended by itself: %d", status);
+		probe_answer(p, ERRAND_DOWN, "the probe ended by itself: %d", status);
 	else
-		probe_answer(p, status == 0, "%s", said);
+		probe_answer(p,
+			     status == 0	     ? ERRAND_UP
+			     : status == HTTP_UNABLE ? ERRAND_UNABLE
+						     : ERRAND_DOWN,
+			     "%s", said);
 }

@@ -14,7 +14,7 @@
 /* cmocka.h needs the headers above before it. */
 #include <cmocka.h>
 
-#include "elect/program.h"
+#include "errand/program.h"
 
 static void words_are_cut_as_a_shell_would(void **state)
 {

@@ -2,7 +2,7 @@
 #include <poll.h>
 #include <unistd.h>
 
-#include "elect/probe.h"
+#include "errand/probe.h"
 
 static int begun(struct run *r, int e, span_t timeout)
 {

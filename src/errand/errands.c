@@ -1,5 +1,5 @@
 /* The errands' thread: its queues and its loop. */
-#include "elect/errands.h"
+#include "errand/errands.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -10,9 +10,11 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "elect/notify.h"
+#include "errand/notify.h"
 
-#define WAIT_MAX     (3 * PROGRAMS_MAX + 3) /* programs' ends, two ping sockets, and who wakes us */
+#define WAIT_MAX                                                                                   \
+	(3 * PROGRAMS_MAX + CONNECTS_MAX + 3) /* programs' ends, connections, two ping sockets,    \
+					       * and who wakes us */
 #define WAIT_MS_MOST 60000
 
 struct command {
@@ -27,7 +29,7 @@ struct command {
 struct result {
 	struct result *next;
 	uint64_t id;
-	bool up;
+	enum errand_outcome outcome;
 	char detail[DETAIL_MAX];
 };
 
@@ -47,7 +49,7 @@ struct errands {
 	struct notifier notifier;
 };
 
-static void on_result(void *ctx, uint64_t id, bool up, const char *detail)
+static void on_result(void *ctx, uint64_t id, enum errand_outcome outcome, const char *detail)
 {
 	struct errands *e = ctx;
 	struct result *r = calloc(1, sizeof(*r));
@@ -56,7 +58,7 @@ static void on_result(void *ctx, uint64_t id, bool up, const char *detail)
 	if (!r)
 		return; /* the next one comes in an interval */
 	r->id = id;
-	r->up = up;
+	r->outcome = outcome;
 	memccpy(r->detail, detail, '\0', sizeof(r->detail) - 1);
 	pthread_mutex_lock(&e->lock);
 	if (e->result_count < RESULTS_MAX) {
@@ -78,7 +80,7 @@ static void command_do(struct errands *e, struct command *c)
 	case COMMAND_PROBE:
 		c->probe.target = c->target;
 		if (prober_add(&e->prober, &c->probe) < 0)
-			on_result(e, c->probe.id, false, "too many tracks on this host");
+			on_result(e, c->probe.id, ERRAND_DOWN, "too many tracks on this host");
 		break;
 	case COMMAND_DROP:
 		prober_drop(&e->prober, c->id);
@@ -279,7 +281,9 @@ int errands_fd(const struct errands *e)
 }
 
 void errands_results(struct errands *e,
-		     void (*fn)(void *ctx, uint64_t id, bool up, const char *detail), void *ctx)
+		     void (*fn)(void *ctx, uint64_t id, enum errand_outcome outcome,
+				const char *detail),
+		     void *ctx)
 {
 	struct result *r;
 	eventfd_t ignored;
@@ -294,7 +298,7 @@ void errands_results(struct errands *e,
 	while (r) {
 		struct result *next = r->next;
 
-		fn(ctx, r->id, r->up, r->detail);
+		fn(ctx, r->id, r->outcome, r->detail);
 		free(r);
 		r = next;
 	}
