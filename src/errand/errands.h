@@ -88,7 +88,9 @@ int errands_tell(struct errands *e, const struct errand_news *news);
 
 int errands_fd(const struct errands *e); /* readable when there are results */
 void errands_results(struct errands *e,
-		     void (*fn)(void *ctx, uint64_t id, bool up, const char *detail), void *ctx);
+		     void (*fn)(void *ctx, uint64_t id, enum errand_outcome outcome,
+				const char *detail),
+		     void *ctx);
 
 struct errands_counters {
 	uint64_t told, lost; /* lost: queue full, timed out, could not be started */
