@@ -8,6 +8,7 @@
  *   load       the registry's records, checked against each other      load.c
  *   follow     what host and time report -> carry, txn      follow.c
  *   view       the world as others may see it                    view.c router_view.c
+ *   cluster    load balancing                                     cluster.h, cluster_*.c
  *   side       this host among others: fleet/, the shared registry, the tunnel
  *              side.h, side*.c */
 #pragma once
@@ -72,6 +73,7 @@ struct engine {
 	uint64_t drops[PLANE_REASONS_MAX]; /* the counters that a view lent out last */
 	struct elect_view live;		   /* the same of a router */
 	struct fleet_side *side;	   /* NULL: this host is alone */
+	struct balancing *balancing;	   /* cluster.h */
 	bool electing; /* the elections have all routers, and hear of every change */
 };
 
@@ -164,6 +166,8 @@ int engine_find_port(struct engine *e, const char *name, const struct port **ret
 		     struct error *ret_error);
 int engine_find_router(struct engine *e, const char *name, const struct router **ret,
 		       struct error *ret_error);
+int engine_find_cluster(struct engine *e, const char *name, const struct cluster **ret,
+			struct error *ret_error);
 
 /* vmac.c: chooses an address as `a` says and adds the record to the txn (state RESERVED).
  * Among hosts a pinned, adopted or stable one must have been agreed upon before: then a->address is
