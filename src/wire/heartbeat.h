@@ -16,7 +16,11 @@
  *       an echo: a host's number (16), 0 (16), the highest sequence heard of it (32)
  *       SipHash-2-4 (64 bits) under the cluster's key, of the octets from 6 to here
  *
- * Numbers are big-endian. */
+ * Numbers are big-endian.
+ *
+ * What is received must be as it would be written: what says nothing is zero, epochs are no higher
+ * than an announcement can bear, who is fit is hosted, who is fresh is known, echoes are by number,
+ * of others and of sequences from 1 on; `to` is said of what is yielded alone. */
 #pragma once
 
 #include <stdbool.h>
@@ -32,7 +36,9 @@
 #define HEARTBEAT_ECHOES_MAX  64
 #define HEARTBEAT_LEN_MAX     1500
 #define HEARTBEAT_KEY_LEN     16
-extern const vmac_mac_t heartbeat_group; /* 03-76-4D-41-43-00 */
+#define HEARTBEAT_EPOCH_MAX   ((UINT64_C(1) << 48) - 1) /* as announcements bear them: wire/claim.h \
+							 */
+extern const vmac_mac_t heartbeat_group;		/* 03-76-4D-41-43-00 */
 
 struct heartbeat_bits {
 	uint8_t octet[HEARTBEAT_BITMAP_MAX];
@@ -94,7 +100,7 @@ uint64_t heartbeat_cluster(const char *segment, const char *name,
 			   const uint8_t key[static HEARTBEAT_KEY_LEN]);
 
 /* Writes the whole frame, 60 octets at least, without a VLAN tag.  Marks the writer when it does
- * not fit; asserts the counts. */
+ * not fit; asserts the counts, and that no bit is set beyond bitmap_octets. */
 void heartbeat_write(struct writer *w, vmac_mac_t source, const struct heartbeat *h,
 		     const uint8_t key[static HEARTBEAT_KEY_LEN]);
 
