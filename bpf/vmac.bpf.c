@@ -28,6 +28,7 @@
  * both would hand the guest's frame to the host. */
 #include "gate.h"
 #include "lease.h"
+#include "cluster.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
