@@ -301,4 +301,12 @@ struct {
 	__type(value, struct port_clusters);
 } port_clusters SEC(".maps");
 
+/* The link-local with which a member was last heard to ask or advertise; written by the programs. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, SLOT_PORTS + 1);
+	__type(key, __u32);
+	__type(value, struct cluster_ip);
+} member_links SEC(".maps");
+
 #endif

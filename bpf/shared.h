@@ -180,6 +180,8 @@ struct gate_slot {
 /* Of strangers that bear what looks like a tag (src/wire/claim.h): RARP, and this in its padding.
  * Whoever waits for the true one must not be deaf for a second after a false one. */
 #define EVENT_TAGGED_GAP_NS 100000000ULL
+/* Of members that answer: of health checks every 100 ms, none may be lost. */
+#define EVENT_ANSWERED_GAP_NS 50000000ULL
 #define EVENT_TAG_AT	    42
 #define EVENT_TAG_0	    'v'
 #define EVENT_TAG_1	    'M'
@@ -192,7 +194,7 @@ struct event {
 	__u64 count;
 	__u32 port, generation; /* of the gate, then */
 	__u16 kind, len;
-	__u32 face; /* EVENT_FACE: FACE_OF() */
+	__u32 face; /* EVENT_FACE: FACE_OF(); EVENT_ANSWERED: of the first face */
 	__u8 frame[EVENT_FRAME];
 };
 
