@@ -23,6 +23,7 @@
 #ifndef VMAC_BPF_ANSWER_H
 #define VMAC_BPF_ANSWER_H
 
+#include "balance.h"
 #include "member.h"
 
 /* Of hear(); what is above zero is the number of a cluster, less one: its members are not to hear
@@ -92,15 +93,6 @@ static __always_inline __u32 face_of_client(const struct cluster_conf *conf, str
 
 /* --- making the answer ----------------------------------------------------------------------- */
 
-static __always_inline void mac_store(__u8 *to, __u64 mac)
-{
-	__u32 first = (__u32)mac;
-	__u16 last = (__u16)(mac >> 32);
-
-	__builtin_memcpy(to, &first, 4);
-	__builtin_memcpy(to + 4, &last, 2);
-}
-
 static __always_inline int mac_is_group(__u64 mac)
 {
 	__u8 m[4];
@@ -124,15 +116,6 @@ static __always_inline __u64 answer_source(const struct cluster_conf *conf, __u6
 	return face & ~little_endian(1);
 }
 
-static __always_inline int answer_ends(struct __sk_buff *skb, __u64 to, __u64 from)
-{
-	__u8 ends[12];
-
-	mac_store(ends, to);
-	mac_store(ends + 6, from);
-	return bpf_skb_store_bytes(skb, 0, ends, sizeof(ends), 0) != 0;
-}
-
 __noinline int answer_arp(struct __sk_buff *skb, __u32 l3, __u64 face, __u64 source)
 {
 	struct arp_ether_ip4 arp __attribute__((aligned(8)));
@@ -150,7 +133,7 @@ __noinline int answer_arp(struct __sk_buff *skb, __u32 l3, __u64 face, __u64 sou
 	__builtin_memcpy(arp.target_ip, arp.sender_ip, 4);
 	mac_store(arp.sender_mac, face);
 	__builtin_memcpy(arp.sender_ip, virtual, 4);
-	return bpf_skb_change_tail(skb, l3 + sizeof(arp), 0) || answer_ends(skb, to, source) ||
+	return bpf_skb_change_tail(skb, l3 + sizeof(arp), 0) || write_macs(skb, to, source) ||
 			       bpf_skb_store_bytes(skb, l3, &arp, sizeof(arp), 0)
 		       ? -1
 		       : 0;
@@ -235,7 +218,7 @@ __noinline int answer_ns(struct __sk_buff *skb, __u32 l3, __u64 face, __u64 sour
 	sum = bpf_csum_diff(0, 0, pseudo, sizeof(pseudo), 0);
 	sum = bpf_csum_diff(0, 0, (__be32 *)&na.ip.saddr, 32 + 32, (__u32)sum);
 	na.checksum = sum_fold(sum);
-	return bpf_skb_change_tail(skb, l3 + sizeof(na), 0) || answer_ends(skb, to, source) ||
+	return bpf_skb_change_tail(skb, l3 + sizeof(na), 0) || write_macs(skb, to, source) ||
 			       bpf_skb_store_bytes(skb, l3, &na, sizeof(na), 0)
 		       ? -1
 		       : 0;

@@ -309,4 +309,12 @@ struct {
 	__type(value, struct cluster_ip);
 } member_links SEC(".maps");
 
+/* By an answer's fragment: the virtual address that is its source. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, NAT_PARTS);
+	__type(key, struct nat_part);
+	__type(value, struct cluster_ip);
+} nat_parts SEC(".maps");
+
 #endif

@@ -357,6 +357,15 @@ struct cluster_ip_key {
 	struct cluster_ip ip;
 };
 
+/* What is remembered of the first fragment of an answer, for the later ones (nat.h). */
+#define NAT_PARTS 1024
+
+struct nat_part {
+	struct cluster_ip to;
+	__u32 port, id;
+	__u32 proto, unused;
+};
+
 /* Flows: lines of eight entries, by the hash of the flow.  Of its 64 bits the low ones are the row,
  * those above the line, and the highest are in the entry. */
 #define FLOW_LINES	  131072
