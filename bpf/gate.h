@@ -276,7 +276,7 @@ static __always_inline __u32 gated_link(__u32 slot, __u32 ifindex)
 {
 	if ((__s32)ifindex > 0)
 		return ifindex;
-	return gated_way(slot, ifindex) == WAY_PORT ? ifindex & ~MEMBER_GATED : 0;
+	return gated_way(slot, ifindex) == WAY_PORT ? ifindex & ~MEMBER_FLAGS : 0;
 }
 
 /* --- a port's address as a source, from elsewhere -------------------------------------------- */

@@ -376,18 +376,25 @@ struct nat_part {
 #define FLOW_CONFIRMED	  2u /* … and this by its second */
 #define FLOW_CLOSING	  3u
 #define FLOW_GUESSED	  4u /* or'ed: the beginning of the flow was not seen here */
-#define FLOW_TICK_NS_BITS 32 /* CLOCK_BOOTTIME by 2^32 ns: 4.3 s */
-#define FLOW_TICKS	  4096
-#define FLOW_ENTRY(hash, state, tick, cluster, id)                                                 \
+/* An entry expires at a tick, of CLOCK_BOOTTIME by 2^32 ns (4.3 s), modulo 4,096: what is not swept
+ * in the half of that (2.4 h) is taken for alive again, which nobody but a flow with the same hash
+ * would notice. */
+#define FLOW_TICK_BITS	  32
+#define FLOW_UNTIL_BITS	  12
+#define FLOW_UNTILS	  (1u << FLOW_UNTIL_BITS)
+#define FLOW_IDLE_MAX	  (FLOW_UNTILS / 2 - 1)
+#define FLOW_CHANGING	  ((__u64)(FLOW_UNTILS - 1) << 19 | 3ULL << 31)
+#define FLOW_CLUSTER_BITS ((__u64)(CLUSTER_SLOTS - 1) << 11)
+#define FLOW_ENTRY(hash, state, until, cluster, id)                                                \
 	(((__u64)(hash)&FLOW_FINGER) | (__u64)(state) << 31 |                                      \
-	 (__u64)((tick) & (FLOW_TICKS - 1)) << 19 | (__u64)(cluster) << 11 | (__u64)(id))
-#define FLOW_STATE(entry)   ((__u32)((entry) >> 31) & 3)
-#define FLOW_IS_GUESSED(e)  ((__u32)((e) >> 33) & 1)
-#define FLOW_TICK(entry)    ((__u32)((entry) >> 19) & (FLOW_TICKS - 1))
-#define FLOW_CLUSTER(entry) ((__u32)((entry) >> 11) & (CLUSTER_SLOTS - 1))
-#define FLOW_ID(entry)	    ((__u32)(entry)&0x7ff)
-#define FLOW_CLOSING_TICKS  3
-#define FLOW_NEW_TICKS	    8
+	 (__u64)((until) & (FLOW_UNTILS - 1)) << 19 | (__u64)(cluster) << 11 | (__u64)(id))
+#define FLOW_STATE(entry)      ((__u32)((entry) >> 31) & 3)
+#define FLOW_IS_GUESSED(entry) ((__u32)((entry) >> 33) & 1)
+#define FLOW_UNTIL(entry)      ((__u32)((entry) >> 19) & (FLOW_UNTILS - 1))
+#define FLOW_CLUSTER(entry)    ((__u32)((entry) >> 11) & (CLUSTER_SLOTS - 1))
+#define FLOW_ID(entry)	       ((__u32)(entry)&0x7ff)
+#define FLOW_NEW_TICKS	       8
+#define FLOW_CLOSING_TICKS     14
 
 struct flow_line {
 	__u64 entry[FLOW_WAYS];
