@@ -26,43 +26,12 @@
  * the receiving device wrote and nobody else can; on its way into the host it carries MARK_TO_HOST,
  * since there the uplink overwrites skb_iif.  vmac_port never answers TC_ACT_UNSPEC or TC_ACT_OK:
  * both would hand the guest's frame to the host. */
-#include "gate.h"
 #include "lease.h"
+#include "balance.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
-/* --- ways out -------------------------------------------------------------------------------- */
-
-static __always_inline int drop(__u32 slot, __u32 reason, struct weight w)
-{
-	count_drop(slot, reason, w);
-	return TC_ACT_SHOT;
-}
-
-/* The frame (or each segment of it) is no longer than the link takes.  An unsegmented frame needs
- * one comparison; the tag of a VLAN does not count as long as it is not in the frame. */
-static __always_inline int fits(struct __sk_buff *skb, __u32 ifindex, __u32 mtu)
-{
-	__u32 link_mtu = 0;
-
-	if (skb->len <= mtu + ETH_HLEN)
-		return 1;
-	if (!skb->gso_size)
-		return 0;
-	return bpf_check_mtu(skb, ifindex, &link_mtu, 0, BPF_MTU_CHK_SEGS) == 0;
-}
-
-/* To the port `to` by its link; what fails is `from`'s drop. */
-static __always_inline int send_to_port(struct __sk_buff *skb, __u32 from, __u32 to, __u64 member,
-					struct weight w)
-{
-	__u32 ifindex = MEMBER_IFINDEX(member) & ~MEMBER_GATED;
-
-	if (!fits(skb, ifindex, MEMBER_MTU(member)))
-		return drop(from, DROP_MTU, w);
-	count_tx(to, w);
-	return bpf_redirect(ifindex, 0);
-}
+/* --- copies ---------------------------------------------------------------------------------- */
 
 /* Copies the frame to every open port of the net but one.  A copy that fails is its receiver's
  * loss. */
@@ -117,13 +86,6 @@ static __always_inline int flood_allowed(const struct port_row *row, __u32 slot,
 			return 1;
 	}
 	return 1;
-}
-
-static __always_inline int tag_for_uplink(struct __sk_buff *skb, __u32 net)
-{
-	if (!NET_VLAN(net))
-		return 0;
-	return bpf_skb_vlan_push(skb, bpf_htons(ETH_P_8021Q), NET_VLAN(net));
 }
 
 static __always_inline int port_to_uplink(struct __sk_buff *skb, __u32 slot, __u32 net,
@@ -188,14 +150,21 @@ static __always_inline int port_sends(struct __sk_buff *skb, const struct port_r
 {
 	__u32 net = row->net, to, way;
 	__u64 member;
+	int verdict;
 
 	if (da == row->mac)
 		return drop(slot, DROP_HAIRPIN, w);
 	to = receiver_of(net, da);
 	if (to == slot)
 		return drop(slot, DROP_HAIRPIN, w);
-	if (to > SLOT_PORTS)
-		return port_to_uplink(skb, slot, net, w, BPF_F_INGRESS);
+	if (to > SLOT_PORTS) {
+		if (to < FACE_SLOT_0)
+			return port_to_uplink(skb, slot, net, w, BPF_F_INGRESS);
+		verdict = balance(skb, slot, to - FACE_SLOT_0, net, HOW_PORT);
+		if (verdict != BALANCE_WIRE)
+			return verdict;
+		to = SLOT_NOBODY;
+	}
 	if (to != SLOT_NOBODY) {
 		member = member_of(to);
 		if ((__s32)MEMBER_IFINDEX(member) > 0)
@@ -268,15 +237,6 @@ int vmac_drop_net(struct __sk_buff *skb)
 
 /* --- uplinks --------------------------------------------------------------------------------- */
 
-/* A frame as an uplink sees it.  `tagged`: an 802.1Q tag, in metadata or in the frame, made `vlan`;
- * `nested`: there is another one behind it, so it is no access frame of any net here. */
-struct uplink_frame {
-	__u64 da, sa;
-	__u32 slot, net;
-	__u16 tci;
-	__u8 tagged, in_band, nested, group, control;
-};
-
 /* 0, or -1 when the frame is none of our business; *f is zero before. */
 static __always_inline int uplink_read(struct __sk_buff *skb, struct uplink_frame *f)
 {
@@ -322,30 +282,25 @@ static __always_inline int uplink_read(struct __sk_buff *skb, struct uplink_fram
 	return 0;
 }
 
-/* Takes the tag off.  The kernel looks for one in the frame only where skb->protocol says so, which
- * a raw socket may have set to anything: then the tag is still there, and no port must see it. */
-static __always_inline int untag(struct __sk_buff *skb, const struct uplink_frame *f)
+static __always_inline __u32 how_of(const struct uplink_frame *f, __u32 came)
 {
-	__be16 type;
-
-	if (!f->tagged)
-		return PASS;
-	if (bpf_skb_vlan_pop(skb))
-		return DROP_NO_MEMORY;
-	if (f->in_band && (bpf_skb_load_bytes(skb, 2 * ETH_ALEN, &type, sizeof(type)) ||
-			   type_is_tag(bpf_ntohs(type))))
-		return DROP_VLAN_TAG;
-	return PASS;
+	return came | (f->tagged ? HOW_TAGGED : 0) | (f->in_band ? HOW_IN_BAND : 0) |
+	       (f->nested ? HOW_NESTED : 0);
 }
 
 static __always_inline int uplink_to_port(struct __sk_buff *skb, const struct uplink_frame *f,
-					  __u32 to, struct weight w)
+					  __u32 to, __u32 came, struct weight w)
 {
 	__u64 member = member_of(to);
 	__u32 way = WAY_PORT;
 	int reason;
 
 	if ((__s32)MEMBER_IFINDEX(member) <= 0) {
+		if (MEMBER_IFINDEX(member) & MEMBER_CLUSTERED && came == HOW_WIRE) {
+			reason = balance_member(skb, f->slot, to, f->net, how_of(f, came));
+			if (reason != BALANCE_PORT)
+				return reason;
+		}
 		way = gated_way(to, MEMBER_IFINDEX(member));
 		if (way == WAY_WIRE)
 			return TC_ACT_UNSPEC;
@@ -379,11 +334,6 @@ static __always_inline int uplink_floods(struct __sk_buff *skb, const struct upl
 	return TC_ACT_UNSPEC;
 }
 
-static __always_inline int is_port(__u32 slot)
-{
-	return slot != SLOT_NOBODY && slot <= SLOT_PORTS;
-}
-
 static __always_inline __u32 tag_octets(const struct uplink_frame *f)
 {
 	return f->in_band ? 4 : 0;
@@ -393,6 +343,8 @@ static __always_inline __u32 tag_octets(const struct uplink_frame *f)
 static __always_inline int claim_spoofed(struct __sk_buff *skb, const struct uplink_frame *f,
 					 __u32 slot)
 {
+	if (slot >= FACE_SLOT_0)
+		return 0;
 	return !wire_may_speak(skb, slot - CLAIM_SLOT_0, FDB_KEY(f->net, f->sa), f->slot,
 			       ETH_HLEN + tag_octets(f));
 }
@@ -445,11 +397,16 @@ int vmac_uplink_in(struct __sk_buff *skb)
 		return uplink_floods(skb, &f, SLOT_NOBODY, w);
 	}
 	to = receiver_of(f.net, f.da);
-	if (!is_port(to))
-		return TC_ACT_UNSPEC;
+	if (!is_port(to)) {
+		if (to < FACE_SLOT_0)
+			return TC_ACT_UNSPEC;
+		if (wire_spoofs(skb, &f))
+			return drop(f.slot, DROP_WIRE_SPOOF, w);
+		return balance(skb, f.slot, to - FACE_SLOT_0, f.net, how_of(&f, HOW_WIRE));
+	}
 	if (wire_spoofs(skb, &f))
 		return drop(f.slot, DROP_WIRE_SPOOF, w);
-	return uplink_to_port(skb, &f, to, w);
+	return uplink_to_port(skb, &f, to, HOW_WIRE, w);
 }
 
 SEC("tc")
@@ -459,6 +416,7 @@ int vmac_uplink_out(struct __sk_buff *skb)
 	struct weight w = weight_of(skb);
 	struct uplink_frame f = {};
 	__u32 to, number, speaker = SLOT_NOBODY;
+	int verdict;
 
 	if (came && !(came & INDEX_UPLINK))
 		return TC_ACT_UNSPEC; /* a port's, guarded where it entered */
@@ -471,9 +429,13 @@ int vmac_uplink_out(struct __sk_buff *skb)
 	if (f.group)
 		return uplink_floods(skb, &f, speaker, w);
 	to = receiver_of(f.net, f.da);
-	if (!is_port(to))
-		return TC_ACT_UNSPEC;
-	return uplink_to_port(skb, &f, to, w);
+	if (!is_port(to)) {
+		if (to < FACE_SLOT_0)
+			return TC_ACT_UNSPEC;
+		verdict = balance(skb, f.slot, to - FACE_SLOT_0, f.net, how_of(&f, HOW_HOST));
+		return verdict == BALANCE_WIRE ? TC_ACT_UNSPEC : verdict;
+	}
+	return uplink_to_port(skb, &f, to, HOW_HOST, w);
 }
 
 /* --- the tunnel ------------------------------------------------------------------------------ */

@@ -23,7 +23,7 @@
 #include "vmac.skel.h"
 
 #define BPFFS_MAGIC 0xcafe4a11
-#define MAPS_MAX    32
+#define MAPS_MAX    48
 
 static_assert(SLOT_PORTS == PORTS_MAX, "a port's id is its slot");
 static_assert(NET_PORTS_MAX == SEGMENT_PORTS_MAX, "one limit, two names");

@@ -206,7 +206,7 @@ unsigned int plane_drop_reason_count(void);
 const char *plane_drop_reason_name(unsigned int reason);    /* "spoofed_mac", … */
 const char *plane_drop_reason_meaning(unsigned int reason); /* one line for people */
 
-#define PLANE_REASONS_MAX 32
+#define PLANE_REASONS_MAX 64
 
 struct plane_counters {
 	uint64_t rx_frames, rx_octets; /* from the guest (port) or the wire (uplink), drops
