@@ -22,20 +22,18 @@
 
 struct errands;
 struct inject;
-struct listen;
 
 /* A member as this host knows it. */
-struct member_state {
+struct member_here {
 	uint16_t id;
 	uint32_t port; /* that carries it, 0 = none here */
 	bool hosted, busy;
 	struct health_state health;
 	/* The check: one at a time, then again an interval later. */
-	bool asking;
+	bool checked, asking;
 	mono_t next, deadline; /* when the next begins; when this one has failed */
-	mono_t answered;       /* the last answer, to whichever question */
+	struct ip asked;       /* ARP, ND: for which address */
 	uint64_t probe;	       /* TCP, HTTP: the errands' */
-	struct listen *listen; /* answers that no event tells of */
 	char detail[96];
 	/* What the anchors' thread was told last. */
 	bool told, told_hosted, told_fit, told_busy;
@@ -57,7 +55,7 @@ struct cluster_state {
 	int filter_ifindex;	   /* of the NIC whose filter has its faces; 0 = none */
 	struct error trouble;	   /* of the data plane */
 	struct error unable;	   /* of the checks */
-	struct member_state *members; /* by index in the record */
+	struct member_here *members; /* by index in the record */
 	struct waiting_rows *waiting;
 	/* How many rows each member is first of, by id: of the installed rows, of those in force.
 	 */
@@ -67,6 +65,7 @@ struct cluster_state {
 	uint64_t epochs[CLUSTER_FACES_MAX]; /* that the journal is yet to have; 0 = none */
 	uint32_t *flows;		    /* by member id, as scanned last */
 	mono_t scanned;
+	mono_t check_due; /* when a check begins or ends; ns 0 = none yet */
 };
 
 struct cluster_job;
@@ -79,8 +78,8 @@ struct balancing {
 	uint64_t probes; /* begun so far: makes their ids unique */
 	mono_t retry;	 /* of what could not be carried out; MONO_NEVER = nothing */
 	mono_t scan;	 /* of flows, because a member drains */
-	struct cluster_member_view *look; /* that the last view lent */
-	bool starting;			  /* what is swept is swept when all were set */
+	struct seen *look;		  /* what the last view lent: cluster_view.c */
+	uint16_t number;		  /* of this host, as the anchors were told; 0 = not yet */
 };
 
 static inline unsigned int cluster_slot(const struct cluster *c)
@@ -129,6 +128,7 @@ struct cluster_order {
 void cluster_job_begin(struct engine *e, const struct caller *c, const struct cluster_order *o,
 		       answer_fn done, void *ctx);
 void cluster_jobs_time(struct engine *e, mono_t now);
+void cluster_jobs_turn(struct engine *e); /* what fleet/ has answered goes on */
 mono_t cluster_jobs_expiry(const struct engine *e);
 /* Whether a command is about to write what the hosts have just agreed upon. */
 bool cluster_job_awaits(struct engine *e, const struct shared_cluster *told, bool gone);
@@ -136,10 +136,9 @@ void cluster_jobs_end(struct engine *e); /* answers all: we stop */
 
 /* --- cluster_txn.c --------------------------------------------------------------------------- */
 
-/* Each adds to the txn the change of a record and what it makes of its faces' records.  `agreed`:
- * the hosts agreed upon it. */
+/* Each adds to the txn the change of a record and what it makes of its faces' records. */
 int cluster_put(struct txn *t, const struct cluster *before, const struct cluster *after,
-		bool agreed, const char *verb, struct error *ret_error);
+		const char *verb, struct error *ret_error);
 int cluster_drop(struct txn *t, const struct cluster *before, struct error *ret_error);
 #define CLUSTER_OWNER_MAX (NAME_MAX_LEN + 16)
 void cluster_owner(const char *name, char ret[static CLUSTER_OWNER_MAX]);
@@ -150,6 +149,8 @@ int cluster_durable(struct txn *t, struct error *ret_error);
 
 int balancing_new(struct engine *e, struct error *ret_error);
 void balancing_free(struct engine *e);
+/* This host's number among others is known, or another. */
+void balancing_identity(struct engine *e);
 /* At start, when uplinks and ports stand. */
 void balancing_start(struct engine *e);
 /* Makes all be as the record says, as far as the kernel lets it now. */
@@ -181,12 +182,17 @@ const char *cluster_host_name(struct engine *e, uint16_t number); /* "" = nobody
 bool member_fit(const struct engine *e, const struct cluster_state *s, unsigned int index);
 /* The member is here now, or no more, or its check is another. */
 void cluster_health_begin(struct engine *e, struct cluster_state *s, unsigned int index);
-void cluster_health_end(struct engine *e, struct member_state *m);
+void cluster_health_end(struct engine *e, struct member_here *m);
 void cluster_health_answered(struct engine *e, const struct plane_event *event);
 void cluster_health_time(struct engine *e, struct cluster_state *s, mono_t now);
-mono_t cluster_health_expiry(const struct cluster_state *s);
 
 /* --- side_cluster.c -------------------------------------------------------------------------- */
 
 struct fleet_side;
 void side_told_cluster(void *ctx, const struct shared_cluster *c, bool gone);
+/* Into this host's own registry, whatever it has. */
+void side_write_cluster(struct fleet_side *s, const struct shared_cluster *c, bool gone);
+/* After the shared registry was read: what this host has and was never there is put to the others.
+ */
+void side_agree_clusters(struct fleet_side *s);
+void side_clusters_of_segment(struct fleet_side *s, const struct segment *segment);

@@ -35,16 +35,19 @@ struct cluster_job {
 
 /* --- what was taken is given back ------------------------------------------------------------ */
 
-static void untake(struct cluster_job *j)
+static void untake_all(struct engine *e, const struct cluster *c, bool taken)
 {
-	for (unsigned int i = 0; j->taken && i < j->record->face_count; i++) {
-		struct world_pool *p =
-			world_pool_over(&j->e->world, j->record->segment, j->record->faces[i]);
+	for (unsigned int i = 0; taken && i < c->face_count; i++) {
+		struct world_pool *p = world_pool_over(&e->world, c->segment, c->faces[i]);
 
 		if (p)
-			pool_machine_untake(&p->machine, j->record->faces[i],
-					    p->machine.cfg.cursor);
+			pool_machine_untake(&p->machine, c->faces[i], p->machine.cfg.cursor);
 	}
+}
+
+static void untake(struct cluster_job *j)
+{
+	untake_all(j->e, j->record, j->taken);
 	j->taken = false;
 }
 
@@ -127,16 +130,27 @@ static int record_add(struct txn *t, struct cluster_job *j, struct error *ret_er
 	for (unsigned int i = 0; r == 0 && i < j->record->face_count; i++)
 		r = cluster_check_face(e, j->record->segment, j->record->faces[i], j->record->name,
 				       ret_error);
-	return r < 0 ? r
-		     : cluster_put(t, NULL, j->record, e->side != NULL, j->verb, ret_error);
+	return r < 0 ? r : cluster_put(t, NULL, j->record, j->verb, ret_error);
+}
+
+static int record_agreed(struct txn *t, struct cluster_job *j, const struct cluster *now,
+			 struct error *ret_error)
+{
+	untake(j);
+	return cluster_put(t, now, j->record, j->verb, ret_error);
 }
 
 static int record_change(struct txn *t, struct cluster_job *j, struct error *ret_error)
 {
 	struct engine *e = j->e;
 	const struct cluster *now = world_cluster_named(&e->world, j->record->name);
-	int r = still(j, now, ret_error);
+	int r = e->side ? 0 : still(j, now, ret_error);
 
+	/* What the hosts have agreed upon is so, whatever this one has against it by now. */
+	if (e->side)
+		return j->kind == CLUSTER_JOB_DELETE
+			       ? (now ? cluster_drop(t, now, ret_error) : 0)
+			       : record_agreed(t, j, now, ret_error);
 	if (r == 0 && j->kind != CLUSTER_JOB_DELETE)
 		r = cluster_check_world(e, j->record, j->kind == CLUSTER_JOB_ADD ? NULL : now,
 					ret_error);
@@ -146,14 +160,13 @@ static int record_change(struct txn *t, struct cluster_job *j, struct error *ret
 	case CLUSTER_JOB_ADD:
 		return record_add(t, j, ret_error);
 	case CLUSTER_JOB_SET:
-		return cluster_put(t, now, j->record, e->side != NULL, j->verb, ret_error);
+		return cluster_put(t, now, j->record, j->verb, ret_error);
 	case CLUSTER_JOB_DELETE:
 		break;
 	}
 	return cluster_drop(t, now, ret_error);
 }
 
-/* Among hosts it is so already: what this host has against it does not count any more. */
 static void job_record(struct cluster_job *j)
 {
 	struct engine *e = j->e;
@@ -173,6 +186,16 @@ static void job_record(struct cluster_job *j)
 		e->refusals_by_code[error.code]--;
 		txn_refuse(t, &error);
 		job_refuse(j, &error);
+		return;
+	}
+	if (t->base.count == 0) { /* gone already */
+		answer_fn done = j->done;
+		void *ctx = j->ctx;
+
+		txn_drop(t);
+		job_end(j);
+		if (done)
+			done(ctx, &(struct answer){ 0 });
 		return;
 	}
 	t->carry = cluster_durable;
@@ -323,6 +346,7 @@ void cluster_job_begin(struct engine *e, const struct caller *c, const struct cl
 	struct error error;
 
 	if (!j) {
+		untake_all(e, o->record, o->taken);
 		cluster_release(record);
 		engine_no_memory(&error);
 		engine_refuse(e, done, ctx, &error);

@@ -13,6 +13,20 @@ void cluster_owner(const char *name, char ret[static CLUSTER_OWNER_MAX])
 	snprintf(ret, CLUSTER_OWNER_MAX, "cluster %s", name);
 }
 
+/* Among hosts the record follows the anchor: see fleet/clusters.c. */
+static void elsewhere(struct engine *e, struct vmac *v)
+{
+	struct fleet_name n = { world_segment(&e->world, v->segment)->record->name, v->address };
+	const struct shared_vmac *r = e->side ? fleet_vmac_record(e->side->fleet, &n) : NULL;
+
+	if (!r)
+		return;
+	if (r->epoch > v->epoch)
+		v->epoch = r->epoch;
+	if (!uuid_equal(&r->holder, &e->side->self))
+		v->state = VMAC_AWAY;
+}
+
 static int put_face(struct txn *t, const struct cluster *c, vmac_mac_t face,
 		    struct error *ret_error)
 {
@@ -37,6 +51,11 @@ static int put_face(struct txn *t, const struct cluster *c, vmac_mac_t face,
 		.note = "",
 	};
 
+	elsewhere(e, &v);
+	if (old && old->port)
+		return error_set(ret_error, ERROR_ADDRESS_IN_USE, NULL,
+				 "port '%s' of this host holds the face's address",
+				 e->world.ports[old->port]->name);
 	cluster_owner(c->name, owner);
 	v.changed = v.created;
 	if (txn_put(t, CHANGE_VMAC, old, &v, old ? "restore" : "allocate") < 0)
@@ -44,29 +63,8 @@ static int put_face(struct txn *t, const struct cluster *c, vmac_mac_t face,
 	return p ? pool_mark_cursor(t, p, ret_error) : 0;
 }
 
-static struct shared_record shared_of(struct engine *e, const struct cluster *c)
-{
-	return (struct shared_record){
-		.kind = SHARED_CLUSTER,
-		.revision = 1,
-		.cluster = { c, world_segment(&e->world, c->segment)->record->name },
-	};
-}
-
-/* What was agreed upon is known as such after a restart: then one that the hosts have no more was
- * deleted meanwhile. */
-static int keep(struct txn *t, const struct cluster *c, bool agreed)
-{
-	struct shared_record record = shared_of(t->e, c);
-	const struct shared_record *old = world_kept(&t->e->world, &record);
-
-	if (!agreed)
-		return old ? txn_change(t, CHANGE_SHARED, old, NULL, "") : 0;
-	return old ? 0 : txn_put(t, CHANGE_SHARED, NULL, &record, "");
-}
-
 int cluster_put(struct txn *t, const struct cluster *before, const struct cluster *after,
-		bool agreed, const char *verb, struct error *ret_error)
+		const char *verb, struct error *ret_error)
 {
 	struct cluster new = *after;
 	int r = 0;
@@ -87,7 +85,7 @@ int cluster_put(struct txn *t, const struct cluster *before, const struct cluste
 	if (txn_put(t, CHANGE_CLUSTER, before, &new, verb) < 0)
 		return engine_no_memory(ret_error);
 	t->answer.cluster = t->changes[t->base.count - 1].after;
-	return agreed && keep(t, &new, true) < 0 ? engine_no_memory(ret_error) : 0;
+	return 0;
 }
 
 /* What another host allocated waits there: this one need not know of it any more. */
@@ -114,8 +112,6 @@ int cluster_drop(struct txn *t, const struct cluster *before, struct error *ret_
 		r = is_ours(e, v) ? vmac_retire(t, v, "release", ret_error)
 				  : vmac_forget(t, v, "forget", ret_error);
 	}
-	if (r == 0 && keep(t, before, false) < 0)
-		r = engine_no_memory(ret_error);
 	if (r == 0 && txn_change(t, CHANGE_CLUSTER, before, NULL, "delete") < 0)
 		r = engine_no_memory(ret_error);
 	return r;

@@ -57,6 +57,7 @@ struct engine_config {
 	struct elect *elect;	 /* borrowed; NULL: routers are kept, and nobody elects */
 	struct anchors *anchors; /* borrowed; NULL: clusters are kept, and nothing balances */
 	const struct engine_fleet *fleet; /* NULL: this host is alone */
+	const char *name; /* this host's, where it is alone; NULL = "this host" */
 	mono_t (*mono_now)(void);
 	wall_t (*wall_now)(void);
 	void (*random)(void *buf, size_t len); /* for pool keys */
@@ -92,6 +93,8 @@ void engine_elect_ready(struct engine *e);
 void engine_anchors_ready(struct engine *e);
 void engine_store_ready(struct engine *e);
 void engine_plane_ready(struct engine *e);  /* plane_events_fd() */
+int engine_probes_fd(struct engine *e);	    /* of health checks; -1 = there are none */
+void engine_probes_ready(struct engine *e); /* it is readable */
 int engine_shared_fd(struct engine *e);	    /* of the shared registry; -1 = there is none */
 void engine_shared_ready(struct engine *e); /* it is readable */
 void engine_time_passed(struct engine *e);
@@ -568,7 +571,7 @@ struct engine_status {
 	const char *version, *registry_backend, *registry_where, *registry_uuid, *attach;
 	bool registry_healthy;
 	struct error registry_error;
-	uint64_t segments, pools, vmacs, ports, routers, quarantined, pending;
+	uint64_t segments, pools, vmacs, ports, routers, clusters, quarantined, pending;
 	uint64_t commits, transactions, failures;
 	int64_t commit_ns_last, commit_ns_most;
 	uint64_t registry_octets;
@@ -616,7 +619,8 @@ void engine_history(struct engine *e, const struct history_filter *f,
 struct engine_event {
 	uint64_t seq; /* of this run, 1 … */
 	wall_t at;
-	/* "vmac", "port", "segment", "pool", "uplink", "router"; among hosts also "move" (subject:
+	/* "vmac", "port", "segment", "pool", "uplink", "router", "cluster" (beside its changes: verb
+	 * "note", "alarm", "health"; to: an address or "up", "down"); among hosts also "move" (subject:
 	 * an address; verb "transition", "alarm"; from, to: states), "host" (subject: its name;
 	 * verb "note"), "registry" (verb "note", "reachable", "unreachable") and, of "pool", verb
 	 * "block" */

@@ -252,6 +252,9 @@ void carry_port_lost(struct engine *e, uint32_t id);
 /* The gate alone is to be as the port's state says (st->gate, st->more), at once. */
 void carry_gate(struct engine *e, uint32_t id);
 
+/* Whether its frames pass, as far as the operator and the other hosts have a say in that. */
+bool carry_port_open(const struct engine *e, const struct port *p);
+
 /* Whether a port of this record could be made; checks only. */
 int carry_port_check(struct engine *e, const struct port *p, struct error *ret_error);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "engine/cluster.h"
 
 void *side_alloc(struct fleet_side *s, size_t size)
 {
@@ -29,6 +30,8 @@ static void on_told(void *ctx, const struct shared_record *r)
 	struct fleet_side *s = ctx;
 
 	side_told(s, r);
+	if (r->kind == SHARED_VMAC && r->revision > 0 && r->vmac.kind == VMAC_CLUSTER)
+		side_told_face(s, &r->vmac);
 	fleet_told(s->fleet, r, side_now(s));
 }
 
@@ -54,6 +57,7 @@ static void member_turn(struct fleet_side *s)
 	if (s->agree_due) {
 		s->agree_due = false;
 		side_agree_all(s);
+		side_agree_clusters(s);
 	}
 	s->complete = true;
 	while (s->waiters) {
@@ -184,7 +188,7 @@ int side_start(struct engine *e, struct error *ret_error)
 			side_port(e, e->world.ports[id]);
 	/* What opened by itself while nobody looked. */
 	if (e->cfg.plane)
-		plane_events(e->cfg.plane, on_plane, s);
+		plane_events(e->cfg.plane, on_plane, e);
 	side_turn(e);
 	if (s->cfg.address.family && !s->cfg.tunnel_ifindex && e->cfg.plane) {
 		error_set(&error, ERROR_NO_INTERFACE, NULL, "there is no tunnel device");
@@ -204,6 +208,7 @@ void engine_leave(struct engine *e)
 	shared_close(s->shared);
 	s->shared = NULL;
 	side_parked_end(s);
+	cluster_jobs_end(e);
 }
 
 void side_free(struct engine *e)
@@ -224,6 +229,7 @@ void side_free(struct engine *e)
 	side_unwritten(s);
 	side_orders_free(s);
 	side_wanted_free(s);
+	side_clusters_free(s);
 	inject_close(s->inject);
 	engine_dispose(e, s);
 	e->side = NULL;
@@ -325,7 +331,7 @@ static void on_stranger(struct fleet_side *s, const struct fleet_name *name,
 	fleet_wire(s->fleet, name, verdict == CLAIM_VALID ? &claim : NULL, unseen, now);
 }
 
-static void on_plane(void *ctx, const struct plane_event *event)
+static void on_gate(void *ctx, const struct plane_event *event)
 {
 	struct fleet_side *s = ctx;
 	const struct port *p = event->port <= PORTS_MAX ? s->e->world.ports[event->port] : NULL;
@@ -355,11 +361,21 @@ static void on_plane(void *ctx, const struct plane_event *event)
 	}
 }
 
+static void on_plane(void *ctx, const struct plane_event *event)
+{
+	struct engine *e = ctx;
+
+	if (event->kind == PLANE_ANSWERED)
+		cluster_health_answered(e, event);
+	else if (event->kind == PLANE_FACE_STRANGER)
+		cluster_on_stranger(e, event);
+	else if (e->side)
+		on_gate(e->side, event);
+}
+
 void engine_plane_ready(struct engine *e)
 {
-	if (!e->side)
-		return;
-	plane_events(e->cfg.plane, on_plane, e->side);
+	plane_events(e->cfg.plane, on_plane, e);
 	side_turn(e);
 }
 
@@ -416,6 +432,8 @@ void side_settled(struct fleet_side *s, const struct txn *t)
 
 		if (c->kind == CHANGE_SEGMENT && !c->before)
 			side_segment_came(s, c->after);
+		if (c->kind == CHANGE_SEGMENT && !c->before)
+			side_clusters_of_segment(s, c->after);
 		if (c->kind != CHANGE_VMAC)
 			continue;
 		vmac_settled(s, c->before, c->after);
@@ -505,6 +523,8 @@ void side_turn(struct engine *e)
 		return;
 	side_orders_kept(s);
 	side_unwritten(s);
+	cluster_jobs_turn(e);
+	balancing_identity(e);
 	if (s->counts_due)
 		tell_counts(s);
 	if (s->ports_due)

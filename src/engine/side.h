@@ -7,6 +7,7 @@
  *   side_wanted.c    what is agreed upon: segments, pools, who can be reached by the tunnel
  *   side_command.c   commands that the hosts have to agree upon first
  *   side_park.c      … while they wait
+ *   side_cluster.c   clusters that are everybody's
  *   side_view.c      hosts and moves as others may see them
  *
  * fleet/ is never called from inside one of its own calls.  What its orders make necessary to tell
@@ -33,6 +34,12 @@ struct wanted {
 	struct shared_pool pool;
 };
 
+/* A cluster that hosts agreed upon. */
+struct wanted_cluster {
+	struct wanted_cluster *next;
+	struct shared_record *record;
+};
+
 struct fleet_side {
 	struct engine *e;
 	struct engine_fleet cfg;
@@ -45,6 +52,7 @@ struct fleet_side {
 	bool running;	       /* fleet_start() was called, and fleet_stop() was not */
 	bool complete;	       /* the shared registry was read once, and this host is a member */
 	struct wanted *wanted;
+	struct wanted_cluster *clusters;
 	struct order *orders, **orders_tail; /* that could not be carried out yet, in order */
 	struct order *kept;		     /* durable, and fleet/ is yet to hear */
 	mono_t retry;			     /* of the orders; MONO_NEVER = none waits */
@@ -171,6 +179,16 @@ bool side_has_record(struct fleet_side *s, uint32_t segment, vmac_mac_t address)
 /* Whether this is a vMAC that another host has, or may have, and which: for a port that waits for
  * it. */
 bool side_elsewhere(struct fleet_side *s, const struct vmac_ref *ref, struct fleet_place *ret);
+
+/* --- side_cluster.c (more of it: cluster.h) -------------------------------------------------------
+ */
+
+/* Adds to the txn what makes this host's record be as it is told; < 0: no memory now, or (and then
+ * never) SIDE_CLUSTER_CANNOT. */
+#define SIDE_CLUSTER_CANNOT (-1000)
+int side_do_cluster(struct txn *t, const struct shared_cluster *told, bool gone);
+void side_told_face(struct fleet_side *s, const struct shared_vmac *v);
+void side_clusters_free(struct fleet_side *s);
 
 /* --- side_view.c ----------------------------------------------------------------------------- */
 

@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "engine/cluster.h"
 #include "engine/side.h"
 #include "wire/announce.h"
 #include "wire/query.h"
@@ -339,6 +340,7 @@ const struct fleet_ops side_ops = {
 	.keep = side_keep,
 	.block = side_block,
 	.pool = side_told_pool,
+	.cluster = side_told_cluster,
 	.journal = op_journal,
 	.locate = op_locate,
 	.each = op_each,

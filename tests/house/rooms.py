@@ -31,7 +31,7 @@ MAY_USE = {
 
 # Of these rooms others see these headers only; the rest of the room is its own.
 CONTRACT = {
-    "host": ("host/host.h", "host/virtual.h", "host/packet.h", "host/tunnel.h", "host/inject.h",
+    "host": ("host/host.h", "host/virtual.h", "host/packet.h", "host/tunnel.h", "host/inject.h", "host/listen.h",
              "host/ether.h"),
     "plane": ("plane/plane.h", "plane/router.h", "plane/cluster.h"),
     # The last two: records as JSON, for exports.
