@@ -4,6 +4,7 @@
 #include "base/error.h"
 
 struct api;
+struct anchors;
 struct elect;
 struct engine;
 struct host;
@@ -14,7 +15,8 @@ struct loop_parts {
 	struct store *store;
 	struct host *host;   /* NULL: none */
 	struct elect *elect; /* NULL: none */
-	struct plane *plane; /* its events; NULL: none, or nobody wants them */
+	struct anchors *anchors; /* NULL: none */
+	struct plane *plane; /* its events; NULL: none */
 	struct api *api;
 	void (*reload)(void *ctx); /* SIGHUP; ends with loop_reloaded() */
 	void *ctx;

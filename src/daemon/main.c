@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "anchor/anchor.h"
 #include "api/api.h"
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -115,6 +116,7 @@ struct daemon {
 	struct host *host;
 	struct plane *plane;
 	struct elect *elect;
+	struct anchors *anchors;
 	struct store *store;
 	struct engine *engine;
 	struct api *api;
@@ -201,6 +203,30 @@ static int open_tunnel(struct daemon *d, struct engine_fleet *fleet, struct erro
 	return r;
 }
 
+/* Its incarnation is the time of day: greater than in any earlier run, unless the clock was set
+ * back; then the others hear this host again after as long as it was. */
+static int open_anchors(struct daemon *d, struct error *ret_error)
+{
+	struct anchor_config config = {
+		.mem = &heap,
+		.plane = d->plane,
+		.number = 1,
+		.alone = !d->config->registry.shared,
+		.incarnation = (uint64_t)wall_now().ms,
+	};
+	struct store_facts *facts = heap_alloc(NULL, sizeof(*facts));
+	int r;
+
+	if (!facts)
+		return error_set(ret_error, ERROR_NO_MEMORY, NULL, "out of memory");
+	store_facts(d->store, facts);
+	r = uuid_parse(facts->uuid, &config.self);
+	heap_free(NULL, facts);
+	return r < 0 ? error_set(ret_error, ERROR_REGISTRY_CORRUPT, NULL,
+				 "this host's registry has no identity")
+		     : anchor_open(&config, &d->anchors, ret_error);
+}
+
 static span_t span_of(const char *text)
 {
 	int64_t ms = 0;
@@ -264,13 +290,15 @@ static int start_engine(struct daemon *d, struct error *ret_error)
 		.plane = d->plane,
 		.store = d->store,
 		.elect = d->elect,
+		.name = d->config->host.name,
 		.mono_now = mono_now,
 		.wall_now = wall_now,
 		.random = random_fill,
 	};
-	int r = 0;
+	int r = d->plane ? open_anchors(d, ret_error) : 0;
 
-	if (d->config->registry.shared) {
+	config.anchors = d->anchors;
+	if (r == 0 && d->config->registry.shared) {
 		fill_shared(d->config->registry.shared, &shared);
 		config.fleet = &fleet;
 		r = fill_fleet(d, &fleet, ret_error);
@@ -319,6 +347,8 @@ static void close_all(struct daemon *d)
 	store_close(d->store);
 	/* Blocks until every router has handed over. */
 	elect_close(d->elect);
+	/* … and every face. */
+	anchor_close(d->anchors);
 	if (d->engine)
 		engine_free(d->engine);
 	plane_close(d->plane);
@@ -407,7 +437,8 @@ static int serve(struct daemon *d, bool with_plane, struct error *ret_error)
 		.store = d->store,
 		.host = d->host,
 		.elect = d->elect,
-		.plane = d->config->registry.shared ? d->plane : NULL,
+		.anchors = d->anchors,
+		.plane = d->plane,
 		.api = d->api,
 		.reload = reload,
 		.ctx = d,

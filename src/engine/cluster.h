@@ -51,10 +51,10 @@ struct cluster_state {
 	const struct cluster *record; /* held */
 	bool set;		      /* the data plane has it, and so do the anchors: */
 	bool anchored;
-	struct anchor_where where; /* as they were told */
-	int filter_ifindex;	   /* of the NIC whose filter has its faces; 0 = none */
-	struct error trouble;	   /* of the data plane */
-	struct error unable;	   /* of the checks */
+	struct anchor_where where;   /* as they were told */
+	int filter_ifindex;	     /* of the NIC whose filter has its faces; 0 = none */
+	struct error trouble;	     /* of the data plane */
+	struct error unable;	     /* of the checks */
 	struct member_here *members; /* by index in the record */
 	struct waiting_rows *waiting;
 	/* How many rows each member is first of, by id: of the installed rows, of those in force.
@@ -75,11 +75,11 @@ struct balancing {
 	struct cluster_job *jobs;
 	struct errands *errands; /* NULL: no check has needed it yet */
 	struct inject *inject;
-	uint64_t probes; /* begun so far: makes their ids unique */
-	mono_t retry;	 /* of what could not be carried out; MONO_NEVER = nothing */
-	mono_t scan;	 /* of flows, because a member drains */
-	struct seen *look;		  /* what the last view lent: cluster_view.c */
-	uint16_t number;		  /* of this host, as the anchors were told; 0 = not yet */
+	uint64_t probes;   /* begun so far: makes their ids unique */
+	mono_t retry;	   /* of what could not be carried out; MONO_NEVER = nothing */
+	mono_t scan;	   /* of flows, because a member drains */
+	struct seen *look; /* what the last view lent: cluster_view.c */
+	uint16_t number;   /* of this host, as the anchors were told; 0 = not yet */
 };
 
 static inline unsigned int cluster_slot(const struct cluster *c)
@@ -121,7 +121,7 @@ enum cluster_job_kind { CLUSTER_JOB_ADD, CLUSTER_JOB_SET, CLUSTER_JOB_DELETE };
  * record agreed upon where there are other hosts, makes it durable, answers. */
 struct cluster_order {
 	enum cluster_job_kind kind;
-	const struct cluster *record;  /* as it is to be; DELETE: as it is */
+	const struct cluster *record; /* as it is to be; DELETE: as it is */
 	bool taken;		      /* ADD: its faces are taken in their pool's machine */
 	const char *verb;	      /* of the history: static */
 };

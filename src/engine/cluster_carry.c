@@ -42,8 +42,7 @@ static bool same_check(const struct cluster *a, const struct cluster *b)
 	if (a->check != b->check || a->check_port != b->check_port || a->nat != b->nat ||
 	    a->check_interval_ms != b->check_interval_ms ||
 	    a->check_timeout_ms != b->check_timeout_ms ||
-	    strcmp(a->check_target, b->check_target) != 0 ||
-	    a->address_count != b->address_count)
+	    strcmp(a->check_target, b->check_target) != 0 || a->address_count != b->address_count)
 		return false;
 	for (unsigned int i = 0; i < a->address_count; i++)
 		if (!ip_equal(&a->addresses[i], &b->addresses[i]))
@@ -54,8 +53,7 @@ static bool same_check(const struct cluster *a, const struct cluster *b)
 /* What is known of members goes over to the new record; of those that have gone it ends. */
 static int state_take(struct engine *e, struct cluster_state *s, const struct cluster *c)
 {
-	struct member_here *members =
-		engine_alloc(e, (c->member_count + 1) * sizeof(*members));
+	struct member_here *members = engine_alloc(e, (c->member_count + 1) * sizeof(*members));
 	const struct cluster *was = s->record;
 
 	if (!members)
@@ -134,8 +132,7 @@ bool cluster_filters(struct engine *e, unsigned int slot, vmac_mac_t address)
 	for (uint32_t id = 1; id <= CLUSTERS_MAX; id++) {
 		const struct cluster_state *s = e->balancing->states[id];
 
-		if (!s || !s->filter_ifindex ||
-		    s->filter_ifindex != e->uplinks[slot].link.ifindex)
+		if (!s || !s->filter_ifindex || s->filter_ifindex != e->uplinks[slot].link.ifindex)
 			continue;
 		for (unsigned int i = 0; i < s->record->face_count; i++)
 			if (vmac_mac_equal(s->record->faces[i], address))
@@ -151,9 +148,8 @@ void cluster_tell_member(struct engine *e, struct cluster_state *s, unsigned int
 	struct member_here *m = &s->members[index];
 	bool fit = member_fit(e, s, index);
 
-	if (!s->anchored ||
-	    (m->told && m->told_hosted == m->hosted && m->told_fit == fit &&
-	     m->told_busy == m->busy))
+	if (!s->anchored || (m->told && m->told_hosted == m->hosted && m->told_fit == fit &&
+			     m->told_busy == m->busy))
 		return;
 	/* Of one that was never here there is nothing to say. */
 	if (!m->told && !m->hosted && !m->busy)
@@ -378,11 +374,11 @@ void cluster_uplink(struct engine *e, unsigned int slot)
 	for (uint32_t id = 1; id <= CLUSTERS_MAX; id++) {
 		struct cluster_state *s = e->balancing->states[id];
 
-		if (!s || segment_slot(world_segment(&e->world, s->record->segment)->record) != slot)
+		if (!s ||
+		    segment_slot(world_segment(&e->world, s->record->segment)->record) != slot)
 			continue;
 		/* What was asked of the link that was is gone with it. */
-		if (!e->uplinks[slot].present ||
-		    s->filter_ifindex != e->uplinks[slot].link.ifindex)
+		if (!e->uplinks[slot].present || s->filter_ifindex != e->uplinks[slot].link.ifindex)
 			s->filter_ifindex = 0;
 		if (!s->set)
 			cluster_carry(e, s->record);

@@ -94,8 +94,8 @@ int cluster_check_face(struct engine *e, uint32_t segment, vmac_mac_t face, cons
 	/* Its own cluster, made again, is not a reuse by somebody else. */
 	if (v && !(v->state == VMAC_QUARANTINED && strcmp(v->owner, owner) == 0))
 		return error_set(ret_error, ERROR_ADDRESS_IN_USE,
-				 "`vmac mac show` tells whose it is", "%s is %s in this segment%s%s",
-				 text,
+				 "`vmac mac show` tells whose it is",
+				 "%s is %s in this segment%s%s", text,
 				 v->state == VMAC_QUARANTINED ? "in quarantine" : "in use already",
 				 v->name[0] ? ", as " : "", v->name);
 	/* Microsoft's are here as they are; a group address is of one segment and clashes with
@@ -174,11 +174,11 @@ static int nat_check(struct engine *e, const struct cluster *c, vmac_mac_t m,
 		unsigned int n = count_of_family(v->ips, v->ip_count, family);
 
 		if (n != 1 && count_of_family(c->addresses, c->address_count, family) > 0)
-			return error_set(
-				ret_error, ERROR_BAD_VALUE,
-				"bind its own address to it: vmac mac set … --ip ADDRESS",
-				"nat: member %s has %u bound IPv%u addresses, and needs exactly one",
-				vmac_mac_format(m, VMAC_MAC_COLON, text), n, family);
+			return error_set(ret_error, ERROR_BAD_VALUE,
+					 "bind its own address to it: vmac mac set … --ip ADDRESS",
+					 "nat: member %s has %u bound IPv%u addresses, and needs "
+					 "exactly one",
+					 vmac_mac_format(m, VMAC_MAC_COLON, text), n, family);
 	}
 	return 0;
 }
@@ -215,10 +215,11 @@ int cluster_check_world(struct engine *e, const struct cluster *c, const struct 
 				 "there is a cluster '%s' already", c->name);
 	if ((c->check == CLUSTER_CHECK_TCP || c->check == CLUSTER_CHECK_HTTP) &&
 	    !s->record->uplink[0])
-		return error_set(ret_error, ERROR_BAD_VALUE, "check arp asks in every segment",
-				 "check.kind '%s' needs an uplink to ask from, and segment '%s' has "
-				 "none",
-				 cluster_check_name(c->check), s->record->name);
+		return error_set(
+			ret_error, ERROR_BAD_VALUE, "check arp asks in every segment",
+			"check.kind '%s' needs an uplink to ask from, and segment '%s' has "
+			"none",
+			cluster_check_name(c->check), s->record->name);
 	r = addresses_check(e, c, before, ret_error);
 	return r < 0 ? r : members_check(e, c, before, ret_error);
 }
@@ -249,7 +250,8 @@ int cluster_check_loose(struct engine *e, const struct vmac *v, struct error *re
 	if (r < 0 || world_clusters_of_member(&e->world, v->segment, v->address, list) == 0)
 		return r;
 	vmac_mac_format(v->address, VMAC_MAC_COLON, text);
-	snprintf(hint, sizeof(hint), "first: vmac cluster member remove %s %s", list[0]->name, text);
+	snprintf(hint, sizeof(hint), "first: vmac cluster member remove %s %s", list[0]->name,
+		 text);
 	return error_set(ret_error, ERROR_IN_USE, hint, "%s is a member of cluster '%s'", text,
 			 list[0]->name);
 }

@@ -88,8 +88,8 @@ static int number_members(struct draft *d, const struct cluster *before, struct 
 
 /* --- faces ----------------------------------------------------------------------------------- */
 
-/* A face that this host's pool gives: taken in the machine at once, so that no allocation in between
- * gets it; the record makes it so, or the job gives it back. */
+/* A face that this host's pool gives: taken in the machine at once, so that no allocation in
+ * between gets it; the record makes it so, or the job gives it back. */
 static int take_face(struct engine *e, struct world_pool *p, vmac_mac_t *ret,
 		     struct error *ret_error)
 {
@@ -172,8 +172,8 @@ static int add_draft(struct engine *e, struct draft *d, const struct cluster_add
 	if (r == 0 && !*ret_taken)
 		r = given_faces(e, d, ret_error);
 	if (r == 0 && e->world.clusters_by_name.count >= CLUSTERS_MAX)
-		r = error_set(ret_error, ERROR_LIMIT_REACHED, NULL,
-			      "there are %d clusters already", CLUSTERS_MAX);
+		r = error_set(ret_error, ERROR_LIMIT_REACHED, NULL, "there are %d clusters already",
+			      CLUSTERS_MAX);
 	return r < 0 ? r : cluster_check_world(e, &d->c, NULL, ret_error);
 }
 
@@ -369,8 +369,8 @@ void engine_cluster_member(struct engine *e, const struct caller *c, const char 
 			   const struct member_set *set, answer_fn done, void *ctx)
 {
 	static const char *const said[] = {
-		[ENGINE_MEMBER_ADD] = "join",	    [ENGINE_MEMBER_SET] = "weigh",
-		[ENGINE_MEMBER_DRAIN] = "drain",    [ENGINE_MEMBER_FAIL] = "fail",
+		[ENGINE_MEMBER_ADD] = "join",	       [ENGINE_MEMBER_SET] = "weigh",
+		[ENGINE_MEMBER_DRAIN] = "drain",       [ENGINE_MEMBER_FAIL] = "fail",
 		[ENGINE_MEMBER_ACTIVATE] = "activate", [ENGINE_MEMBER_REMOVE] = "part",
 	};
 	const struct cluster *before;
@@ -381,8 +381,7 @@ void engine_cluster_member(struct engine *e, const struct caller *c, const char 
 	e->commands++;
 	if (engine_find_cluster(e, name, &before, &error) < 0 ||
 	    member_address(e, before, member, &address, &error) < 0 ||
-	    !(d = draft_of(e, before, &error)) ||
-	    change_member(d, verb, address, set, &error) < 0)
+	    !(d = draft_of(e, before, &error)) || change_member(d, verb, address, set, &error) < 0)
 		engine_refuse(e, done, ctx, &error);
 	else
 		set_draft(e, c, d, before, said[verb], done, ctx);

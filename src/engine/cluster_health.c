@@ -1,9 +1,9 @@
 /* Which members that are here are fit.
  *
  * ARP (IPv6: ND) is asked into the member's port under the name of a face, and the data plane tells
- * of the answer, which goes nowhere.  TCP and HTTP are asked by the errands' thread from the uplink,
- * with a mark by which the data plane sends the question to this very member, whatever rows and
- * leases say.  A check that this host cannot make says nothing about the member. */
+ * of the answer, which goes nowhere.  TCP and HTTP are asked by the errands' thread from the
+ * uplink, with a mark by which the data plane sends the question to this very member, whatever rows
+ * and leases say.  A check that this host cannot make says nothing about the member. */
 #include <stdio.h>
 #include <string.h>
 
@@ -129,8 +129,8 @@ static bool ask(struct engine *e, struct cluster_state *s, unsigned int index)
 	}
 	eth_pad(&w);
 	return !w.failed && e->balancing->inject &&
-	       inject_send(e->balancing->inject, e->ports[m->port].ifindex, buf,
-			   writer_used(&w)) == 0;
+	       inject_send(e->balancing->inject, e->ports[m->port].ifindex, buf, writer_used(&w)) ==
+		       0;
 }
 
 void cluster_health_answered(struct engine *e, const struct plane_event *event)
@@ -171,7 +171,8 @@ static void arp_time(struct engine *e, struct cluster_state *s, unsigned int ind
 	if (m->asking || !mono_due(m->next, now))
 		return;
 	m->next = mono_after(now, SPAN_MS(c->check_interval_ms));
-	/* A link that takes no frame now says nothing: without carrier the member is unfit anyway. */
+	/* A link that takes no frame now says nothing: without carrier the member is unfit anyway.
+	 */
 	if (!ask(e, s, index))
 		return;
 	m->asking = true;

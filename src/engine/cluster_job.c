@@ -25,7 +25,7 @@ struct cluster_job {
 	const struct cluster *record; /* held */
 	const char *verb;
 	struct cluster_ask ask;
-	struct error error; /* what fleet/ said; code NONE = yes */
+	struct error error;	    /* what fleet/ said; code NONE = yes */
 	struct shared_record *told; /* that all hosts have it so, heard meanwhile */
 	bool told_gone;
 	answer_fn done;
@@ -65,7 +65,8 @@ static void unclaim(struct cluster_job *j)
 				    .owner = "",
 				    .tenant = "",
 				    .note = "" };
-		const struct world_pool *over = world_pool_over(&e->world, s->record->id, was.address);
+		const struct world_pool *over =
+			world_pool_over(&e->world, s->record->id, was.address);
 		uint64_t number;
 		const char *pool =
 			side_pool_of(e->side, over ? over->record->id : 0, was.address, &number);
@@ -113,8 +114,8 @@ static int still(struct cluster_job *j, const struct cluster *now, struct error 
 	const struct cluster *c = j->record;
 
 	if (j->kind != CLUSTER_JOB_ADD && !now)
-		return error_set(ret_error, ERROR_NOT_FOUND, NULL,
-				 "cluster '%s' is gone meanwhile", c->name);
+		return error_set(ret_error, ERROR_NOT_FOUND, NULL, "cluster '%s' is gone meanwhile",
+				 c->name);
 	if (j->kind == CLUSTER_JOB_SET && now->generation + 1 != c->generation)
 		return error_set(ret_error, ERROR_CONFLICT, "look at it again, then try again",
 				 "cluster '%s' was changed by somebody else meanwhile", c->name);
@@ -148,9 +149,8 @@ static int record_change(struct txn *t, struct cluster_job *j, struct error *ret
 
 	/* What the hosts have agreed upon is so, whatever this one has against it by now. */
 	if (e->side)
-		return j->kind == CLUSTER_JOB_DELETE
-			       ? (now ? cluster_drop(t, now, ret_error) : 0)
-			       : record_agreed(t, j, now, ret_error);
+		return j->kind == CLUSTER_JOB_DELETE ? (now ? cluster_drop(t, now, ret_error) : 0)
+						     : record_agreed(t, j, now, ret_error);
 	if (r == 0 && j->kind != CLUSTER_JOB_DELETE)
 		r = cluster_check_world(e, j->record, j->kind == CLUSTER_JOB_ADD ? NULL : now,
 					ret_error);

@@ -1,5 +1,5 @@
-/* What the anchors report: views become rows in the data plane, epochs go into the journal, the rest
- * is told. */
+/* What the anchors report: views become rows in the data plane, epochs go into the journal, the
+ * rest is told. */
 #include <stdio.h>
 #include <string.h>
 
@@ -103,7 +103,8 @@ static void on_install(struct engine *e, struct cluster_state *s, const struct a
 
 	engine_dispose(e, s->waiting);
 	s->waiting = NULL;
-	if (s->set && install(e, s, r->choices, r->choice_count, &r->fresh, &r->known, &error) == 0) {
+	if (s->set &&
+	    install(e, s, r->choices, r->choice_count, &r->fresh, &r->known, &error) == 0) {
 		anchor_installed(e->cfg.anchors, s->record->id, &r->view);
 		return;
 	}
@@ -147,8 +148,7 @@ static void write_epochs(struct engine *e, struct cluster_state *s)
 		return;
 	}
 	for (unsigned int i = 0; i < cluster->face_count; i++) {
-		const struct vmac *v =
-			world_vmac(&e->world, cluster->segment, cluster->faces[i]);
+		const struct vmac *v = world_vmac(&e->world, cluster->segment, cluster->faces[i]);
 		struct vmac new;
 
 		if (!v || v->kind != VMAC_CLUSTER || v->epoch >= s->epochs[i])

@@ -94,8 +94,7 @@ static bool is_ours(const struct engine *e, const struct vmac *v)
 	const struct world_pool *p = v->pool ? world_pool(&e->world, v->pool) : NULL;
 	uint64_t number = p ? pool_machine_number(&p->machine, v->address) : POOL_NO_NUMBER;
 
-	return !e->side ||
-	       (number != POOL_NO_NUMBER && pool_machine_granted(&p->machine, number));
+	return !e->side || (number != POOL_NO_NUMBER && pool_machine_granted(&p->machine, number));
 }
 
 int cluster_drop(struct txn *t, const struct cluster *before, struct error *ret_error)
@@ -104,8 +103,7 @@ int cluster_drop(struct txn *t, const struct cluster *before, struct error *ret_
 	int r = 0;
 
 	for (unsigned int i = 0; r == 0 && i < before->face_count; i++) {
-		const struct vmac *v =
-			world_vmac(&e->world, before->segment, before->faces[i]);
+		const struct vmac *v = world_vmac(&e->world, before->segment, before->faces[i]);
 
 		if (!v || v->kind != VMAC_CLUSTER || v->state == VMAC_QUARANTINED)
 			continue;

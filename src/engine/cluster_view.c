@@ -85,8 +85,7 @@ static void see_members(struct engine *e, struct cluster_state *s, struct seen *
 
 	v->members = seen->members;
 	for (unsigned int i = 0; i < c->member_count; i++) {
-		const struct vmac *vmac =
-			world_vmac(&e->world, c->segment, c->members[i].address);
+		const struct vmac *vmac = world_vmac(&e->world, c->segment, c->members[i].address);
 		struct cluster_member_view *m = &seen->members[i];
 
 		*m = (struct cluster_member_view){
@@ -141,9 +140,9 @@ static void see_cluster(struct engine *e, const struct cluster *c, struct seen *
 		.segment = world_segment(&e->world, c->segment)->record->name,
 		.face_count = c->face_count,
 		.member_count = c->member_count,
-		.row_count = c->mode == CLUSTER_CARRY		? 0
+		.row_count = c->mode == CLUSTER_CARRY	      ? 0
 			     : c->table == CLUSTER_RENDEZVOUS ? CLUSTER_ROWS
-								: CLUSTER_MAGLEV_ROWS,
+							      : CLUSTER_MAGLEV_ROWS,
 		.rows_unassigned = s ? s->unassigned : 0,
 	};
 	for (unsigned int i = 0; i < c->face_count; i++) {

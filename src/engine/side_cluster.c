@@ -197,9 +197,8 @@ void side_told_face(struct fleet_side *s, const struct shared_vmac *v)
 {
 	struct engine *e = s->e;
 	const struct world_segment *segment = world_segment_named(&e->world, v->segment);
-	const struct cluster *c = segment ? world_cluster_of_face(&e->world, segment->record->id,
-								  v->address)
-					  : NULL;
+	const struct cluster *c =
+		segment ? world_cluster_of_face(&e->world, segment->record->id, v->address) : NULL;
 	const struct cluster_state *state = c ? cluster_state_of(e, c->id) : NULL;
 
 	if (!state || !state->anchored)

@@ -183,8 +183,8 @@ static int do_forget(struct txn *t, struct order *o)
 	struct error ignored;
 
 	/* While there is a port it waits for whoever may come; it goes with the port. */
-	return v && !v->port && !is_face(&t->e->world, v)
-		       ? vmac_forget(t, v, "forget", &ignored) : 0;
+	return v && !v->port && !is_face(&t->e->world, v) ? vmac_forget(t, v, "forget", &ignored)
+							  : 0;
 }
 
 static int do_keep(struct txn *t, struct order *o)
@@ -311,8 +311,9 @@ static const char *order_reason(const struct order *o, char *buf, size_t size)
 static bool order_run(struct fleet_side *s, struct order *o)
 {
 	static int (*const kinds[])(struct txn * t, struct order * o) = {
-		[ORDER_HOLD] = do_hold, [ORDER_YIELD] = do_yield, [ORDER_FORGET] = do_forget,
-		[ORDER_KEEP] = do_keep, [ORDER_POOL] = do_pool,	  [ORDER_POOL_GONE] = do_pool_gone,
+		[ORDER_HOLD] = do_hold,	      [ORDER_YIELD] = do_yield,
+		[ORDER_FORGET] = do_forget,   [ORDER_KEEP] = do_keep,
+		[ORDER_POOL] = do_pool,	      [ORDER_POOL_GONE] = do_pool_gone,
 		[ORDER_CLUSTER] = do_cluster, [ORDER_CLUSTER_GONE] = do_cluster_gone,
 	};
 	char reason[NOTE_MAX_LEN + NAME_MAX_LEN + 64];

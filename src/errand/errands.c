@@ -35,6 +35,7 @@ struct result {
 
 struct errands {
 	pthread_t thread;
+	bool running;	 /* there was something to do: the opener's */
 	int ready, wake; /* eventfds: results, commands */
 
 	pthread_mutex_t lock; /* of what follows */
@@ -167,10 +168,25 @@ static void *errands_main(void *ctx)
 	}
 }
 
+/* With the first errand: who has none has no thread. */
+static int thread_begin(struct errands *e)
+{
+	sigset_t all, before;
+	int r;
+
+	if (e->running)
+		return 0;
+	sigfillset(&all); /* signals are the main thread's */
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	r = -pthread_create(&e->thread, NULL, errands_main, e);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	e->running = r == 0;
+	return r;
+}
+
 int errands_open(struct errands **ret, struct error *ret_error)
 {
 	struct errands *e = calloc(1, sizeof(*e));
-	sigset_t all, before;
 	int r;
 
 	if (!e)
@@ -183,11 +199,6 @@ int errands_open(struct errands **ret, struct error *ret_error)
 	e->prober.ctx = e;
 	pthread_mutex_init(&e->lock, NULL);
 	r = e->ready < 0 || e->wake < 0 ? -errno : prober_init(&e->prober);
-	sigfillset(&all); /* signals are the main thread's */
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	if (r == 0)
-		r = -pthread_create(&e->thread, NULL, errands_main, e);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (r == 0) {
 		*ret = e;
 		return 0;
@@ -210,7 +221,8 @@ void errands_close(struct errands *e)
 	e->stop = true;
 	pthread_mutex_unlock(&e->lock);
 	eventfd_write(e->wake, 1);
-	pthread_join(e->thread, NULL);
+	if (e->running)
+		pthread_join(e->thread, NULL);
 	notifier_done(&e->notifier);
 	prober_done(&e->prober);
 	while (e->results) {
@@ -225,13 +237,22 @@ void errands_close(struct errands *e)
 	free(e);
 }
 
-static void command_add(struct errands *e, struct command *c)
+static int command_add(struct errands *e, struct command *c)
 {
+	int r = thread_begin(e);
+
+	if (r < 0) {
+		if (c->news)
+			news_free(c->news);
+		free(c);
+		return -ENOMEM;
+	}
 	pthread_mutex_lock(&e->lock);
 	*e->commands_last = c;
 	e->commands_last = &c->next;
 	pthread_mutex_unlock(&e->lock);
 	eventfd_write(e->wake, 1);
+	return 0;
 }
 
 int errands_probe(struct errands *e, const struct errand_probe *p)
@@ -244,8 +265,7 @@ int errands_probe(struct errands *e, const struct errand_probe *p)
 	c->what = COMMAND_PROBE;
 	c->probe = *p;
 	memcpy(c->target, p->target, len);
-	command_add(e, c);
-	return 0;
+	return command_add(e, c);
 }
 
 void errands_drop(struct errands *e, uint64_t id)
@@ -271,8 +291,7 @@ int errands_tell(struct errands *e, const struct errand_news *news)
 		free(c);
 		return -ENOMEM;
 	}
-	command_add(e, c);
-	return 0;
+	return command_add(e, c);
 }
 
 int errands_fd(const struct errands *e)

@@ -37,7 +37,7 @@
 
 struct errands;
 
-/* Errors: NO_MEMORY, KERNEL_FAILED. */
+/* The thread begins with the first errand.  Errors: NO_MEMORY, KERNEL_FAILED. */
 int errands_open(struct errands **ret, struct error *ret_error);
 /* Tells what is still to be told (at most NOTIFY_LAST_MS), kills what then runs.  NULL is fine. */
 void errands_close(struct errands *e);

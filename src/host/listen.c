@@ -17,13 +17,13 @@ struct listen {
 	int fd;
 };
 
-#define TYPE_AT	    12
-#define NEXT_AT	    20 /* IPv6's next header */
-#define ICMP_AT	    54 /* its type, where no extension header stands before */
-#define ICMPV6	    58
-#define NA	    136
-#define VLAN_ID	    0xfff
-#define TAG	    (SKF_AD_OFF + SKF_AD_VLAN_TAG)
+#define TYPE_AT 12
+#define NEXT_AT 20 /* IPv6's next header */
+#define ICMP_AT 54 /* its type, where no extension header stands before */
+#define ICMPV6	58
+#define NA	136
+#define VLAN_ID 0xfff
+#define TAG	(SKF_AD_OFF + SKF_AD_VLAN_TAG)
 
 /* A tag of 0 is a priority only, and a frame without one reads as 0. */
 static int set_filter(int fd, uint16_t vlan)
