@@ -767,6 +767,12 @@ int rig_allocate(struct rig *rig, unsigned int host)
 	return -1;
 }
 
+void rig_face(struct rig *rig, unsigned int host, int number, uint64_t epoch)
+{
+	rig->hosts[host].places[number].v.kind = VMAC_CLUSTER;
+	journal_set(&rig->hosts[host], number, VMAC_RESERVED, epoch);
+}
+
 void rig_release(struct rig *rig, unsigned int host, int number)
 {
 	journal_set(&rig->hosts[host], number, -1, 0);

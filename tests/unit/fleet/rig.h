@@ -85,6 +85,8 @@ void rig_backup(struct rig *rig, struct shared_record **ret);
 void rig_drop_backup(struct rig *rig, struct shared_record **backup);
 void rig_agree(struct rig *rig);		      /* segment and pool */
 int rig_allocate(struct rig *rig, unsigned int host); /* the number, or -1 */
+/* The journal has a cluster's face. */
+void rig_face(struct rig *rig, unsigned int host, int number, uint64_t epoch);
 void rig_release(struct rig *rig, unsigned int host, int number);
 void rig_port(struct rig *rig, unsigned int host, int number, bool up);
 void rig_speak(struct rig *rig, unsigned int host, int number); /* the guest's first frame */
