@@ -307,7 +307,7 @@ void place_fence(struct fleet *f, struct place *p, const struct block *home)
 	struct fleet_name n = place_name(p);
 	struct shared_record seed = vmac_key_record(n.segment, n.address, SHARED_VMAC);
 
-	if (p->record)
+	if (p->record || p->face)
 		return;
 	place_look(f, p);
 	seed.vmac.holder = home->host->uuid;

@@ -90,7 +90,12 @@ struct fleet_ops {
 	void (*block)(void *ctx, const char *pool, uint64_t number, uint32_t block_size, bool ours);
 	/* A pool that is everybody's was made, changed, or is gone. */
 	void (*pool)(void *ctx, const struct shared_pool *p, bool gone);
-	/* A cluster that is everybody's was made, changed, or is gone. */
+	/* A cluster that is everybody's was made, changed, or is gone: at start what the journal
+	 * knew (keep has it, so what was deleted while this host was away is told as gone), then
+	 * what the registry says, once all of it was read.  After keep, or, where it is gone,
+	 * before it.  Gone is believed a second later: a registry may be an old backup, and then
+	 * what this host knew is written again.  One that was deleted and made anew is told as gone
+	 * first. */
 	void (*cluster)(void *ctx, const struct shared_cluster *c, bool gone);
 	/* Looks at the journal: this host's record of a vMAC, NULL: none.  Borrowed until the next
 	 * event.  ret_pool: its pool's name, "" = of none. */
@@ -197,15 +202,19 @@ typedef void (*fleet_agreed_fn)(void *ctx, const struct shared_record *agreed,
 void fleet_agree(struct fleet *f, const struct shared_record *wanted, fleet_agreed_fn done,
 		 void *ctx, mono_t now);
 /* A cluster (SHARED_CLUSTER) is agreed upon in the same way: made where its generation is 1 and
- * nobody has the name; changed where the registry's has the generation before, else CONFLICT. */
+ * nobody has the name; changed where the registry's has the generation before, the same key and
+ * segment, else CONFLICT.  ADDRESS_IN_USE: another cluster of the segment has one of its faces or
+ * addresses. */
 
 /* A segment, pool or cluster is to be nobody's.  WRONG_STATE: a host has a block of it that is in
  * use, or a pool is in the segment. */
 void fleet_retire(struct fleet *f, const struct shared_record *key, fleet_agreed_fn done, void *ctx,
 		  mono_t now);
 /* This host is the anchor of a cluster's face, at this epoch: the vMAC's record (kind cluster) is
- * to say so as soon as may be, unless it says a higher epoch, which is then told as any record is.
- * A host that is forgotten leaves its faces to their cluster. */
+ * to say so as soon as may be, unless it says a higher epoch, or the same of a host with a lower
+ * number.  The journal follows the record of a face whoever wrote it, by hold and yield, with no
+ * machine, gate or announcement; hosts that have nothing of it look: fleet_vmac_record().  A host
+ * that is forgotten leaves its faces to their cluster, and who releases a face is its anchor. */
 void fleet_anchor(struct fleet *f, const struct fleet_name *n, uint64_t epoch, mono_t now);
 /* 256, or of a small pool the largest power of two that cuts it into 64 blocks at least. */
 uint32_t fleet_block_size(uint64_t pool_size);

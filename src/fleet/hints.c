@@ -317,6 +317,7 @@ static int hint(struct fleet *f, enum migrate_event_kind kind, struct place *p, 
 int fleet_hint(struct fleet *f, enum migrate_event_kind kind, const struct fleet_name *n,
 	       int64_t lifetime_ms, mono_t now, struct error *ret_error)
 {
+	char mac[MAC_TEXT];
 	struct place *p;
 	int r;
 
@@ -332,7 +333,13 @@ int fleet_hint(struct fleet *f, enum migrate_event_kind kind, const struct fleet
 	p = place_get(f, n->segment, n->address);
 	if (!p)
 		return error_set(ret_error, ERROR_NO_MEMORY, NULL, "no memory for a move");
-	r = hint(f, kind, p, lifetime_ms, ret_error);
+	if (p->face)
+		r = error_set(ret_error, ERROR_WRONG_STATE,
+			      "vmac cluster show NAME shows where its anchors are",
+			      "%s is a cluster's face: it moves by itself",
+			      mac_text(n->address, mac));
+	else
+		r = hint(f, kind, p, lifetime_ms, ret_error);
 	place_settle(f, p);
 	return r;
 }

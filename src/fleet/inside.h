@@ -13,6 +13,7 @@
  * vmacs.c   what this host owes the registry of a vMAC: made, changed, released
  * hints.c   commands that concern one vMAC
  * claims.c  what is claimed before the journal has it: addresses, identities, segments, pools
+ * clusters.c clusters that are everybody's, and who the anchor of their faces is
  * view.c    what may be looked at, and what is noted */
 #pragma once
 
@@ -20,6 +21,7 @@
 
 #include "base/table.h"
 #include "fleet/fleet.h"
+#include "model/cluster.h"
 
 /* --- limits ---------------------------------------------------------------------------------- */
 
@@ -96,6 +98,8 @@ enum write_kind {
 	WRITE_SEED,	  /* struct place: reads the image that a vMAC of a dead host stands in */
 	WRITE_ORPHAN,	  /* struct orphan: the record of a vMAC that is nobody's */
 	WRITE_CLAIM,	  /* struct claim */
+	WRITE_CLUSTER,	  /* struct cluster_state */
+	WRITE_ANCHOR,	  /* struct face_state */
 	WRITE_KIND_COUNT
 };
 
@@ -208,6 +212,7 @@ struct place {
 
 	/* The journal. */
 	bool local;
+	bool face;	     /* of a cluster: it has no machine */
 	bool holding;	     /* ops->hold() was called, and the journal has not said so yet */
 	uint8_t local_state; /* enum vmac_state */
 	uint64_t local_epoch;
@@ -225,6 +230,21 @@ struct place {
 	mono_t since;
 	uint64_t strangers;
 	mono_t stranger_last, alarmed;
+};
+
+/* --- clusters -------------------------------------------------------------------------------- */
+
+struct face_state {
+	uint64_t epoch; /* at which we are its anchor, and the registry is to know; 0 = nothing */
+	struct write write;
+};
+
+struct cluster_state {
+	struct shared_record *record, *kept; /* as told; as the journal has it; NULL: not */
+	char name[NAME_MAX_LEN + 1];
+	mono_t gone_at; /* when that there is none will be believed */
+	struct write write;
+	struct face_state faces[CLUSTER_FACES_MAX];
 };
 
 /* --- claims ---------------------------------------------------------------------------------- */
@@ -299,16 +319,18 @@ struct fleet {
 	struct host *me;
 	struct write join_write, alive_write;
 
-	struct table records; /* struct shared_record: SEGMENT, VMAC, IDENTITY, ASK, by key */
-	struct table hosts;   /* struct host, by uuid */
-	struct table pools;   /* struct pool_state, by name */
-	struct table places;  /* struct place, by segment and address */
+	struct table records;  /* struct shared_record: SEGMENT, VMAC, IDENTITY, ASK, by key */
+	struct table hosts;    /* struct host, by uuid */
+	struct table pools;    /* struct pool_state, by name */
+	struct table places;   /* struct place, by segment and address */
+	struct table clusters; /* struct cluster_state, by name */
 	struct link place_list, busy, attention, images, claims, orphans, writes;
 	unsigned int images_sent, forgetting;
 
+	bool clusters_changed;
 	bool homes_changed; /* a block is ours that was not */
-	bool settle_all;   /* something that concerns all places or blocks changed */
-	bool memory_short; /* records may be missing: reconcile at memory_at */
+	bool settle_all;    /* something that concerns all places or blocks changed */
+	bool memory_short;  /* records may be missing: reconcile at memory_at */
 	mono_t memory_at;
 	mono_t settle_at; /* what could not be done is tried again */
 
@@ -371,6 +393,8 @@ const struct shared_host *host_record(const struct fleet *f, const struct uuid *
 struct host *host_named(const struct fleet *f, const char *name);
 struct host *host_numbered(const struct fleet *f, uint16_t number);
 bool host_is_dead(const struct fleet *f, const struct uuid *u);
+/* One does for all what is to be done once: of those that are there, the first by uuid. */
+bool host_is_first(const struct fleet *f);
 void host_told(struct fleet *f, const struct shared_record *r);
 void alive_told(struct fleet *f, const struct shared_record *r);
 void host_settle(struct fleet *f, struct host *h);
@@ -494,6 +518,26 @@ void claims_unreachable(struct fleet *f);
 bool claim_pending(const struct fleet *f, const struct shared_record *r);
 bool claim_abandoned(struct fleet *f, const struct shared_record *r);
 void claims_free(struct fleet *f);
+
+/* --- clusters.c ------------------------------------------------------------------------------ */
+
+void cluster_told(struct fleet *f, const struct shared_record *r);
+int cluster_load(struct fleet *f, const struct shared_record *kept);
+void clusters_start(struct fleet *f); /* what is kept, to the engine */
+void clusters_settle(struct fleet *f);
+void cluster_outcome(struct fleet *f, struct write *w, enum shared_outcome outcome);
+/* As the registry has it; NULL: it has none. */
+const struct shared_record *cluster_agreed(const struct fleet *f, const char *name);
+/* Whether `wanted` cannot follow `is` (NULL: there is none): the error says why. */
+bool cluster_refused(const struct fleet *f, const struct shared_record *wanted,
+		     const struct shared_record *is, struct error *e);
+/* Whether it takes faces or addresses that `is` has not, which no other may take meanwhile. */
+bool cluster_takes(const struct shared_record *wanted, const struct shared_record *is);
+/* A face of a cluster that there is. */
+bool face_lives(const struct fleet *f, const struct shared_vmac *v);
+/* The journal follows the record. */
+void face_settle(struct fleet *f, struct place *p);
+void clusters_done(struct fleet *f);
 
 /* --- view.c ---------------------------------------------------------------------------------- */
 

@@ -122,7 +122,8 @@ static void carry_out(struct fleet *f, struct place *p, const struct migrate_eff
 void move_event(struct fleet *f, struct place *p, const struct migrate_event *e)
 {
 	struct migrate_effect out[MIGRATE_EFFECTS_MAX];
-	unsigned int count = migrate_step(&p->machine, e, f->now, out);
+	/* Where a cluster's face is, the wire says and not a machine. */
+	unsigned int count = p->face ? 0 : migrate_step(&p->machine, e, f->now, out);
 	bool wrote = false;
 
 	assert(count <= MIGRATE_EFFECTS_MAX);

@@ -92,8 +92,8 @@ static void mirrored_told(struct fleet *f, const struct shared_record *r)
 	case SHARED_SEGMENT:
 	case SHARED_POOL:
 	case SHARED_BLOCK:
-	case SHARED_IDENTITY:
 	case SHARED_CLUSTER:
+	case SHARED_IDENTITY:
 	case SHARED_IMAGE:
 	case SHARED_KIND_COUNT:
 		break;
@@ -119,11 +119,13 @@ void told(struct fleet *f, const struct shared_record *r)
 	case SHARED_BLOCK:
 		block_told(f, r);
 		return;
+	case SHARED_CLUSTER:
+		cluster_told(f, r);
+		return;
 	case SHARED_SEGMENT:
 	case SHARED_VMAC:
 	case SHARED_IDENTITY:
 	case SHARED_ASK:
-	case SHARED_CLUSTER:
 		mirrored_told(f, r);
 		return;
 	case SHARED_IMAGE:

@@ -431,6 +431,11 @@ static void op_note(void *ctx, const struct fleet_note *note)
 		       note->text, note->peer);
 }
 
+/* No cluster is made here. */
+static void op_cluster(void *ctx, const struct shared_cluster *c, bool gone)
+{
+}
+
 static const struct fleet_ops ops = {
 	.submit = op_submit,
 	.read = op_read,
@@ -444,6 +449,7 @@ static const struct fleet_ops ops = {
 	.keep = op_keep,
 	.block = op_block,
 	.pool = op_pool,
+	.cluster = op_cluster,
 	.journal = op_journal,
 	.locate = op_locate,
 	.each = op_each,

@@ -319,6 +319,7 @@ static void journal_set(struct rig_host *h, int n, int state, uint64_t epoch)
 
 	p->exists = state >= 0;
 	p->v = (struct vmac){ .address = rig_name(n).address,
+			      .kind = before.v.kind,
 			      .origin = VMAC_ALLOCATED,
 			      .epoch = epoch,
 			      .state = (uint8_t)(state < 0 ? 0 : state),
@@ -364,6 +365,7 @@ static void op_hold(void *ctx, const struct shared_vmac *record, uint64_t epoch)
 
 	if (h->claims)
 		return;
+	h->places[n].v.kind = record->kind;
 	journal_set(h, n, h->places[n].port ? VMAC_BOUND : VMAC_RESERVED, epoch);
 }
 
@@ -437,6 +439,22 @@ static void op_pool(void *ctx, const struct shared_pool *p, bool gone)
 	((struct rig_host *)ctx)->pool_known = !gone;
 }
 
+static void op_cluster(void *ctx, const struct shared_cluster *c, bool gone)
+{
+	struct rig_host *h = ctx;
+	struct shared_record r = { .kind = SHARED_CLUSTER, .revision = 1, .cluster = *c };
+	int at = -1;
+
+	for (int i = 0; i < RIG_CLUSTERS; i++)
+		if (h->clusters[i] ? shared_same_key(h->clusters[i], &r) : at < 0 && !gone)
+			at = i;
+	/* Gone is told of what was told. */
+	assert_true(at >= 0);
+	free(h->clusters[at]);
+	h->clusters[at] = gone ? NULL : copy(&r);
+	h->clusters_told++;
+}
+
 static const struct vmac *op_journal(void *ctx, const struct fleet_name *n, const char **ret_pool)
 {
 	struct rig_host *h = ctx;
@@ -496,6 +514,7 @@ static const struct fleet_ops ops = {
 	.keep = op_keep,
 	.block = op_block,
 	.pool = op_pool,
+	.cluster = op_cluster,
 	.journal = op_journal,
 	.locate = op_locate,
 	.each = op_each,
@@ -581,6 +600,10 @@ void rig_down(struct rig *rig, unsigned int host)
 	h->up = false;
 	drop_messages(h);
 	forget_known(h);
+	for (int i = 0; i < RIG_CLUSTERS; i++) {
+		free(h->clusters[i]);
+		h->clusters[i] = NULL;
+	}
 }
 
 void rig_cut(struct rig *rig, unsigned int host, bool cut)
@@ -742,6 +765,12 @@ int rig_allocate(struct rig *rig, unsigned int host)
 		return i;
 	}
 	return -1;
+}
+
+void rig_face(struct rig *rig, unsigned int host, int number, uint64_t epoch)
+{
+	rig->hosts[host].places[number].v.kind = VMAC_CLUSTER;
+	journal_set(&rig->hosts[host], number, VMAC_RESERVED, epoch);
 }
 
 void rig_release(struct rig *rig, unsigned int host, int number)

@@ -12,11 +12,12 @@
 
 #include "fleet/fleet.h"
 
-#define RIG_HOSTS   3
-#define RIG_VMACS   256
-#define RIG_RECORDS 1024
-#define RIG_BLOCKS  64
-#define RIG_BLOCK   4 /* numbers in a block */
+#define RIG_HOSTS    3
+#define RIG_VMACS    256
+#define RIG_RECORDS  1024
+#define RIG_BLOCKS   64
+#define RIG_CLUSTERS 8
+#define RIG_BLOCK    4 /* numbers in a block */
 
 struct rig_message {
 	struct rig_message *next;
@@ -48,6 +49,8 @@ struct rig_host {
 	struct shared_record *known[RIG_RECORDS]; /* was told, since it is up */
 	bool ours[RIG_BLOCKS];
 	bool pool_known;
+	struct shared_record *clusters[RIG_CLUSTERS]; /* as told, since it is up */
+	unsigned int clusters_told;
 	struct rig_place places[RIG_VMACS];
 	unsigned int notes[FLEET_NOTE_COUNT], reconciles;
 	char said[512]; /* the last alarm */
@@ -82,6 +85,8 @@ void rig_backup(struct rig *rig, struct shared_record **ret);
 void rig_drop_backup(struct rig *rig, struct shared_record **backup);
 void rig_agree(struct rig *rig);		      /* segment and pool */
 int rig_allocate(struct rig *rig, unsigned int host); /* the number, or -1 */
+/* The journal has a cluster's face. */
+void rig_face(struct rig *rig, unsigned int host, int number, uint64_t epoch);
 void rig_release(struct rig *rig, unsigned int host, int number);
 void rig_port(struct rig *rig, unsigned int host, int number, bool up);
 void rig_speak(struct rig *rig, unsigned int host, int number); /* the guest's first frame */

@@ -79,10 +79,10 @@ static inline void cluster_case_random_members(struct cluster_case *k, uint64_t 
 	for (unsigned int i = 0; i < count; i++) {
 		struct cluster_member *m = &k->members[i];
 
+		uint64_t tail = (uint64_t)(cluster_case_next(seed) & 0xfffffff) << 12 | i;
+
 		id += 1 + (count < 200 && cluster_case_next(seed) % 4 == 0);
-		cluster_case_member(k, (uint16_t)id,
-				    UINT64_C(0x160000000000) |
-					    (uint64_t)cluster_case_next(seed) << 12 | i);
+		cluster_case_member(k, (uint16_t)id, UINT64_C(0x160000000000) | tail);
 		m->weight = (uint16_t)(cluster_case_next(seed) % (CLUSTER_WEIGHT_MAX + 1));
 		m->priority = (uint8_t)cluster_case_next(seed);
 		m->state = (uint8_t)(cluster_case_next(seed) % MEMBER_STATE_COUNT);

@@ -167,7 +167,10 @@ static void the_history(void **state)
 		deed_add(d, CHANGE_CLUSTER, &before, &one.c, "member add");
 		deed_do(s, d);
 		store_history(s, &query, see, &seen);
-		fixture_settle(s);
+		while (seen.count == 0) {
+			fixture_wait(s);
+			store_dispatch(s);
+		}
 		assert_int_equal(seen.count, 2);
 		assert_int_equal(seen.line.kind, CHANGE_CLUSTER);
 		assert_string_equal(seen.subject, "web");
