@@ -92,7 +92,8 @@ static void entry_begin(struct anchor_core *c, struct anchor_entry *e, mono_t no
 	group_init(&e->group, &config, now);
 	if (e->group.sequence < c->sequence)
 		e->group.sequence = c->sequence;
-	e->linked = e->leaving = false;
+	e->linked = e->leaving = e->listening = false;
+	e->listen_due = MONO_NEVER;
 	c->due[e->record->id] = group_next_expiry(&e->group).ns;
 	c->names[e->record->id] = heartbeat_cluster(e->segment, e->record->name, e->record->key);
 	for (uint16_t id = 1; id <= CLUSTER_MEMBERS_MAX; id++)

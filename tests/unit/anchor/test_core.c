@@ -311,6 +311,41 @@ static void test_announces_what_all_hear(void **state)
 	rig_free(r);
 }
 
+/* A switch that looks at IGMP delivers a face that is IP multicast's to its members alone. */
+static void test_listens_in_a_vlan(void **state)
+{
+	const vmac_mac_t face = { { 0x01, 0x00, 0x5e, 0x7f, 7, 9 } };
+	const struct order_seen *o;
+	struct rig *r = rig_new(4);
+	struct rig_cluster c;
+	mono_t now = rig_now;
+
+	fresh();
+	rig_cluster(&c, 1, 1, 1);
+	c.record.mode = CLUSTER_DISTRIBUTED;
+	c.faces[0] = face;
+	rig_set(r, &c, 12);
+	anchor_core_link(r->core, 1, true, now);
+	assert_int_equal(rig_count(r, ORDER_SEND), 0); /* there is nobody here to hear it */
+	rig_host(r, 1, 1);
+	assert_int_equal(rig_count(r, ORDER_SEND), 1);
+	o = rig_order(r, ORDER_SEND, 0);
+	assert_memory_equal(o->frame, face.octet, 6);
+	assert_int_equal(o->vlan, 12);
+	assert_memory_equal(o->frame + 6, ((const uint8_t[]){ 2, 0, 0, 0, 0, 0x11 }), 6);
+	for (unsigned int s = 0; s < 200; s++) {
+		now = mono_after(now, SPAN_S(1));
+		anchor_core_time(r->core, now);
+	}
+	assert_int_equal(rig_count(r, ORDER_SEND), 1 + 1 + 3);
+	/* Untagged it is the kernel's. */
+	rig_forget(r);
+	rig_set(r, &c, 0);
+	anchor_core_time(r->core, mono_after(now, SPAN_S(100)));
+	assert_int_equal(rig_count(r, ORDER_SEND), 0);
+	rig_free(r);
+}
+
 /* --- heartbeats ------------------------------------------------------------------------------ */
 
 static size_t frame_of(uint8_t *frame, const struct rig_cluster *c, const uint8_t key[16],
@@ -635,6 +670,7 @@ int main(void)
 		cmocka_unit_test(test_effects_in_order),
 		cmocka_unit_test(test_announces),
 		cmocka_unit_test(test_announces_what_all_hear),
+		cmocka_unit_test(test_listens_in_a_vlan),
 		cmocka_unit_test(test_hears),
 		cmocka_unit_test(test_leaves_at_once),
 		cmocka_unit_test(test_leaves_when_heard),
