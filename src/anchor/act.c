@@ -120,7 +120,10 @@ void entry_step(struct anchor_core *c, struct anchor_entry *e, const struct grou
 		entry_drop(c, e);
 		return;
 	}
+	entry_listen(c, e, entry_hosts(e), now);
 	due = group_next_expiry(&e->group).ns;
+	if (e->listen_due.ns < due)
+		due = e->listen_due.ns;
 	if (e->leaving && e->leave_by.ns < due)
 		due = e->leave_by.ns;
 	if (event->kind == GROUP_TIME && due < mono_after(now, STEP_AT_LEAST).ns)

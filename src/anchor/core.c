@@ -92,7 +92,8 @@ static void entry_begin(struct anchor_core *c, struct anchor_entry *e, mono_t no
 	group_init(&e->group, &config, now);
 	if (e->group.sequence < c->sequence)
 		e->group.sequence = c->sequence;
-	e->linked = e->leaving = false;
+	e->linked = e->leaving = e->listening = false;
+	e->listen_due = MONO_NEVER;
 	c->due[e->record->id] = group_next_expiry(&e->group).ns;
 	c->names[e->record->id] = heartbeat_cluster(e->segment, e->record->name, e->record->key);
 	for (uint16_t id = 1; id <= CLUSTER_MEMBERS_MAX; id++)
@@ -320,6 +321,20 @@ static struct anchor_entry *entry_of_frame(const struct anchor_core *c, int ifin
 	return NULL;
 }
 
+/* One that does not say whose it is: everybody's who is there. */
+static enum heartbeat_verdict unread(struct anchor_core *c, int ifindex, uint16_t vlan,
+				     const void *data, size_t len)
+{
+	static const uint8_t any_key[HEARTBEAT_KEY_LEN];
+	enum heartbeat_verdict verdict = heartbeat_read(data, len, any_key, &c->heartbeat);
+
+	for (unsigned int i = 1; i <= CLUSTERS_MAX && verdict != HEARTBEAT_NOT; i++)
+		if (c->entries[i] && c->entries[i]->where.ifindex == ifindex &&
+		    c->entries[i]->where.vlan == vlan)
+			c->entries[i]->verdicts[verdict]++;
+	return verdict;
+}
+
 enum heartbeat_verdict anchor_core_frame(struct anchor_core *c, int ifindex, uint16_t vlan,
 					 const void *data, size_t len, mono_t now)
 {
@@ -329,7 +344,7 @@ enum heartbeat_verdict anchor_core_frame(struct anchor_core *c, int ifindex, uin
 	uint64_t name;
 
 	if (!heartbeat_peek(data, len, &name))
-		return HEARTBEAT_NOT;
+		return unread(c, ifindex, vlan, data, len);
 	e = entry_of_frame(c, ifindex, vlan, name);
 	if (!e)
 		return HEARTBEAT_NOT;

@@ -96,4 +96,6 @@ bool anchor_core_place(const struct anchor_core *c, uint32_t cluster, struct anc
 /* All but `trouble`. */
 bool anchor_core_look(const struct anchor_core *c, uint32_t cluster, mono_t now,
 		      struct anchor_view *ret);
+/* Whether its face is IP multicast's, and which group it is of. */
+bool face_is_multicast(const struct cluster *c, uint8_t ret_group[static 4]);
 const struct group *anchor_core_group(const struct anchor_core *c, uint32_t cluster);

@@ -2,7 +2,7 @@
  *
  * core.c     clusters: who is there, and what is told of them
  * act.c      one step of a machine, and what its effects become
- * announce.c what a face's announcement is made of
+ * announce.c what a face's announcement is made of, and who listens to it
  * look.c     what others are shown */
 #pragma once
 
@@ -18,6 +18,8 @@ struct anchor_entry {
 	bool linked; /* as the machine was told */
 	bool leaving;
 	mono_t leave_by;
+	bool listening; /* a membership was said */
+	mono_t listen_due;
 	struct anchor_members members;
 	uint64_t sent, heard, late, transitions;
 	uint64_t verdicts[HEARTBEAT_VERDICT_COUNT];
@@ -59,3 +61,9 @@ void entry_step(struct anchor_core *c, struct anchor_entry *e, const struct grou
 
 void entry_announce(struct anchor_core *c, struct anchor_entry *e, unsigned int face,
 		    uint64_t epoch);
+/* Says again that this host listens to the face, where that is due. */
+void entry_listen(struct anchor_core *c, struct anchor_entry *e, bool hosts, mono_t now);
+
+/* --- look.c ---------------------------------------------------------------------------------- */
+
+bool entry_hosts(const struct anchor_entry *e); /* a member */

@@ -201,18 +201,11 @@ static void membership_end(struct membership *m)
 	m->ifindex = 0;
 }
 
-/* 01-00-5E-7F-Y-Z, which switches that look at IGMP deliver to the members of 239.255.Y.Z.  Not in
- * a VLAN of the uplink's: the kernel would say it outside of it. */
+/* Not in a VLAN of the uplink's: the kernel would say it outside of it (see announce.c). */
 static bool needs_membership(const struct anchor_place *p, uint8_t group[static 4])
 {
-	static const uint8_t prefix[] = { 0x01, 0x00, 0x5e, 0x7f };
-	const uint8_t *face = p->record->faces[0].octet;
-
-	if (p->leaving || !p->hosts || !p->where->ifindex || p->where->vlan ||
-	    memcmp(face, prefix, sizeof(prefix)) != 0)
-		return false;
-	memcpy(group, (const uint8_t[]){ 239, 255, face[4], face[5] }, 4);
-	return true;
+	return !p->leaving && p->hosts && p->where->ifindex && !p->where->vlan &&
+	       face_is_multicast(p->record, group);
 }
 
 static void membership_settle(struct anchors *a, uint32_t id, const struct anchor_place *p)

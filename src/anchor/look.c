@@ -10,12 +10,12 @@ static const struct anchor_entry *entry_at(const struct anchor_core *c, uint32_t
 	return id >= 1 && id <= CLUSTERS_MAX ? c->entries[id] : NULL;
 }
 
-static bool any(const struct heartbeat_bits *b)
+bool entry_hosts(const struct anchor_entry *e)
 {
 	uint8_t all = 0;
 
-	for (unsigned int i = 0; i < sizeof(b->octet); i++)
-		all |= b->octet[i];
+	for (unsigned int i = 0; i < HEARTBEAT_BITMAP_MAX; i++)
+		all |= e->members.hosted.octet[i];
 	return all;
 }
 
@@ -28,7 +28,7 @@ bool anchor_core_place(const struct anchor_core *c, uint32_t cluster, struct anc
 	*ret = (struct anchor_place){
 		.record = e->record,
 		.where = &e->where,
-		.hosts = any(&e->members.hosted),
+		.hosts = entry_hosts(e),
 		.leaving = e->leaving,
 	};
 	return true;

@@ -23,11 +23,12 @@
 #include "host/ether.h"
 #include "plane/cluster.h"
 
-#define RETRY_EVERY  SPAN_S(2)
-#define RECEIVE_MAX  256 /* frames a turn and link: a flood delays no timer */
-#define NOTES_MAX    65536
-#define FAILURES_MAX 3 /* heartbeats in a row that the kernel did not take: the link is of no use  \
-			*/
+#define RETRY_EVERY SPAN_S(2)
+#define RECEIVE_MAX 256 /* frames a turn and link: a flood delays no timer */
+#define NOTES_MAX   65536
+#define FAILURES_MAX                                                                               \
+	3 /* heartbeats in a row that the kernel did not take: the link is of no use               \
+	   */
 
 static inline mono_t clock_boot(void)
 {
