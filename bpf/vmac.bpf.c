@@ -160,7 +160,7 @@ static __always_inline int port_sends(struct __sk_buff *skb, const struct port_r
 	if (to > SLOT_PORTS) {
 		if (to < FACE_SLOT_0)
 			return port_to_uplink(skb, slot, net, w, BPF_F_INGRESS);
-		verdict = balance(skb, slot, to - FACE_SLOT_0, net, HOW_PORT);
+		verdict = to_face(skb, slot, to - FACE_SLOT_0, net, HOW_PORT);
 		if (verdict != BALANCE_WIRE)
 			return verdict;
 		to = SLOT_NOBODY;
@@ -297,7 +297,7 @@ static __always_inline int uplink_to_port(struct __sk_buff *skb, const struct up
 
 	if ((__s32)MEMBER_IFINDEX(member) <= 0) {
 		if (MEMBER_IFINDEX(member) & MEMBER_CLUSTERED && came == HOW_WIRE) {
-			reason = balance_member(skb, f->slot, to, f->net, how_of(f, came));
+			reason = to_member(skb, f->slot, to, f->net, how_of(f, came));
 			if (reason != BALANCE_PORT)
 				return reason;
 		}
@@ -402,7 +402,7 @@ int vmac_uplink_in(struct __sk_buff *skb)
 			return TC_ACT_UNSPEC;
 		if (wire_spoofs(skb, &f))
 			return drop(f.slot, DROP_WIRE_SPOOF, w);
-		return balance(skb, f.slot, to - FACE_SLOT_0, f.net, how_of(&f, HOW_WIRE));
+		return to_face(skb, f.slot, to - FACE_SLOT_0, f.net, how_of(&f, HOW_WIRE));
 	}
 	if (wire_spoofs(skb, &f))
 		return drop(f.slot, DROP_WIRE_SPOOF, w);
@@ -432,7 +432,7 @@ int vmac_uplink_out(struct __sk_buff *skb)
 	if (!is_port(to)) {
 		if (to < FACE_SLOT_0)
 			return TC_ACT_UNSPEC;
-		verdict = balance(skb, f.slot, to - FACE_SLOT_0, f.net, how_of(&f, HOW_HOST));
+		verdict = to_face(skb, f.slot, to - FACE_SLOT_0, f.net, how_of(&f, HOW_HOST));
 		return verdict == BALANCE_WIRE ? TC_ACT_UNSPEC : verdict;
 	}
 	return uplink_to_port(skb, &f, to, HOW_HOST, w);
