@@ -14,10 +14,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "anchor/anchor.h"
 #include "api/api.h"
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "daemon/anchors.h"
 #include "daemon/bootstrap.h"
 #include "daemon/loop.h"
 #include "daemon/options.h"
@@ -203,30 +203,6 @@ static int open_tunnel(struct daemon *d, struct engine_fleet *fleet, struct erro
 	return r;
 }
 
-/* Its incarnation is the time of day: greater than in any earlier run, unless the clock was set
- * back; then the others hear this host again after as long as it was. */
-static int open_anchors(struct daemon *d, struct error *ret_error)
-{
-	struct anchor_config config = {
-		.mem = &heap,
-		.plane = d->plane,
-		.number = 1,
-		.alone = !d->config->registry.shared,
-		.incarnation = (uint64_t)wall_now().ms,
-	};
-	struct store_facts *facts = heap_alloc(NULL, sizeof(*facts));
-	int r;
-
-	if (!facts)
-		return error_set(ret_error, ERROR_NO_MEMORY, NULL, "out of memory");
-	store_facts(d->store, facts);
-	r = uuid_parse(facts->uuid, &config.self);
-	heap_free(NULL, facts);
-	return r < 0 ? error_set(ret_error, ERROR_REGISTRY_CORRUPT, NULL,
-				 "this host's registry has no identity")
-		     : anchor_open(&config, &d->anchors, ret_error);
-}
-
 static span_t span_of(const char *text)
 {
 	int64_t ms = 0;
@@ -295,7 +271,14 @@ static int start_engine(struct daemon *d, struct error *ret_error)
 		.wall_now = wall_now,
 		.random = random_fill,
 	};
-	int r = d->plane ? open_anchors(d, ret_error) : 0;
+	struct anchors_parts parts = {
+		.mem = &heap,
+		.plane = d->plane,
+		.store = d->store,
+		.alone = !d->config->registry.shared,
+		.now = wall_now(),
+	};
+	int r = d->plane ? anchors_begin(&parts, &d->anchors, ret_error) : 0;
 
 	config.anchors = d->anchors;
 	if (r == 0 && d->config->registry.shared) {
@@ -348,7 +331,7 @@ static void close_all(struct daemon *d)
 	/* Blocks until every router has handed over. */
 	elect_close(d->elect);
 	/* … and every face. */
-	anchor_close(d->anchors);
+	anchors_end(d->anchors);
 	if (d->engine)
 		engine_free(d->engine);
 	plane_close(d->plane);

@@ -88,13 +88,15 @@ int cluster_put(struct txn *t, const struct cluster *before, const struct cluste
 	return 0;
 }
 
-/* What another host allocated waits there: this one need not know of it any more. */
-static bool is_ours(const struct engine *e, const struct vmac *v)
+/* Among hosts its anchor releases a face; whose number it is hears when that is over. */
+static bool waits_here(const struct engine *e, const struct vmac *v)
 {
+	struct fleet_name n = { world_segment(&e->world, v->segment)->record->name, v->address };
 	const struct world_pool *p = v->pool ? world_pool(&e->world, v->pool) : NULL;
 	uint64_t number = p ? pool_machine_number(&p->machine, v->address) : POOL_NO_NUMBER;
 
-	return !e->side || (number != POOL_NO_NUMBER && pool_machine_granted(&p->machine, number));
+	return e->side && number != POOL_NO_NUMBER && pool_machine_granted(&p->machine, number) &&
+	       fleet_vmac_record(e->side->fleet, &n);
 }
 
 int cluster_drop(struct txn *t, const struct cluster *before, struct error *ret_error)
@@ -107,8 +109,10 @@ int cluster_drop(struct txn *t, const struct cluster *before, struct error *ret_
 
 		if (!v || v->kind != VMAC_CLUSTER || v->state == VMAC_QUARANTINED)
 			continue;
-		r = is_ours(e, v) ? vmac_retire(t, v, "release", ret_error)
-				  : vmac_forget(t, v, "forget", ret_error);
+		if (v->state != VMAC_AWAY)
+			r = vmac_retire(t, v, "release", ret_error);
+		else if (!waits_here(e, v))
+			r = vmac_forget(t, v, "forget", ret_error);
 	}
 	if (r == 0 && txn_change(t, CHANGE_CLUSTER, before, NULL, "delete") < 0)
 		r = engine_no_memory(ret_error);
