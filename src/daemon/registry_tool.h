@@ -59,9 +59,10 @@ struct own {
 	struct pool *pools;
 	struct port *ports;
 	struct router **routers;
+	struct cluster **clusters;
 	struct record_set shared; /* kept */
 	struct vmac **vmacs;
-	size_t segment_count, pool_count, port_count, router_count, vmac_count;
+	size_t segment_count, pool_count, port_count, router_count, cluster_count, vmac_count;
 	char uuid[37];
 };
 

@@ -63,6 +63,11 @@ static void plain_free(void *ctx, void *p)
 	free(p);
 }
 static const struct mem plain = { plain_alloc, plain_free, NULL };
+struct shared_record *rig_copy(const struct shared_record *r)
+{
+	return copy(r);
+}
+
 static struct shared_record *copy(const struct shared_record *r)
 {
 	struct shared_record *c = shared_copy(&plain, r);
@@ -266,38 +271,6 @@ void rig_tell_all(struct rig *rig, unsigned int host)
 			    kind != SHARED_IMAGE)
 				tell_host(h, rig->records[i]);
 	push(h, COMPLETE)->revision = rig->revision;
-}
-
-void rig_backup(struct rig *rig, struct shared_record **ret)
-{
-	for (int i = 0; i < RIG_RECORDS; i++)
-		ret[i] = rig->records[i] ? copy(rig->records[i]) : NULL;
-}
-
-void rig_drop_backup(struct rig *rig, struct shared_record **backup)
-{
-	for (int i = 0; i < RIG_RECORDS; i++)
-		free(backup[i]);
-}
-
-void rig_restore(struct rig *rig, struct shared_record **backup)
-{
-	struct shared_record *before[RIG_RECORDS];
-
-	memcpy(before, rig->records, sizeof(before));
-	memset(rig->epochs, 0, sizeof(rig->epochs));
-	/* Restored members count on from where they were. */
-	for (int i = 0; i < RIG_RECORDS; i++) {
-		rig->records[i] = backup[i] ? copy(backup[i]) : NULL;
-		if (rig->records[i])
-			rig->records[i]->revision = ++rig->revision;
-	}
-	for (unsigned int i = 0; i < rig->host_count; i++) {
-		if (!rig->hosts[i].up || rig->hosts[i].cut)
-			continue;
-		rig_tell_all(rig, i);
-	}
-	rig_drop_backup(rig, before);
 }
 
 /* --- the journal and the data plane ---------------------------------------------------------- */

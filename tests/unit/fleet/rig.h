@@ -81,6 +81,7 @@ void rig_run(struct rig *rig, int64_t ms);	       /* time, and all that waits */
 bool rig_deliver(struct rig *rig, unsigned int host);  /* one thing that waits */
 void rig_tell_all(struct rig *rig, unsigned int host); /* a full read */
 void rig_restore(struct rig *rig, struct shared_record **backup);
+struct shared_record *rig_copy(const struct shared_record *r); /* free() ends it */
 void rig_backup(struct rig *rig, struct shared_record **ret);
 void rig_drop_backup(struct rig *rig, struct shared_record **backup);
 void rig_agree(struct rig *rig);		      /* segment and pool */

@@ -468,6 +468,50 @@ static void faces_end_with_their_cluster(void **state)
 	rig_done(&rig);
 }
 
+/* Each allocation fails once, with those behind it: in the end all is as it was to be. */
+static void short_of_memory(void **state)
+{
+	for (long fail_at = -1, end = 0; fail_at <= end; fail_at++) {
+		struct web w, other;
+		struct said said;
+		int tries = 0;
+
+		start_faced(2, &w);
+		web_init(&other, "other", 201, 101);
+		rig.allocs = 0;
+		rig.fail_at = fail_at;
+		do
+			said.code = agree(0, &other);
+		while (said.code == ERROR_NO_MEMORY && tries++ < 10);
+		assert_int_equal(said.code, 0);
+		w.c.generation = 2;
+		w.members[0].weight = 3;
+		do
+			said.code = agree(1, &w);
+		while (said.code == ERROR_NO_MEMORY && tries++ < 10);
+		assert_int_equal(said.code, 0);
+		anchor(1, 2);
+		rig_down(&rig, 1);
+		do
+			said.code = retire(0, &other.r);
+		while (said.code == ERROR_NO_MEMORY && tries++ < 10);
+		assert_int_equal(said.code, 0);
+		rig_up(&rig, 1);
+		rig_run(&rig, 10000);
+		if (fail_at < 0)
+			end = rig.allocs;
+		rig.fail_at = -1;
+		for (unsigned int i = 0; i < 2; i++) {
+			if (!told(i, &w) || told(i, &w)->generation != 2 || told(i, &other) ||
+			    kept(i, &other) || !kept(i, &w))
+				fail_msg("host %u with no memory for allocation %ld", i, fail_at);
+		}
+		if (!is_anchor(1, 2) || !rig_held(&rig, 1, FACE) || rig_held(&rig, 0, FACE))
+			fail_msg("the anchor, with no memory for allocation %ld", fail_at);
+		rig_done(&rig);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -481,6 +525,7 @@ int main(void)
 		cmocka_unit_test(told_when_it_may_be),
 		cmocka_unit_test(forgotten_hosts_leave_faces),
 		cmocka_unit_test(faces_end_with_their_cluster),
+		cmocka_unit_test(short_of_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -240,6 +240,51 @@ static void damaged_rows(void **state)
 	}
 }
 
+/* --- a registry that the release before has left -----------------------------------------------
+ */
+
+static void an_older_registry(void **state)
+{
+	static char sql[32768];
+	struct loaded loaded = { 0 };
+	char directory[FIXTURE_PATH_MAX], path[FIXTURE_PATH_MAX];
+	FILE *f = fopen(SCHEMA_3, "re");
+	struct store_facts facts;
+	struct deed *d = deed_new();
+	struct cluster *web = random_block(7, 1);
+	struct error error;
+	struct store *s;
+	size_t len;
+
+	assert_non_null(f);
+	len = fread(sql, 1, sizeof(sql) - 1, f);
+	fclose(f);
+	assert_in_range(len, 1000, sizeof(sql) - 2);
+	fclose(fopen(fixture_path(fixture_directory(directory), "registry.db", path), "we"));
+	run_sql(directory, sql);
+	s = fixture_open("sqlite", directory);
+	store_facts(s, &facts);
+	assert_int_equal(facts.schema, 4);
+	if (loaded_try(s, &loaded, &error) < 0)
+		fail_msg("%s", error.message);
+	assert_int_equal(loaded.segment_count, 2);
+	assert_int_equal(loaded.pool_count, 1);
+	assert_int_equal(loaded.vmac_count, 4);
+	assert_int_equal(loaded.cluster_count, 0);
+	assert_string_equal(loaded.vmacs[3]->name, "outside");
+	deed_add(d, CHANGE_CLUSTER, NULL, web, "create");
+	deed_do(s, d);
+	reload(&s, directory, &loaded);
+	assert_int_equal(loaded.vmac_count, 4);
+	assert_int_equal(loaded.cluster_count, 1);
+	assert_true(cluster_equal(loaded.clusters[0], web));
+	loaded_done(&loaded);
+	store_close(s);
+	run_sql(directory, "SELECT * FROM changes WHERE kind = 'cluster' AND subject = 'c1'");
+	fixture_remove(directory);
+	free(web);
+}
+
 /* A record that is not there cannot be deleted, and takes its transaction with it. */
 static void none_or_all(void **state)
 {
@@ -270,6 +315,7 @@ int main(void)
 		cmocka_unit_test(texts_lead_back),   cmocka_unit_test(the_largest),
 		cmocka_unit_test(through_the_files), cmocka_unit_test(the_history),
 		cmocka_unit_test(damaged_rows),	     cmocka_unit_test(none_or_all),
+		cmocka_unit_test(an_older_registry),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
