@@ -17,7 +17,7 @@
 
 #include "base/cleanup.h"
 
-#define ETHER_BUFFER (1 << 20) /* octets, each way: some hundred long frames */
+#define ETHER_BUFFER (4 << 20) /* octets: the heartbeats of all clusters and hosts at once */
 #define ETHER_BATCH  16	       /* frames a system call */
 #define TAG_LEN	     4
 #define VLAN_MASK    0x0fff
