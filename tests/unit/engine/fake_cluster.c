@@ -1,5 +1,6 @@
 #include "fake_cluster.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -214,4 +215,66 @@ void listen_read(struct listen *l, void (*fn)(void *ctx, const uint8_t *frame, s
 	if (heard_len > 0)
 		fn(ctx, heard, heard_len);
 	heard_len = 0;
+}
+
+/* --- the errands ----------------------------------------------------------------------------- */
+
+struct errands {
+	int unused;
+};
+
+struct fake_probe fake_probe;
+
+static struct {
+	bool there;
+	uint64_t id;
+	enum errand_outcome outcome;
+	char detail[DETAIL_MAX];
+} outcome;
+
+int errands_open(struct errands **ret, struct error *ret_error)
+{
+	*ret = calloc(1, sizeof(**ret));
+	return 0;
+}
+
+void errands_close(struct errands *e)
+{
+	free(e);
+}
+
+int errands_probe(struct errands *e, const struct errand_probe *p)
+{
+	fake_probe.begun++;
+	fake_probe.probe = *p;
+	snprintf(fake_probe.target, sizeof(fake_probe.target), "%s", p->target);
+	return 0;
+}
+
+void errands_drop(struct errands *e, uint64_t id)
+{
+	fake_probe.dropped++;
+}
+
+int errands_fd(const struct errands *e)
+{
+	return -1;
+}
+
+void fake_outcome(uint64_t id, enum errand_outcome what, const char *detail)
+{
+	outcome.there = true;
+	outcome.id = id;
+	outcome.outcome = what;
+	snprintf(outcome.detail, sizeof(outcome.detail), "%s", detail);
+}
+
+void errands_results(struct errands *e,
+		     void (*fn)(void *ctx, uint64_t id, enum errand_outcome outcome,
+				const char *detail),
+		     void *ctx)
+{
+	if (outcome.there)
+		fn(ctx, outcome.id, outcome.outcome, outcome.detail);
+	outcome.there = false;
 }

@@ -3,6 +3,7 @@
 
 #include "anchor/anchor.h"
 #include "balance/table.h"
+#include "errand/errands.h"
 #include "plane/cluster.h"
 
 #define FAKE_CLUSTERS 4
@@ -44,6 +45,15 @@ struct anchors {
 void fake_report(struct anchors *a, const struct anchor_report *r);
 
 extern bool fake_install_fails; /* the data plane has no memory */
+
+/* The probe that was begun last, and its next result. */
+struct fake_probe {
+	unsigned int begun, dropped;
+	struct errand_probe probe;
+	char target[256];
+};
+extern struct fake_probe fake_probe;
+void fake_outcome(uint64_t id, enum errand_outcome what, const char *detail);
 
 /* What whoever listens on the uplink hears next. */
 void fake_heard(const void *frame, size_t len);

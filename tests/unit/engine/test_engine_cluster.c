@@ -508,6 +508,65 @@ static void who_answers_is_fit(void **state)
 	assert_string_equal(view(0, "web").members[0].health, "");
 }
 
+static void probe_says(enum errand_outcome what, const char *detail)
+{
+	fake_outcome(fake_probe.probe.id, what, detail);
+	engine_probes_ready(nodes[0].rig.engine);
+}
+
+static void connections_are_asked_for_on_the_real_path(void **state)
+{
+	struct fake_anchor *a = &nodes[0].anchors.clusters[1];
+	struct wish w;
+
+	memset(&fake_probe, 0, sizeof(fake_probe));
+	wish(&w, "web", "2001:db8::80");
+	w.c.check = CLUSTER_CHECK_HTTP;
+	w.c.check_port = 8080;
+	w.c.check_target = "/alive";
+	wish_member(&w, guests[0]);
+	assert_int_equal(add(0, &w, 1), ERROR_NONE);
+	nodes_pass(100);
+	assert_int_equal(fake_probe.begun, 1);
+	assert_int_equal(fake_probe.probe.kind, ERRAND_HTTP);
+	assert_string_equal(fake_probe.target, "http://[2001:db8::80]:8080/alive");
+	assert_string_equal(fake_probe.probe.way.device, "eth0");
+	assert_int_equal(fake_probe.probe.way.mark, PLANE_PROBE_MARK(1));
+	assert_true(a->members[1].fit);
+	/* Who cannot ask says nothing against the member, but says so. */
+	probe_says(ERRAND_UNABLE, "Network is unreachable");
+	assert_true(a->members[1].fit);
+	assert_int_equal(view(0, "web").trouble.code, ERROR_KERNEL_FAILED);
+	/* The first result counts at once. */
+	probe_says(ERRAND_DOWN, "HTTP 500");
+	assert_false(a->members[1].fit);
+	assert_string_equal(view(0, "web").members[0].detail, "HTTP 500");
+	assert_int_equal(view(0, "web").trouble.code, ERROR_NONE);
+	probe_says(ERRAND_UP, "HTTP 200");
+	assert_false(a->members[1].fit);
+	probe_says(ERRAND_UP, "HTTP 200");
+	assert_true(a->members[1].fit);
+	/* Another question: begun anew, and the old one's results are nobody's. */
+	{
+		struct cluster_view v = view(0, "web");
+		struct wish other = { .c = *v.cluster };
+		uint64_t old = fake_probe.probe.id;
+
+		other.c.check = CLUSTER_CHECK_TCP;
+		other.c.check_target = "";
+		assert_int_equal(set(0, "web", &other), ERROR_NONE);
+		nodes_pass(100);
+		assert_int_equal(fake_probe.begun, 2);
+		assert_int_equal(fake_probe.dropped, 1);
+		assert_string_equal(fake_probe.target, "[2001:db8::80]:8080");
+		fake_outcome(old, ERRAND_DOWN, "HTTP 500");
+		engine_probes_ready(nodes[0].rig.engine);
+		assert_true(a->members[1].fit);
+	}
+	assert_int_equal(node_port_delete(0, "p0"), ERROR_NONE);
+	assert_int_equal(fake_probe.dropped, 2);
+}
+
 static void who_drains_is_watched(void **state)
 {
 	struct fake_anchor *a = &nodes[0].anchors.clusters[1];
@@ -694,6 +753,7 @@ int main(void)
 		T(views_become_rows, alone),
 		T(epochs_go_into_the_journal, alone),
 		T(who_answers_is_fit, alone),
+		T(connections_are_asked_for_on_the_real_path, alone),
 		T(who_drains_is_watched, alone),
 		T(strangers_are_told_apart, alone),
 		T(all_hosts_have_it, many),
