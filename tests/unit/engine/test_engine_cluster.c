@@ -494,7 +494,7 @@ static void who_answers_is_fit(void **state)
 	/* Three questions in a row without an answer. */
 	nodes_pass(4500);
 	assert_true(a->members[1].fit);
-	nodes_pass(2000);
+	nodes_pass(3000);
 	assert_false(a->members[1].fit);
 	assert_string_equal(view(0, "web").members[0].health, "down");
 	assert_string_equal(view(0, "web").members[0].detail, "no answer in 1000 ms");
