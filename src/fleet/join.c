@@ -120,7 +120,9 @@ void self_told(struct fleet *f)
 			    text);
 		return;
 	}
-	if (f->self_confirmed && h && h->incarnation < f->self_kept->host.incarnation) {
+	/* Not while something may be missing here for want of memory: our own newer record may. */
+	if (f->self_confirmed && h && h->incarnation < f->self_kept->host.incarnation &&
+	    !f->memory_short) {
 		if (f->behind == 0)
 			note(f, FLEET_REGISTRY, "",
 			     "the shared registry is older than what this host knows (it was "
