@@ -26,8 +26,7 @@
 #include "balance.h"
 #include "member.h"
 
-/* Of hear(); what is above zero is the number of a cluster, less one: its members are not to hear
- * it. */
+/* Of hear(); what is above zero says whom its copies are for (carry.h). */
 #define HEARD_NOTHING  0
 #define HEARD_ANSWERED -1 /* the frame is the answer now */
 
@@ -226,6 +225,20 @@ __noinline int answer_ns(struct __sk_buff *skb, __u32 l3, __u64 face, __u64 sour
 
 /* --- hearing --------------------------------------------------------------------------------- */
 
+static __always_inline int is_nlb(struct __sk_buff *skb, __u32 l3)
+{
+	__be16 type;
+
+	return !bpf_skb_load_bytes(skb, l3 - 2, &type, sizeof(type)) && type == bpf_htons(TYPE_NLB);
+}
+
+static __always_inline int net_carries(__u32 net)
+{
+	const __u64 *head = bpf_map_lookup_elem(&heads, &net);
+
+	return head && READ_ONCE(*head) & HEAD_CARRY;
+}
+
 /* A frame of a net whose network header is at l3 (untagged, or with a tag in front of that), from
  * wherever, guarded.  `asked`: 0, or the number of the face that it is for, and one more.  After
  * HEARD_ANSWERED, the frame is to go back. */
@@ -239,7 +252,7 @@ __noinline int hear(struct __sk_buff *skb, __u32 net, __u32 l3, __u32 asked)
 	__u32 face;
 
 	if (!talk_read(skb, l3, &t))
-		return HEARD_NOTHING;
+		return is_nlb(skb, l3) && net_carries(net) ? COPY_ONLY_CARRIED : HEARD_NOTHING;
 	cluster = cluster_of_ip(net, t.kind == TALK_ASKS ? t.target : t.sender);
 	if (cluster < 0 && t.kind == TALK_ASKS && !t.is_probe) {
 		t.kind = TALK_SAYS; /* asks for another's in a virtual address's name */
@@ -251,7 +264,7 @@ __noinline int hear(struct __sk_buff *skb, __u32 net, __u32 l3, __u32 asked)
 	conf = s ? cluster_conf_of(s) : 0;
 	if (!conf || conf->net != net || conf->mode == CLUSTER_MODE_CARRY)
 		return HEARD_NOTHING;
-	hidden = conf->flags & CLUSTER_NAT ? HEARD_NOTHING : cluster + 1;
+	hidden = conf->flags & CLUSTER_NAT ? HEARD_NOTHING : (int)COPY_NOT_TO(cluster);
 	if (t.kind == TALK_SAYS)
 		return hidden;
 	face = asked ? asked - 1 : face_of_client(conf, t.sender);
