@@ -23,9 +23,9 @@
 #define TYPE_NLB 0x886f
 
 /* Whom the copies of a frame are for; 0 = all. */
-#define COPY_NOT_TO(cluster) ((__u32)(cluster) + 1)
+#define COPY_NOT_TO(cluster)  ((__u32)(cluster) + 1)
 #define COPY_ONLY_TO(cluster) (0x10000 | ((__u32)(cluster) + 1))
-#define COPY_ONLY_CARRIED    0x20000
+#define COPY_ONLY_CARRIED     0x20000
 
 int replicate(struct __sk_buff *skb, __u32 net, __u32 except, __u32 whom);
 

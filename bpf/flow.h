@@ -35,21 +35,50 @@ static __always_inline struct flow_line *flow_line_of(__u64 hash)
 	return inner ? bpf_map_lookup_elem(inner, &number) : 0;
 }
 
-/* The way of the flow's entry, or FLOW_WAYS. */
-static __always_inline __u32 flow_find(const struct flow_line *line, __u64 hash, __u32 cluster,
-				       __u32 tick, __u64 *ret_entry)
+static __always_inline int flow_is(__u64 entry, __u64 hash, __u32 cluster, __u32 tick)
 {
-	__u64 want = FLOW_ENTRY(hash, 0, 0, cluster, 0), entry;
+	return (entry & (FLOW_FINGER | FLOW_CLUSTER_BITS)) == FLOW_ENTRY(hash, 0, 0, cluster, 0) &&
+	       FLOW_STATE(entry) && flow_left(entry, tick) >= 0;
+}
 
-	for (__u32 i = 0; i < FLOW_WAYS; i++) {
-		entry = READ_ONCE(line->entry[i]);
-		if ((entry & (FLOW_FINGER | FLOW_CLUSTER_BITS)) == want && FLOW_STATE(entry) &&
-		    flow_left(entry, tick) >= 0) {
-			*ret_entry = entry;
+/* The way of the flow's entry, or FLOW_WAYS. */
+__noinline __u32 flow_way(__u64 hash, __u32 cluster, __u32 tick)
+{
+	const struct flow_line *line = flow_line_of(hash);
+
+	if (!line)
+		return FLOW_WAYS;
+	for (__u32 i = 0; i < FLOW_WAYS; i++)
+		if (flow_is(READ_ONCE(line->entry[i]), hash, cluster, tick))
 			return i;
-		}
-	}
 	return FLOW_WAYS;
+}
+
+/* In the line, so that the verifier sees it, too. */
+static __always_inline __u64 *flow_entry(struct flow_line *line, __u32 way)
+{
+	asm volatile("" : "+r"(way));
+	return &line->entry[way & (FLOW_WAYS - 1)];
+}
+
+/* The entry there if it is still the flow's; else 0. */
+static __always_inline __u64 flow_at(__u32 way, __u64 hash, __u32 cluster, __u32 tick)
+{
+	struct flow_line *line = flow_line_of(hash);
+	__u64 entry;
+
+	if (!line || way >= FLOW_WAYS)
+		return 0;
+	entry = READ_ONCE(*flow_entry(line, way));
+	return flow_is(entry, hash, cluster, tick) ? entry : 0;
+}
+
+static __always_inline void flow_store(__u32 way, __u64 hash, __u64 entry)
+{
+	struct flow_line *line = flow_line_of(hash);
+
+	if (line && way < FLOW_WAYS)
+		*(volatile __u64 *)flow_entry(line, way) = entry;
 }
 
 /* How readily an entry's place is given away; 0 = never. */
@@ -65,11 +94,14 @@ static __always_inline __u32 flow_worth(__u64 entry, __u32 tick)
 	return (state == FLOW_NEW ? 2 * FLOW_UNTILS : FLOW_UNTILS) - (__u32)left;
 }
 
-/* 1, or 0: the line is full of confirmed ones. */
-static __noinline int flow_make(struct flow_line *line, __u64 entry, __u32 tick)
+/* The way whose place a new flow takes, or FLOW_WAYS: the line is full of confirmed ones. */
+__noinline __u32 flow_place(__u64 hash, __u32 tick)
 {
-	__u32 best = 0, place = 0, worth;
+	const struct flow_line *line = flow_line_of(hash);
+	__u32 best = 0, place = FLOW_WAYS, worth;
 
+	if (!line)
+		return FLOW_WAYS;
 	for (__u32 i = 0; i < FLOW_WAYS; i++) {
 		worth = flow_worth(READ_ONCE(line->entry[i]), tick);
 		if (worth > best) {
@@ -77,26 +109,23 @@ static __noinline int flow_make(struct flow_line *line, __u64 entry, __u32 tick)
 			place = i;
 		}
 	}
-	if (!best)
-		return 0;
-	*(volatile __u64 *)&line->entry[place & (FLOW_WAYS - 1)] = entry;
-	return 1;
+	return place;
 }
 
 /* Another frame of it. */
-static __always_inline void flow_renew(struct flow_line *line, __u32 way, __u64 entry, __u32 flags,
-				       __u32 idle_ticks, __u32 tick)
+static __always_inline void flow_renew(__u32 way, __u64 hash, __u64 entry, __u32 flags, __u32 idle,
+				       __u32 tick)
 {
 	__u32 state = FLOW_CONFIRMED;
 	__u64 renewed;
 
 	if (FLOW_STATE(entry) == FLOW_CLOSING || flags & PACKET_END) {
 		state = FLOW_CLOSING;
-		idle_ticks = FLOW_CLOSING_TICKS;
+		idle = FLOW_CLOSING_TICKS;
 	}
-	renewed = (entry & ~FLOW_CHANGING) | FLOW_ENTRY(0, state, tick + idle_ticks, 0, 0);
+	renewed = (entry & ~FLOW_CHANGING) | FLOW_ENTRY(0, state, tick + idle, 0, 0);
 	if (renewed != entry)
-		*(volatile __u64 *)&line->entry[way & (FLOW_WAYS - 1)] = renewed;
+		flow_store(way, hash, renewed);
 }
 
 #endif

@@ -139,8 +139,8 @@ __noinline int tell_answered(struct __sk_buff *skb, __u32 slot, __u32 cluster)
 	return 0;
 }
 
-/* From the wire, with a cluster's face as its source.  What another anchor sends is no news to who is
- * none, but for what looks like a claim. */
+/* From the wire, with a cluster's face as its source.  What another anchor sends is no news to who
+ * is none, but for what looks like a claim. */
 __noinline int tell_face(struct __sk_buff *skb, __u32 number, __u32 tag_octets, __u32 held)
 {
 	struct event head = { .kind = EVENT_FACE, .face = number };

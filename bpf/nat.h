@@ -20,10 +20,12 @@
 #ifndef VMAC_BPF_NAT_H
 #define VMAC_BPF_NAT_H
 
-#include "balance.h"
+#include "flow.h"
 
 #define PROTO_DCCP    33
 #define PROTO_UDPLITE 136
+
+int conf_has_ip(__u32 number, __u64 high, __u64 low); /* balance.h */
 
 /* What is to be done to a packet.  Each CPU has one, in a map: between functions that the verifier
  * takes one by one only numbers go, and their stacks are short. */
@@ -83,9 +85,9 @@ static __always_inline __s64 nat_diff(const struct nat_job *n)
 			 : bpf_csum_diff(&from4, 4, &to4, 4, 0);
 }
 
-/* Writes the address, and mends the header's own checksum (IPv4).  `flags` (IPv6): what the kernel may
- * know of the sum of the whole packet follows here (RECOMPUTE) where the packet's own checksum is
- * mended as that of a pseudo header, and does not where the two weigh each other up. */
+/* Writes the address, and mends the header's own checksum (IPv4).  `flags` (IPv6): what the kernel
+ * may know of the sum of the whole packet follows here (RECOMPUTE) where the packet's own checksum
+ * is mended as that of a pseudo header, and does not where the two weigh each other up. */
 static __always_inline int put_ip(struct __sk_buff *skb, const struct nat_job *n, __u32 l3,
 				  __u32 is_source, __u64 flags)
 {
@@ -93,8 +95,8 @@ static __always_inline int put_ip(struct __sk_buff *skb, const struct nat_job *n
 	struct cluster_ip to = n->to;
 
 	if (n->is_ip6)
-		return bpf_skb_store_bytes(skb, l3 + (is_source ? 8 : 24), &to, sizeof(to), flags) !=
-		       0;
+		return bpf_skb_store_bytes(skb, l3 + (is_source ? 8 : 24), &to, sizeof(to),
+					   flags) != 0;
 	return bpf_skb_store_bytes(skb, l3 + (is_source ? 12 : 16), &to4, sizeof(to4), 0) ||
 	       bpf_l3_csum_replace(skb, l3 + 10, from4, to4, sizeof(to4));
 }

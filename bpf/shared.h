@@ -126,7 +126,7 @@ struct claim {
 /* In heads[net], above the first slot: a face of the net is a group address. */
 #define HEAD_GROUP_FACE	 (1ULL << 32)
 /* … a cluster of the net is carried. */
-#define HEAD_CARRY (1ULL << 33)
+#define HEAD_CARRY	 (1ULL << 33)
 #define HEAD_FIRST(head) ((__u32)(head))
 
 /* --- gates ----------------------------------------------------------------------------------- */
@@ -178,16 +178,16 @@ struct gate_slot {
 #define EVENT_ANSWERED 3
 #define EVENT_FACE     4 /* a stranger with a cluster's face; port is 0 */
 
-#define EVENT_FRAME	    64
-#define EVENT_GAP_NS	    1000000000ULL
+#define EVENT_FRAME	      64
+#define EVENT_GAP_NS	      1000000000ULL
 /* Of strangers that bear what looks like a tag (src/wire/claim.h): RARP, and this in its padding.
  * Whoever waits for the true one must not be deaf for a second after a false one. */
-#define EVENT_TAGGED_GAP_NS 100000000ULL
+#define EVENT_TAGGED_GAP_NS   100000000ULL
 /* Of members that answer: of health checks every 100 ms, none may be lost. */
 #define EVENT_ANSWERED_GAP_NS 50000000ULL
-#define EVENT_TAG_AT	    42
-#define EVENT_TAG_0	    'v'
-#define EVENT_TAG_1	    'M'
+#define EVENT_TAG_AT	      42
+#define EVENT_TAG_0	      'v'
+#define EVENT_TAG_1	      'M'
 
 /* Half of it is for flips alone, and holds one of every port. */
 #define EVENTS_OCTETS (1u << 20)

@@ -63,13 +63,16 @@ __noinline int replicate(struct __sk_buff *skb, __u32 net, __u32 except, __u32 w
 
 /* --- for a face ------------------------------------------------------------------------------ */
 
-/* The frame is the answer now: back to where the question came from. */
-static __always_inline int answer_goes(struct __sk_buff *skb, __u32 from, __u32 net, __u32 how,
-				       struct weight w)
+/* A question that hear() found: its answer goes back to where it came from.  One that is not right
+ * is dropped. */
+static __always_inline int answer_goes(struct __sk_buff *skb, __u32 from, int heard, __u32 net,
+				       __u32 how, struct weight w)
 {
 	__u32 number = NET_UPLINK(net) & 15;
 	const __u64 *own = bpf_map_lookup_elem(&uplink_macs, &number);
 
+	if (answer(skb, l3_of(how), (__u32)(HEARD_ASK - heard)))
+		return drop(from, DROP_MALFORMED, w);
 	if ((how & HOW_CAME) == HOW_PORT)
 		return send_to_port(skb, from, from, member_of(from), w);
 	if ((how & HOW_CAME) == HOW_HOST) {
@@ -86,16 +89,22 @@ static __always_inline int answer_goes(struct __sk_buff *skb, __u32 from, __u32 
 static __always_inline int face_gets(struct __sk_buff *skb, __u32 from, __u32 number, __u32 net,
 				     __u32 how, struct weight w)
 {
-	int verdict = balance(skb, from, number, net, how), reason;
+	int verdict = to_face(skb, from, number, net, how), reason;
 
-	if (verdict == BALANCE_ASKED) {
-		if (!(how & HOW_NESTED) && hear(skb, net, l3_of(how), number + 1) == HEARD_ANSWERED)
-			return answer_goes(skb, from, net, how, w);
-		return drop(from, DROP_CLUSTER_ADDRESS, w);
+	if (verdict == BALANCE_CARRY) {
+		reason = how & HOW_NESTED ? DROP_VLAN_TAG
+					  : carry(skb, FACE_CLUSTER(number), net, from, how);
+		if (reason != PASS)
+			return drop(from, (__u32)reason, w);
+		/* From the wire, and where there is none: all copies made. */
+		return (how & HOW_CAME) == HOW_WIRE || !NET_UPLINK(net) ? TC_ACT_SHOT
+									: BALANCE_WIRE;
 	}
-	if (verdict > 0 && verdict & BALANCE_NAT_AWAY) {
-		reason = balance_rewrites(skb, verdict, ETH_HLEN);
-		return reason == PASS ? TC_ACT_REDIRECT : drop(from, reason, w);
+	if (verdict == BALANCE_ASKED) {
+		verdict = how & HOW_NESTED ? 0 : hear(skb, net, l3_of(how), number + 1);
+		if (verdict <= HEARD_ASK)
+			return answer_goes(skb, from, verdict, net, how, w);
+		return balance_drops(skb, from, number, DROP_CLUSTER_ADDRESS);
 	}
 	return verdict;
 }
@@ -252,8 +261,8 @@ static __always_inline int port_sends_group(struct __sk_buff *skb, const struct 
 		return r == BALANCE_WIRE ? port_to_uplink(skb, slot, net, w, 0) : r;
 	}
 	r = hear(skb, net, ETH_HLEN, 0);
-	if (r == HEARD_ANSWERED)
-		return answer_goes(skb, slot, net, HOW_PORT, w);
+	if (r <= HEARD_ASK)
+		return answer_goes(skb, slot, r, net, HOW_PORT, w);
 	if (r == COPY_ONLY_CARRIED && !port_carries(slot))
 		return drop(slot, DROP_NLB, w);
 	return port_floods(skb, row, slot, (__u32)r, w);
@@ -385,19 +394,9 @@ static __always_inline int uplink_to_port(struct __sk_buff *skb, const struct up
 
 	if ((__s32)MEMBER_IFINDEX(member) <= 0) {
 		if (MEMBER_IFINDEX(member) & MEMBER_CLUSTERED && came == HOW_WIRE) {
-			int said = balance_member(skb, f->slot, to, f->net, how_of(f, came));
-
-			if (said > 0 && said & (BALANCE_NAT | BALANCE_NAT_AWAY)) {
-				reason = balance_rewrites(skb, said,
-							  said & BALANCE_NAT ? l3_of(how_of(f, came))
-									     : ETH_HLEN);
-				if (reason != PASS)
-					return drop(f->slot, reason, w);
-				if (said & BALANCE_NAT_AWAY)
-					return TC_ACT_REDIRECT;
-			} else if (said != BALANCE_PORT) {
-				return said;
-			}
+			reason = to_member(skb, f->slot, to, f->net, how_of(f, came));
+			if (reason != BALANCE_PORT)
+				return reason;
 		}
 		way = gated_way(to, MEMBER_IFINDEX(member));
 		if (way == WAY_WIRE)
@@ -429,8 +428,8 @@ static __always_inline int uplink_floods(struct __sk_buff *skb, const struct upl
 		return reason == BALANCE_WIRE ? TC_ACT_UNSPEC : reason;
 	}
 	whom = hear(skb, net, l3_of(how_of(f, came)), 0);
-	if (whom == HEARD_ANSWERED)
-		return answer_goes(skb, f->slot, net, came, w);
+	if (whom <= HEARD_ASK)
+		return answer_goes(skb, f->slot, whom, net, how_of(f, came), w);
 	reason = untag(skb, f);
 	if (reason != PASS)
 		return drop(f->slot, reason, w);
