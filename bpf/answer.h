@@ -26,10 +26,10 @@
 #include "balance.h"
 #include "member.h"
 
-/* Of hear(); what is above zero is the number of a cluster, less one: its members are not to hear
- * it. */
-#define HEARD_NOTHING  0
-#define HEARD_ANSWERED -1 /* the frame is the answer now */
+/* Of hear(); what is above zero says whom the frame's copies are for (carry.h). */
+#define HEARD_NOTHING	     0
+#define HEARD_ASK	     -1 /* … and less: answer() it with the face of that number */
+#define HEARD_ASK_OF(number) (HEARD_ASK - (int)(number))
 
 #define ANSWER_OPTIONS_MAX 8 /* of 8 octets */
 
@@ -226,20 +226,32 @@ __noinline int answer_ns(struct __sk_buff *skb, __u32 l3, __u64 face, __u64 sour
 
 /* --- hearing --------------------------------------------------------------------------------- */
 
+static __always_inline int is_nlb(struct __sk_buff *skb, __u32 l3)
+{
+	__be16 type;
+
+	return !bpf_skb_load_bytes(skb, l3 - 2, &type, sizeof(type)) && type == bpf_htons(TYPE_NLB);
+}
+
+static __always_inline int net_carries(__u32 net)
+{
+	const __u64 *head = bpf_map_lookup_elem(&heads, &net);
+
+	return head && READ_ONCE(*head) & HEAD_CARRY;
+}
+
 /* A frame of a net whose network header is at l3 (untagged, or with a tag in front of that), from
- * wherever, guarded.  `asked`: 0, or the number of the face that it is for, and one more.  After
- * HEARD_ANSWERED, the frame is to go back. */
+ * wherever, guarded.  `asked`: 0, or the number of the face that it is for, and one more. */
 __noinline int hear(struct __sk_buff *skb, __u32 net, __u32 l3, __u32 asked)
 {
 	const struct cluster_conf *conf;
 	const struct cluster_slot *s;
-	int cluster, told, hidden;
+	int cluster, hidden;
 	struct talk t = {};
-	__u64 mac;
 	__u32 face;
 
 	if (!talk_read(skb, l3, &t))
-		return HEARD_NOTHING;
+		return is_nlb(skb, l3) && net_carries(net) ? COPY_ONLY_CARRIED : HEARD_NOTHING;
 	cluster = cluster_of_ip(net, t.kind == TALK_ASKS ? t.target : t.sender);
 	if (cluster < 0 && t.kind == TALK_ASKS && !t.is_probe) {
 		t.kind = TALK_SAYS; /* asks for another's in a virtual address's name */
@@ -251,22 +263,36 @@ __noinline int hear(struct __sk_buff *skb, __u32 net, __u32 l3, __u32 asked)
 	conf = s ? cluster_conf_of(s) : 0;
 	if (!conf || conf->net != net || conf->mode == CLUSTER_MODE_CARRY)
 		return HEARD_NOTHING;
-	hidden = conf->flags & CLUSTER_NAT ? HEARD_NOTHING : cluster + 1;
+	hidden = conf->flags & CLUSTER_NAT ? HEARD_NOTHING : (int)COPY_NOT_TO(cluster);
 	if (t.kind == TALK_SAYS)
 		return hidden;
 	face = asked ? asked - 1 : face_of_client(conf, t.sender);
 	if (!face_speaks(s, face, bpf_ktime_get_boot_ns()))
 		return hidden;
-	mac = conf->faces[face & (CLUSTER_FACES - 1)];
-	told = t.is_ip6 ? answer_ns(skb, l3, mac, answer_source(conf, mac))
-			: answer_arp(skb, l3, mac, answer_source(conf, mac));
-	if (told)
-		return hidden;
-	if (t.is_ip6)
-		count_cluster((__u32)cluster, answered_nd, 1);
-	else
-		count_cluster((__u32)cluster, answered_arp, 1);
-	return HEARD_ANSWERED;
+	return HEARD_ASK_OF(FACE_OF(cluster, face));
+}
+
+/* Makes the answer of the question: 0, or -1, and then the frame may be anything. */
+__noinline int answer(struct __sk_buff *skb, __u32 l3, __u32 number)
+{
+	const struct cluster_slot *s = cluster_slot_of(FACE_CLUSTER(number));
+	const struct cluster_conf *conf = s ? cluster_conf_of(s) : 0;
+	__be16 type;
+	__u64 mac;
+
+	if (!conf || bpf_skb_load_bytes(skb, l3 - 2, &type, sizeof(type)))
+		return -1;
+	mac = conf->faces[FACE_INDEX(number)];
+	if (type == bpf_htons(ETH_P_ARP)) {
+		if (answer_arp(skb, l3, mac, answer_source(conf, mac)))
+			return -1;
+		count_cluster(FACE_CLUSTER(number), answered_arp, 1);
+	} else {
+		if (answer_ns(skb, l3, mac, answer_source(conf, mac)))
+			return -1;
+		count_cluster(FACE_CLUSTER(number), answered_nd, 1);
+	}
+	return 0;
 }
 
 #endif

@@ -23,9 +23,9 @@
 #define TYPE_NLB 0x886f
 
 /* Whom the copies of a frame are for; 0 = all. */
-#define COPY_NOT_TO(cluster) ((__u32)(cluster) + 1)
+#define COPY_NOT_TO(cluster)  ((__u32)(cluster) + 1)
 #define COPY_ONLY_TO(cluster) (0x10000 | ((__u32)(cluster) + 1))
-#define COPY_ONLY_CARRIED    0x20000
+#define COPY_ONLY_CARRIED     0x20000
 
 int replicate(struct __sk_buff *skb, __u32 net, __u32 except, __u32 whom);
 
@@ -56,9 +56,9 @@ static __always_inline int copy_is_for(__u32 port, __u32 whom)
 }
 
 /* A frame for a face in a net; 0, or the reason for which there is no copy.  It is as it was. */
-static __noinline int carry(struct __sk_buff *skb, __u32 cluster, __u32 net, __u32 from, __u32 tagged,
-			    __u32 in_band)
+static __noinline int carry(struct __sk_buff *skb, __u32 cluster, __u32 net, __u32 from, __u32 how)
 {
+	__u32 tagged = how & HOW_TAGGED, in_band = how & HOW_IN_BAND;
 	struct uplink_frame f = { .tagged = !!tagged, .in_band = !!in_band };
 	__be16 tci = 0;
 	int reason;

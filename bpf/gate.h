@@ -139,8 +139,9 @@ __noinline int tell_answered(struct __sk_buff *skb, __u32 slot, __u32 cluster)
 	return 0;
 }
 
-/* From the wire, with a cluster's face as its source. */
-__noinline int tell_face(struct __sk_buff *skb, __u32 number, __u32 tag_octets)
+/* From the wire, with a cluster's face as its source.  What another anchor sends is no news to who
+ * is none, but for what looks like a claim. */
+__noinline int tell_face(struct __sk_buff *skb, __u32 number, __u32 tag_octets, __u32 held)
 {
 	struct event head = { .kind = EVENT_FACE, .face = number };
 	__u32 cluster = FACE_CLUSTER(number), face = FACE_INDEX(number);
@@ -151,6 +152,8 @@ __noinline int tell_face(struct __sk_buff *skb, __u32 number, __u32 tag_octets)
 	if (!s || tag_octets > 4)
 		return 0;
 	tagged = is_tagged(skb, tag_octets);
+	if (!tagged && !held)
+		return 0;
 	head.count = __sync_fetch_and_add(&s->told[face].count, frames) + frames;
 	if (is_due(tagged ? &s->told[face].due_tagged : &s->told[face].due,
 		   tagged ? EVENT_TAGGED_GAP_NS : EVENT_GAP_NS))

@@ -301,7 +301,8 @@ struct {
 	__type(value, struct port_clusters);
 } port_clusters SEC(".maps");
 
-/* The link-local with which a member was last heard to ask or advertise; written by the programs. */
+/* The link-local with which a member was last heard to ask or advertise; written by the programs.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, SLOT_PORTS + 1);
