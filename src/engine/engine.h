@@ -619,11 +619,11 @@ void engine_history(struct engine *e, const struct history_filter *f,
 struct engine_event {
 	uint64_t seq; /* of this run, 1 … */
 	wall_t at;
-	/* "vmac", "port", "segment", "pool", "uplink", "router", "cluster" (beside its changes: verb
-	 * "note", "alarm", "health"; to: an address or "up", "down"); among hosts also "move" (subject:
-	 * an address; verb "transition", "alarm"; from, to: states), "host" (subject: its name;
-	 * verb "note"), "registry" (verb "note", "reachable", "unreachable") and, of "pool", verb
-	 * "block" */
+	/* "vmac", "port", "segment", "pool", "uplink", "router", "cluster" (beside its changes:
+	 * verb "note", "alarm", "health"; to: an address, or "up", "down"); among hosts also "move"
+	 * (subject: an address; verb "transition", "alarm"; from, to: states), "host" (subject: its
+	 * name; verb "note"), "registry" (verb "note", "reachable", "unreachable") and, of "pool",
+	 * verb "block" */
 	const char *what;
 	const char *segment; /* "" = none */
 	const char *subject; /* an address or a name */

@@ -1,8 +1,8 @@
 /* This host among others: what stands between fleet/ (which decides), the shared registry (where
  * the hosts agree) and the rest of the engine (which carries out).  Private to this room.
  *
- *   side.c           life; what the shared registry, the data plane, ports and time report ->
- * fleet/ side_ops.c       fleet/'s orders -> gates, frames, the shared registry, events
+ *   side.c           life; what the shared registry, the data plane, ports and time report: fleet/
+ *   side_ops.c       fleet/'s orders -> gates, frames, the shared registry, events
  *   side_journal.c   fleet/'s orders -> this host's own registry
  *   side_wanted.c    what is agreed upon: segments, pools, who can be reached by the tunnel
  *   side_command.c   commands that the hosts have to agree upon first
@@ -180,8 +180,7 @@ bool side_has_record(struct fleet_side *s, uint32_t segment, vmac_mac_t address)
  * it. */
 bool side_elsewhere(struct fleet_side *s, const struct vmac_ref *ref, struct fleet_place *ret);
 
-/* --- side_cluster.c (more of it: cluster.h) -------------------------------------------------------
- */
+/* --- side_cluster.c (more of it: cluster.h) -------------------------------------------------- */
 
 /* Adds to the txn what makes this host's record be as it is told; < 0: no memory now, or (and then
  * never) SIDE_CLUSTER_CANNOT. */
