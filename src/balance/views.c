@@ -152,6 +152,13 @@ static bool all_installed(const struct group *g)
 	return true;
 }
 
+static bool has_waited(struct group *g, mono_t now)
+{
+	if (mono_due(g->first_commit, now))
+		g->first_commit = (mono_t){ 0 };
+	return g->first_commit.ns == 0;
+}
+
 static void coordinate(struct step *s)
 {
 	struct heartbeat_bits fresh, known;
@@ -166,7 +173,7 @@ static void coordinate(struct step *s)
 		if (!is_distributed(g))
 			ready |= mono_due(mono_after(g->proposed_at, GROUP_COMMIT), s->now);
 		else
-			ready &= mono_due(g->first_commit, s->now);
+			ready &= has_waited(g, s->now);
 		if (ready && may_commit(g))
 			commit(s);
 		return;
@@ -265,6 +272,7 @@ mono_t views_expiry(const struct group *g)
 		next = g->own;
 	if (!g->faces[0].active || !is_pending(g) || !may_commit(g))
 		return next;
-	return mono_earlier(next, is_distributed(g) ? g->first_commit
-						    : mono_after(g->proposed_at, GROUP_COMMIT));
+	if (!is_distributed(g))
+		return mono_earlier(next, mono_after(g->proposed_at, GROUP_COMMIT));
+	return g->first_commit.ns ? mono_earlier(next, g->first_commit) : next;
 }
