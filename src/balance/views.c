@@ -57,8 +57,9 @@ static void install(struct step *s, struct heartbeat_view view, uint64_t generat
 {
 	struct group *g = s->g;
 
-	/* Rows of a view that was never in force everywhere are not to be taken by. */
-	if (!view_equal(g->installing, g->committed))
+	/* Rows of a view that was never in force everywhere are not to be taken by.  (What is
+	 * ordered to be committed is so before this is installed.) */
+	if (!view_equal(g->installing, g->committing))
 		views_lapse(s);
 	g->installing = view;
 	g->view_generation = generation;
@@ -257,11 +258,11 @@ void views_review(struct step *s)
 		return;
 	}
 	say_fail_open(s, false);
+	if (may_commit(g) && somebody_committed(g))
+		commit(s);
 	if (s->from && s->from->claims[0].state == HEARTBEAT_ACTIVE &&
 	    g->faces[0].holder == s->from->number)
 		follow(s);
-	if (may_commit(g) && somebody_committed(g))
-		commit(s);
 }
 
 mono_t views_expiry(const struct group *g)
