@@ -104,8 +104,13 @@ void lan_event(struct lan *l, unsigned int h, const struct group_event *e)
 
 	for (unsigned int i = 0; i < n; i++)
 		carry_out(l, h, &effects[i]);
-	while (l->hosts[h].done_count > 0)
-		lan_event(l, h, &l->hosts[h].done[--l->hosts[h].done_count]);
+	while (l->hosts[h].done_count > 0) {
+		const struct group_event done = l->hosts[h].done[0];
+
+		memmove(&l->hosts[h].done[0], &l->hosts[h].done[1],
+			--l->hosts[h].done_count * sizeof(done));
+		lan_event(l, h, &done);
+	}
 }
 
 void lan_member(struct lan *l, unsigned int h, uint16_t id, bool hosted, bool fit, bool busy)
