@@ -97,7 +97,7 @@ def test_help_teaches(noun):
 def test_examples_parse(noun, verb):
     """An example that --help shows is understood: it fails only because nobody answers."""
     import shlex
-    text = run(*[w for w in (noun, verb) if w], '--help').out.split('Examples:\n')[1]
+    text = run(noun, *verb.split(), '--help').out.split('Examples:\n')[1]
     for line in text.splitlines():
         words = shlex.split(line.split('|')[0 if line.strip().startswith('vmac') else -1],
                             comments=True)
