@@ -568,7 +568,7 @@ struct engine_status {
 	const char *version, *registry_backend, *registry_where, *registry_uuid, *attach;
 	bool registry_healthy;
 	struct error registry_error;
-	uint64_t segments, pools, vmacs, ports, routers, quarantined, pending;
+	uint64_t segments, pools, vmacs, ports, routers, clusters, quarantined, pending;
 	uint64_t commits, transactions, failures;
 	int64_t commit_ns_last, commit_ns_most;
 	uint64_t registry_octets;

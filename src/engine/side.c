@@ -348,6 +348,8 @@ static void on_plane(void *ctx, const struct plane_event *event)
 	case PLANE_STRANGER:
 		on_stranger(s, &name, event, now);
 		break;
+	case PLANE_ANSWERED:
+	case PLANE_FACE_STRANGER:
 	case PLANE_EVENT_KIND_COUNT:
 		break;
 	}

@@ -460,6 +460,7 @@ int world_apply(struct world *w, enum change_kind kind, const void *before, cons
 		return apply_router(w, before, after);
 	case CHANGE_SHARED:
 		return apply_kept(w, before, after);
+	case CHANGE_CLUSTER:
 	case CHANGE_KIND_COUNT:
 		break;
 	}
@@ -480,6 +481,7 @@ static size_t record_size(enum change_kind kind, const void *record)
 		return sizeof(struct port);
 	case CHANGE_ROUTER: /* made otherwise */
 	case CHANGE_SHARED:
+	case CHANGE_CLUSTER:
 	case CHANGE_KIND_COUNT:
 		break;
 	}

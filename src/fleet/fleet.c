@@ -155,6 +155,7 @@ int fleet_load(struct fleet *f, const struct shared_record *kept, mono_t now)
 	case SHARED_SEGMENT:
 	case SHARED_IDENTITY:
 	case SHARED_ASK:
+	case SHARED_CLUSTER:
 	case SHARED_IMAGE:
 	case SHARED_KIND_COUNT:
 		return 0; /* not kept */

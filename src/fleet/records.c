@@ -93,6 +93,7 @@ static void mirrored_told(struct fleet *f, const struct shared_record *r)
 	case SHARED_POOL:
 	case SHARED_BLOCK:
 	case SHARED_IDENTITY:
+	case SHARED_CLUSTER:
 	case SHARED_IMAGE:
 	case SHARED_KIND_COUNT:
 		break;
@@ -122,6 +123,7 @@ void told(struct fleet *f, const struct shared_record *r)
 	case SHARED_VMAC:
 	case SHARED_IDENTITY:
 	case SHARED_ASK:
+	case SHARED_CLUSTER:
 		mirrored_told(f, r);
 		return;
 	case SHARED_IMAGE:

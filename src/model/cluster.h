@@ -131,6 +131,9 @@ int cluster_check_from_name(const char *name);
 int cluster_rule_parse(const char *text, struct cluster_rule *ret);
 char *cluster_rule_format(const struct cluster_rule *r, char buf[static CLUSTER_RULE_TEXT_MAX]);
 
+/* Whether an IP protocol has ports: TCP, UDP, SCTP. */
+bool cluster_has_ports(uint8_t protocol);
+
 /* --- values ---------------------------------------------------------------------------------- */
 
 /* Director, rendezvous, affinity none, check arp every 2 s with 1 s to answer, rise 2, fall 3; all

@@ -244,6 +244,8 @@ int member_check_record(const struct shared_record *r, struct error *ret_error)
 	if ((size & (size - 1)) != 0)
 		return error_set(ret_error, ERROR_BAD_VALUE, NULL,
 				 "'block_size' is %u, not a power of two", size);
+	if (r->kind == SHARED_CLUSTER && r->cluster.segment[0] == '\0')
+		return error_set(ret_error, ERROR_BAD_VALUE, NULL, "'segment' is empty");
 	if (r->kind == SHARED_IDENTITY && r->identity.identity[0] == '\0')
 		return error_set(ret_error, ERROR_BAD_VALUE, NULL, "'identity' is empty");
 	return 0;

@@ -59,12 +59,15 @@ VERBS = {
             'abort', 'stop', 'resume', 'move', 'thaw', 'moves'],
     'port': ['add', 'list', 'show', 'set', 'open', 'close', 'delete'],
     'router': ['add', 'list', 'show', 'set', 'delete', 'history'], 'import': ['keepalived'],
+    'cluster': ['add', 'list', 'show', 'set', 'delete', 'member add', 'member weight', 'member priority', 'member drain',
+                'member fail', 'member activate', 'member remove'],
     'host': ['list', 'show', 'drain', 'undrain', 'dead', 'forget'],
     'registry': ['check', 'export', 'import', 'copy'], 'hook': ['libvirt', 'libvirt-events', 'qmp'],
     'history': [], 'status': [], 'watch': [], 'classify': [], 'decode': [],
 }
 WRITES = {'add', 'set', 'renew', 'release', 'open', 'close', 'delete', 'prepare', 'activate', 'abort',
-          'stop', 'resume', 'move', 'thaw', 'drain', 'undrain', 'dead', 'forget'}
+          'stop', 'resume', 'move', 'thaw', 'drain', 'undrain', 'dead', 'forget', 'member add', 'member weight', 'member priority', 'member drain',
+          'member fail', 'member activate', 'member remove'}
 
 
 def test_help_of_all():
@@ -81,7 +84,7 @@ def test_help_teaches(noun):
     assert status == 0 and err == '' and f'Usage: vmac {noun}' in out
     for verb in VERBS[noun]:
         assert f'\n  {verb}' in out
-        status, text, err = run(noun, verb, '--help')
+        status, text, err = run(noun, *verb.split(), '--help')
         assert status == 0 and err == '' and f'Usage: vmac {noun} {verb}' in text
         assert re.search(r'Examples:\n  (virsh .* \| )?vmac ', text)
         assert ('--reason TEXT' in text) == (verb in WRITES)
@@ -94,7 +97,7 @@ def test_help_teaches(noun):
 def test_examples_parse(noun, verb):
     """An example that --help shows is understood: it fails only because nobody answers."""
     import shlex
-    text = run(*[w for w in (noun, verb) if w], '--help').out.split('Examples:\n')[1]
+    text = run(noun, *verb.split(), '--help').out.split('Examples:\n')[1]
     for line in text.splitlines():
         words = shlex.split(line.split('|')[0 if line.strip().startswith('vmac') else -1],
                             comments=True)
