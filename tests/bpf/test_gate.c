@@ -721,12 +721,7 @@ static void a_gate_of_no_port_is_refused(void **state)
 
 static int setup(void **state)
 {
-	struct error e;
-
-	p = lab_plane(attach_wanted);
-	plane_purge(p, &e);
-	plane_close(p);
-	p = lab_plane(attach_wanted);
+	p = lab_plane_fresh(attach_wanted);
 	set_all(gate_named("open"));
 	return 0;
 }
