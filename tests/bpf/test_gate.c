@@ -691,6 +691,7 @@ static void a_flip_that_was_read_is_told_of_again(void **state)
 	p = lab_plane(attach_wanted);
 	set_all(gate_named("open"));
 	check_told(PLANE_FLIPPED, 0);
+	assert_null(p->events); /* and who is told of nothing maps nothing */
 }
 
 static void a_fence_stays_when_the_process_dies(void **state)
