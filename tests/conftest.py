@@ -8,6 +8,17 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "lab"))
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "soak: not in ./check, which would take too long; pytest -m soak runs them")
+    config.addinivalue_line("markers", "alone: not beside other tests: it measures what they would take from it")
+    config.addinivalue_line("markers", "xdist_group: on one worker, one after the other")
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist looks at the marks
+def pytest_collection_modifyitems(items):
+    """Who shares the site shares its worker (pytest -n 2 --dist loadgroup).  That begins first: it takes longest."""
+    for item in items:
+        if "site" in item.fixturenames:
+            item.add_marker(pytest.mark.xdist_group("site"))
+    items.sort(key=lambda item: "site" not in item.fixturenames)
 
 
 @pytest.fixture(scope="session")

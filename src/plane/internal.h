@@ -31,8 +31,8 @@ struct plane {
 	unsigned int port_count, uplink_count;
 
 	/* event.c's and tunnel.c's. */
-	struct ring_buffer *events;
-	int peers_fd, vnis_fd, nets_fd;
+	struct ring_buffer *events; /* NULL: nothing was told yet */
+	int events_fd, peers_fd, vnis_fd, nets_fd;
 	int tunnel;	 /* ifindex as set since plane_open(); 0 = not set */
 	bool found_open; /* a port's flip that this process may not have been told of */
 	uint32_t flip_told[PORTS_MAX + 1]; /* the generation of the gate's flip that it was */
@@ -49,7 +49,7 @@ struct plane {
 struct gates_fds {
 	int events, peers, vnis, nets;
 };
-int gates_open(struct plane *p, const struct gates_fds *fds); /* -errno */
+void gates_open(struct plane *p, const struct gates_fds *fds);
 void gates_close(struct plane *p);
 
 /* gate.c: brings a set port's gate to what is asked; *ret_open: it is open (now, or still).  And to

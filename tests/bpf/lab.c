@@ -87,6 +87,19 @@ struct plane *lab_plane(const char *attach)
 	return lab_plane_of("lab", attach);
 }
 
+struct plane *lab_plane_fresh(const char *attach)
+{
+	struct plane *p = lab_plane(attach);
+	struct error e;
+
+	/* Mostly there is nothing, and to load the programs twice costs more than most cases. */
+	if (!p->maps_reused && !p->deferred)
+		return p;
+	plane_purge(p, &e);
+	plane_close(p);
+	return lab_plane(attach);
+}
+
 struct plane *lab_plane_of(const char *instance, const char *attach)
 {
 	const struct plane_config config = { instance, LAB_BPFFS, attach };

@@ -18,6 +18,9 @@ void lab_open(void);
 struct plane *lab_plane(
 	const char *attach); /* NULL: the best; fails the test when it cannot open */
 
+/* The same with nothing in it: what a case that failed has left goes. */
+struct plane *lab_plane_fresh(const char *attach);
+
 struct plane *lab_plane_of(const char *instance, const char *attach);
 
 bool lab_try(const char *line); /* whether the shell's command succeeded */

@@ -706,12 +706,7 @@ static void what_cannot_be_is_refused(void **state)
 
 static int fresh(void **state)
 {
-	struct error e;
-
-	p = lab_plane(attach_wanted);
-	plane_purge(p, &e);
-	plane_close(p);
-	p = lab_plane(attach_wanted);
+	p = lab_plane_fresh(attach_wanted);
 	return 0;
 }
 

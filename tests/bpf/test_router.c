@@ -148,9 +148,7 @@ static void purge(void)
 
 static int fresh(void **state)
 {
-	p = lab_plane(attach_wanted);
-	purge();
-	reopen(attach_wanted);
+	p = lab_plane_fresh(attach_wanted);
 	return 0;
 }
 
