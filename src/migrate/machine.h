@@ -96,7 +96,8 @@ enum occurrence {
 	X(want_force, "claim it over its holder, epoch + 1")                                       \
 	X(insist, "remember it; after 1 s of that, ask as one whose guest runs (TAKE_BACK)")       \
 	X(insist_now, "ask as one whose guest runs (TAKE_BACK)")                                   \
-	X(accept, "the ask is over; claim at once if the guest spoke, or it was ordered")          \
+	X(accept, "the ask is over; claim at once if the guest spoke in the last 2 s, if a hint "  \
+		  "says that it runs, or if it was ordered; query it where it spoke before that")  \
 	X(claim, "claim it: HELD, this host, epoch + 1")                                           \
 	X(decline, "end the reservation")                                                          \
 	X(freeze, "FROZEN, for 1,800 s or until an operator thaws it")                             \

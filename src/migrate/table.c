@@ -141,6 +141,7 @@
 	X(LIVE, OURS_OFFERED, OFFERED, RECORDED, hold, offer) \
 	X(LIVE, OURS_LEAVING, RETURNING, LET_GO, hold, offer) \
 	X(LIVE, OURS_FROZEN, FROZEN, MOVED_TOO_OFTEN, hold, freeze, confirmed) \
+	X(LIVE, PORT_CAME, READY, UNTOLD, claim) \
 	X(LIVE, BEHIND, LIVE, BEHIND, alarm) \
 	X(LIVE, VANISHED, LIVE, BEHIND, alarm) \
 	X(LIVE, WITHDRAWN, ASKED, TWO_GUESTS, want_back, alarm) \
@@ -233,7 +234,7 @@ static void state_enter(struct migrate *m, enum migrate_state next)
 		m->announced = MIGRATE_ANNOUNCES;
 	if (next != MIGRATE_ASKED && next != MIGRATE_READY) {
 		m->asking = 0;
-		m->spoke = m->ordered = false;
+		m->spoke = m->resumed = m->ordered = false;
 	}
 	if (!is_holding(m))
 		m->reassert = m->stopped = false;
