@@ -111,6 +111,9 @@ static void place_free(struct fleet *f, struct place *p)
 
 static bool is_needless(const struct place *p)
 {
+	/* Whether it is still ours is not decided before we have joined: see settle_unrecorded(). */
+	if (p->machine.condemned && place_holds(p))
+		return false;
 	return !p->port_up && !p->record && !p->ask && !p->kept && !p->seed && !p->holding &&
 	       migrate_idle(&p->machine) && !write_pending(&p->write) &&
 	       !write_pending(&p->ask_write) && !write_pending(&p->seed_write) &&
