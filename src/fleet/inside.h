@@ -192,6 +192,15 @@ enum vmac_want {
 	WANT_DELETE
 };
 
+/* Who else uses a vMAC on the wire: sights.c. */
+struct sights {
+	uint64_t frames, looked[FLEET_USE_COUNT];
+	mono_t first, last, certain_at;
+	bool certain, after_silence; /* the frames since the last pause began when we were silent */
+	uint8_t use;
+	char because[160];
+};
+
 struct place {
 	struct link link;  /* fleet.place_list */
 	struct link timer; /* fleet.busy: it has a deadline */
@@ -225,6 +234,7 @@ struct place {
 	mono_t since;
 	uint64_t strangers;
 	mono_t stranger_last, alarmed;
+	struct sights *sights; /* NULL: nobody does */
 };
 
 /* --- claims ---------------------------------------------------------------------------------- */

@@ -67,9 +67,17 @@ static void carry_alarm(struct fleet *f, struct place *p, const struct migrate_e
 {
 	enum migrate_reason reason = (enum migrate_reason)e->reason;
 
-	if (alarm_allowed(f, &p->alarmed))
-		note_place(f, p, FLEET_ALARM, p->machine.state, p->machine.state, e->reason,
-			   &e->peer, migrate_reason_meaning(reason));
+	char text[ERROR_TEXT_MAX];
+
+	if (!alarm_allowed(f, &p->alarmed))
+		return;
+	if ((reason == MIGRATE_REASON_FOREIGN || reason == MIGRATE_REASON_LOOPED) && p->sights)
+		snprintf(text, sizeof(text), "%s (%s: %s)", migrate_reason_meaning(reason),
+			 fleet_use_name((enum fleet_use)p->sights->use), p->sights->because);
+	else
+		snprintf(text, sizeof(text), "%s", migrate_reason_meaning(reason));
+	note_place(f, p, FLEET_ALARM, p->machine.state, p->machine.state, e->reason, &e->peer,
+		   text);
 }
 
 static void carry_out(struct fleet *f, struct place *p, const struct migrate_effect *e)
@@ -230,31 +238,4 @@ void fleet_spoke(struct fleet *f, const struct fleet_name *n, mono_t now)
 {
 	f->now = now;
 	guest_event(f, n, MIGRATE_SPOKE);
-}
-
-void fleet_wire(struct fleet *f, const struct fleet_name *n, const struct fleet_claim *tag,
-		uint64_t unseen, mono_t now)
-{
-	struct place *p = place_find(f, n->segment, n->address);
-	struct migrate_event e = { .kind = MIGRATE_STRANGER };
-	const struct host *h = tag ? host_numbered(f, tag->host) : NULL;
-
-	f->now = now;
-	if (!p)
-		return;
-	p->strangers += unseen;
-	if (unseen)
-		p->stranger_last = now;
-	if (tag && h == f->me)
-		return; /* our own, come back by a loop */
-	if (h) {
-		e = (struct migrate_event){ .kind = MIGRATE_TAG,
-					    .host = h->uuid,
-					    .epoch = tag->epoch };
-	} else {
-		p->strangers++;
-		p->stranger_last = now;
-	}
-	move_event(f, p, &e);
-	place_settle(f, p);
 }

@@ -106,12 +106,13 @@ static void place_free(struct fleet *f, struct place *p)
 	list_remove(&p->seed_write.link);
 	mem_free(f->mem, p->kept);
 	mem_free(f->mem, p->seed);
+	mem_free(f->mem, p->sights);
 	mem_free(f->mem, p);
 }
 
 static bool is_needless(const struct place *p)
 {
-	/* Whether it is still ours is not decided before we have joined: see settle_unrecorded(). */
+	/* Whether it is still ours is decided when we have joined: see settle_unrecorded(). */
 	if (p->machine.condemned && place_holds(p))
 		return false;
 	return !p->port_up && !p->record && !p->ask && !p->kept && !p->seed && !p->holding &&

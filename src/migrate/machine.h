@@ -59,6 +59,7 @@
 	X(TAG_NEWER, "an authenticated announcement at a higher epoch, and another holds it")      \
 	X(STRANGER, "an unauthenticated frame with the vMAC as its source came by the uplink")     \
 	X(STRANGER_MOVING, "the same, within 10 s of a move")                                      \
+	X(CAME_BACK, "a frame that left here came back by the uplink")                             \
 	X(EXPIRED, "the reservation's lifetime is over")                                           \
 	X(DRAINED, "the time for stragglers is over")                                              \
 	X(TOO_OFTEN, "five unplanned moves in 180 s")                                              \

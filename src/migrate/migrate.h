@@ -89,7 +89,8 @@ enum migrate_state {
 	X(MOVED_TOO_OFTEN, "moved_too_often", "five unplanned moves in 180 s")                     \
 	X(THAWED, "thawed", "the freeze is over")                                                  \
 	X(FORCED, "forced", "an operator took it from a host that was vouched dead")               \
-	X(FORGOTTEN, "forgotten", "the registry has no such address any more")
+	X(FORGOTTEN, "forgotten", "the registry has no such address any more")                     \
+	X(LOOPED, "looped", "a frame that left here came back: the network has a loop")
 
 enum migrate_reason {
 #define MIGRATE_REASON_ENUM_(c, name, meaning) MIGRATE_REASON_##c,
@@ -157,6 +158,7 @@ enum migrate_event_kind {
 	MIGRATE_TAG,	  /* an authenticated announcement of another host: host, epoch */
 	MIGRATE_STRANGER, /* an unauthenticated frame with the vMAC as its source on the uplink */
 	MIGRATE_TIME,
+	MIGRATE_LOOPED, /* the wire: what left here came back by the uplink */
 	MIGRATE_EVENT_COUNT
 };
 

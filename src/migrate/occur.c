@@ -351,6 +351,8 @@ enum occurrence occur(struct step *s)
 		return tag(s);
 	case MIGRATE_STRANGER:
 		return stranger(m, s->now);
+	case MIGRATE_LOOPED:
+		return CAME_BACK;
 	case MIGRATE_TIME:
 	case MIGRATE_EVENT_COUNT:
 		break;
