@@ -198,6 +198,7 @@ struct sights {
 	mono_t first, last, certain_at;
 	bool certain, after_silence; /* the frames since the last pause began when we were silent */
 	uint8_t use;
+	uint8_t told; /* as which of enum fleet_use it was alarmed of, since that pause */
 	char because[160];
 };
 

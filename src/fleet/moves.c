@@ -63,21 +63,35 @@ static void carry_yield(struct fleet *f, struct place *p, const struct migrate_e
 	f->ops->yield(f->ctx, &n, peer ? peer : &buf, e->epoch);
 }
 
+/* Of one that is on and on it is said again from time to time, of one that proves to be something
+ * else at once. */
+static void alarm_wire(struct fleet *f, struct place *p, const struct migrate_effect *e)
+{
+	struct sights *sights = p->sights;
+	const bool news = !(sights->told >> sights->use & 1);
+	char text[ERROR_TEXT_MAX];
+
+	if (!alarm_allowed(f, news ? NULL : &p->alarmed))
+		return;
+	sights->told |= (uint8_t)(1u << sights->use);
+	p->alarmed = f->now;
+	snprintf(text, sizeof(text), "%s (%s: %s)",
+		 migrate_reason_meaning((enum migrate_reason)e->reason),
+		 fleet_use_name((enum fleet_use)sights->use), sights->because);
+	note_place(f, p, FLEET_ALARM, p->machine.state, p->machine.state, e->reason, &e->peer,
+		   text);
+}
+
 static void carry_alarm(struct fleet *f, struct place *p, const struct migrate_effect *e)
 {
 	enum migrate_reason reason = (enum migrate_reason)e->reason;
+	bool wire = reason == MIGRATE_REASON_FOREIGN || reason == MIGRATE_REASON_LOOPED;
 
-	char text[ERROR_TEXT_MAX];
-
-	if (!alarm_allowed(f, &p->alarmed))
-		return;
-	if ((reason == MIGRATE_REASON_FOREIGN || reason == MIGRATE_REASON_LOOPED) && p->sights)
-		snprintf(text, sizeof(text), "%s (%s: %s)", migrate_reason_meaning(reason),
-			 fleet_use_name((enum fleet_use)p->sights->use), p->sights->because);
-	else
-		snprintf(text, sizeof(text), "%s", migrate_reason_meaning(reason));
-	note_place(f, p, FLEET_ALARM, p->machine.state, p->machine.state, e->reason, &e->peer,
-		   text);
+	if (wire && p->sights)
+		alarm_wire(f, p, e);
+	else if (alarm_allowed(f, &p->alarmed))
+		note_place(f, p, FLEET_ALARM, p->machine.state, p->machine.state, e->reason,
+			   &e->peer, migrate_reason_meaning(reason));
 }
 
 static void carry_out(struct fleet *f, struct place *p, const struct migrate_effect *e)

@@ -65,6 +65,13 @@ static bool is_elsewhere(const struct place *p)
 	return p->machine.state == MIGRATE_HANDED || p->machine.state == MIGRATE_FENCED;
 }
 
+/* By the wire, which may know of it first. */
+static const struct uuid *holder_of(const struct place *p)
+{
+	return uuid_is_none(&p->machine.peer) && p->record ? &p->record->vmac.holder
+							   : &p->machine.peer;
+}
+
 static bool is_reserved(const struct place *p)
 {
 	return p->machine.state == MIGRATE_OFFERED || p->machine.state == MIGRATE_PAUSED ||
@@ -96,7 +103,7 @@ static void untagged(struct fleet *f, const struct place *p, const struct fleet_
 	} else if (is_elsewhere(p)) {
 		ret->use = FLEET_USE_MOVE;
 		snprintf(text, size, "%s, where host %s holds it", what,
-			 host_name(f, p->record ? &p->record->vmac.holder : &p->machine.peer));
+			 host_name(f, holder_of(p)));
 	} else if (s->echo) {
 		ret->use = FLEET_USE_LOOP;
 		snprintf(text, size, "%s, octet for octet what this host announced just before",
@@ -132,8 +139,10 @@ static struct sights *sights_of(struct fleet *f, struct place *p, const struct f
 			return NULL;
 		*p->sights = (struct sights){ .first = f->now };
 	}
-	if (p->sights->frames == 0 || mono_since(f->now, p->sights->last).ns >= SIGHTS_PAUSE.ns)
+	if (p->sights->frames == 0 || mono_since(f->now, p->sights->last).ns >= SIGHTS_PAUSE.ns) {
 		p->sights->after_silence = s->silent.ns >= SIGHTS_SILENCE.ns;
+		p->sights->told = 0;
+	}
 	p->sights->frames += 1 + s->unseen;
 	p->sights->last = f->now;
 	return p->sights;
