@@ -279,7 +279,7 @@ enum apart {
 	APART_CLUSTER, /* another registry than ours: nothing that it says concerns us */
 	APART_CLONE,   /* somebody else runs with our uuid: no block is claimed, all else goes on */
 	APART_NAME,    /* another host has our name */
-	APART_FORMAT,  /* a registry of a newer format */
+	APART_FORMAT,  /* a registry of a newer format, or one that is not all there yet */
 	APART_FULL     /* HOSTS_MAX, or no number is left */
 };
 

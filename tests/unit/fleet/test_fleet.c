@@ -118,6 +118,33 @@ static void wrong_cluster(void **state)
 	rig_done(&rig);
 }
 
+static void nobody_takes_part_in_half_a_registry(void **state)
+{
+	struct shared_record meta = { .kind = SHARED_META, .meta = { .format = SHARED_FORMAT } };
+	uint64_t before;
+	int n;
+
+	start(1);
+	n = guest(0);
+	for (int i = 0; i < RIG_RECORDS; i++)
+		if (rig.records[i] && rig.records[i]->kind == SHARED_META)
+			meta = *rig.records[i];
+	meta.meta.importing = true;
+	rig_put(&rig, &meta, false);
+	rig_run(&rig, 1000);
+	before = rig.revision;
+	assert_true(rig_allocate(&rig, 0) >= 0);
+	rig_run(&rig, 60000);
+	assert_int_equal(rig.revision, before);
+	assert_non_null(strstr(facts(0).error.message, "was begun, and has not ended"));
+	assert_int_equal(gate(0, n), MIGRATE_GATE_OPEN);
+	meta.meta.importing = false;
+	rig_put(&rig, &meta, false);
+	rig_run(&rig, 10000);
+	assert_int_equal(facts(0).error.code, ERROR_NONE);
+	rig_done(&rig);
+}
+
 /* --- with no registry in reach --------------------------------------------------------------- */
 
 static void restarts_alone(void **state)
@@ -758,6 +785,7 @@ int main(void)
 		cmocka_unit_test(same_name),
 		cmocka_unit_test(cloned_machine),
 		cmocka_unit_test(wrong_cluster),
+		cmocka_unit_test(nobody_takes_part_in_half_a_registry),
 		cmocka_unit_test(restarts_alone),
 		cmocka_unit_test(gives_up_alone),
 		cmocka_unit_test(told_again),
