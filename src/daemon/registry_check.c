@@ -557,9 +557,19 @@ static void check_alive(struct checking *c, size_t at)
 		     (unsigned long long)r->alive.incarnation, (unsigned long long)h->incarnation);
 }
 
+/* Of a part nothing else can be said, and what contradicts it may be yet to come. */
+static void check_part(struct checking *c)
+{
+	static const struct shared_record key = { .kind = SHARED_META };
+	struct finding *f = find(c, &key, "an import was begun and has not ended: hosts keep off");
+
+	snprintf(f->repair, sizeof(f->repair),
+		 "import the same file again, or empty what is below the prefix");
+}
+
 /* --- the whole ------------------------------------------------------------------------------- */
 
-int registry_findings(const struct record_set *s, struct findings *ret)
+static void check_all(struct checking *c)
 {
 	static void (*const checks[SHARED_KIND_COUNT])(struct checking * c, size_t at) = {
 		[SHARED_HOST] = check_host,	    [SHARED_ALIVE] = check_alive,
@@ -568,18 +578,28 @@ int registry_findings(const struct record_set *s, struct findings *ret)
 		[SHARED_IDENTITY] = check_identity, [SHARED_ASK] = check_ask,
 		[SHARED_IMAGE] = check_image,	    [SHARED_CLUSTER] = check_cluster,
 	};
+
+	gather_standing(c);
+	for (size_t i = 0; i < c->set->count; i++)
+		if (checks[c->set->list[i]->kind])
+			checks[c->set->list[i]->kind](c, i);
+	check_twice(c);
+	free(c->standing);
+}
+
+int registry_findings(const struct record_set *s, struct findings *ret)
+{
 	static const struct shared_record meta = { .kind = SHARED_META };
 	struct checking c = { .set = s, .to = ret };
+	struct error ignored;
 
 	*ret = (struct findings){ 0 };
 	if (s->count > 0 && !record_set_get(s, &meta))
 		find(&c, &meta, "there are records, and nothing says of which cluster");
-	gather_standing(&c);
-	for (size_t i = 0; i < s->count; i++)
-		if (checks[s->list[i]->kind])
-			checks[s->list[i]->kind](&c, i);
-	check_twice(&c);
-	free(c.standing);
+	if (record_set_is_whole(s, &ignored) < 0)
+		check_part(&c);
+	else
+		check_all(&c);
 	if (c.no_memory)
 		findings_done(ret);
 	return c.no_memory ? -ENOMEM : 0;

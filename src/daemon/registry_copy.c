@@ -338,6 +338,8 @@ static int copy_to_shared(struct copying *c, struct error *ret_error)
 		r = own_check(&c->own, ret_error);
 	if (r == 0)
 		r = record_set_dump(&c->tool->shared, &c->there, ret_error);
+	if (r == 0)
+		r = record_set_is_whole(&c->there, ret_error);
 	if (r == 0 && want_all(c) < 0)
 		r = out_of_memory(ret_error);
 	if (r == 0 && c->conflicts > 0)
@@ -580,6 +582,8 @@ static int copy_to_own(struct copying *c, struct error *ret_error)
 	struct own found;
 	int r = record_set_dump(&c->tool->shared, &c->there, ret_error);
 
+	if (r == 0)
+		r = record_set_is_whole(&c->there, ret_error);
 	if (r < 0)
 		return r;
 	host = host_named(&c->there, c->tool->host);

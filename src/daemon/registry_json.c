@@ -596,43 +596,6 @@ int registry_read_shared(const char *path, struct record_set *ret, struct error 
 
 /* --- import ---------------------------------------------------------------------------------- */
 
-struct restoring {
-	const struct record_set *set;
-	size_t at;
-};
-
-/* ALIVE records are under the lease of who lives: an import has none to give. */
-static int next_record(void *ctx, struct shared_record *ret)
-{
-	struct restoring *g = ctx;
-
-	while (g->at < g->set->count) {
-		*ret = *g->set->list[g->at++];
-		if (ret->kind != SHARED_ALIVE)
-			return 1;
-	}
-	return 0;
-}
-
-static int import_shared(const struct tool *t, struct error *ret_error)
-{
-	struct record_set s, there;
-	struct restoring g = { .set = &s };
-	int r = registry_read_shared(t->file, &s, ret_error);
-
-	if (r < 0)
-		return r;
-	r = record_set_dump(&t->shared, &there, ret_error);
-	if (r == 0 && there.count > 0)
-		r = error_set(ret_error, ERROR_IN_USE, "give another prefix, or empty it first",
-			      "the shared registry has %zu records already", there.count);
-	else if (r == 0)
-		r = shared_restore(&t->shared, false, next_record, &g, ret_error);
-	record_set_done(&there);
-	record_set_done(&s);
-	return r;
-}
-
 static int import_own(const struct tool *t, struct error *ret_error)
 {
 	CLEANUP(json_decref_p) json_t *document = NULL;
@@ -663,5 +626,5 @@ static int import_own(const struct tool *t, struct error *ret_error)
 int registry_import(const struct tool *t, struct error *ret_error)
 {
 	*ret_error = (struct error){ 0 };
-	return t->wants_shared ? import_shared(t, ret_error) : import_own(t, ret_error);
+	return t->wants_shared ? registry_import_shared(t, ret_error) : import_own(t, ret_error);
 }

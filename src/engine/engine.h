@@ -389,6 +389,18 @@ struct pool_view {
 	uint32_t block_size;
 };
 
+/* Frames that came by the uplink with a vMAC of this host as their source; see fleet/fleet.h. */
+#define WIRE_USES 4 /* "unknown", "move", "loop", "clone" */
+struct wire_view {
+	uint64_t frames; /* 0 = none, and nothing else counts */
+	struct {
+		const char *name;
+		uint64_t looked; /* of those that were looked at, so many were this */
+	} uses[WIRE_USES];
+	int64_t first_ms, last_ms; /* ago */
+	const char *as, *because;  /* one of these names, and why, for people */
+};
+
 /* A vMAC that two hosts have to do with, as this one sees it. */
 struct move_view {
 	const char *segment;
@@ -402,6 +414,7 @@ struct move_view {
 	int64_t expires_ms;  /* until a reservation ends; -1 = there is none */
 	uint64_t strangers;  /* frames of others with this address as their source, untagged */
 	int64_t stranger_ms; /* ago: the last; -1 = none */
+	struct wire_view wire;
 };
 
 struct vmac_view {

@@ -34,6 +34,7 @@ struct port_state {
 	mono_t told_at;	    /* then */
 	bool primed;	    /* … and it has the frame that a guest to come may lose */
 	uint64_t strangers; /* of frames of others with its vMAC: how many fleet/ knows of */
+	mono_t announced;   /* when this host last announced it; ns 0 = never */
 	bool gated;	    /* fleet/ has said what the gate is to be: */
 	bool flip_seen;	    /* the data plane says that it stands open, and fleet/ is yet to hear */
 	enum plane_gate gate;

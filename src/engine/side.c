@@ -305,32 +305,6 @@ bool side_gate_of(struct fleet_side *s, const struct port *p, enum plane_gate *r
 	return true;
 }
 
-static void on_stranger(struct fleet_side *s, const struct fleet_name *name,
-			const struct plane_event *event, mono_t now)
-{
-	struct port_state *st = &s->e->ports[event->port];
-	enum claim_verdict verdict = CLAIM_UNTAGGED;
-	struct fleet_claim claim;
-	struct claim_tag tag;
-	uint64_t unseen;
-
-	if (s->cfg.has_key)
-		verdict = claim_read(event->frame, event->len, s->cfg.key, &tag);
-	/* A tag of another address, sent on by somebody. */
-	if (verdict == CLAIM_VALID && !vmac_mac_equal(tag.address, name->address))
-		verdict = CLAIM_FORGED;
-	/* The data plane tells of some, and counts all. */
-	unseen = event->count > st->strangers ? event->count - st->strangers - 1 : 0;
-	st->strangers = event->count;
-	s->claims[verdict]++;
-	s->claims[verdict == CLAIM_VALID ? CLAIM_UNTAGGED : verdict] += unseen;
-	if (verdict == CLAIM_FORGED)
-		log_warning("a frame from %02x:… bears a tag that is not of this cluster's key",
-			    name->address.octet[0]);
-	claim = (struct fleet_claim){ tag.host, tag.epoch };
-	fleet_wire(s->fleet, name, verdict == CLAIM_VALID ? &claim : NULL, unseen, now);
-}
-
 static void on_gate(void *ctx, const struct plane_event *event)
 {
 	struct fleet_side *s = ctx;
@@ -352,7 +326,7 @@ static void on_gate(void *ctx, const struct plane_event *event)
 			fleet_spoke(s->fleet, &name, now);
 		break;
 	case PLANE_STRANGER:
-		on_stranger(s, &name, event, now);
+		side_stranger(s, &name, event, now);
 		break;
 	case PLANE_ANSWERED:
 	case PLANE_FACE_STRANGER:

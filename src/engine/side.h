@@ -115,6 +115,12 @@ extern const struct fleet_ops side_ops;
 uint32_t side_port_of(const struct fleet_side *s, const struct fleet_name *n);
 void side_gate(struct fleet_side *s, uint32_t id, enum migrate_gate gate, const struct ip *peer);
 
+/* --- side_wire.c ----------------------------------------------------------------------------- */
+
+/* A frame with the vMAC of a port as its source came by the uplink. */
+void side_stranger(struct fleet_side *s, const struct fleet_name *name,
+		   const struct plane_event *event, mono_t now);
+
 /* --- side_journal.c -------------------------------------------------------------------------- */
 
 void side_hold(void *ctx, const struct shared_vmac *record, uint64_t epoch);

@@ -168,6 +168,7 @@ static void op_announce(void *ctx, const struct fleet_name *n, uint64_t epoch, u
 	if (!v || !s->inject || segment_slot(segment) == 0)
 		return;
 	log_debug("announcement %u of epoch %llu", nth, (unsigned long long)epoch);
+	s->e->ports[v->port].announced = s->e->cfg.mono_now();
 	fleet_facts(s->fleet, &facts);
 	tag.host = facts.number;
 	if (s->cfg.has_key)

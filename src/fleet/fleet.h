@@ -154,14 +154,24 @@ void fleet_vmac(struct fleet *f, const char *segment, const char *pool, uint64_t
 void fleet_port(struct fleet *f, const struct fleet_name *n, bool up, mono_t now);
 void fleet_flipped(struct fleet *f, const struct fleet_name *n, mono_t now);
 void fleet_spoke(struct fleet *f, const struct fleet_name *n, mono_t now);
-/* A frame with the vMAC as its source came in by the uplink; tag: of a valid claim, else NULL.
- * unseen: how many came before it, since the last that was told of, and were not looked at. */
+/* A frame with the vMAC as its source came in by the uplink. */
 struct fleet_claim {
 	uint16_t host;
 	uint64_t epoch;
 };
-void fleet_wire(struct fleet *f, const struct fleet_name *n, const struct fleet_claim *tag,
-		uint64_t unseen, mono_t now);
+struct fleet_sight {
+	const struct fleet_claim *tag; /* of a valid claim, else NULL */
+	bool forged;		       /* it bears a tag that is not valid */
+	bool echo;	  /* octet for octet what this host itself announced a moment before */
+	bool unbound;	  /* `sender` is none that the port here may use, so none let it out */
+	struct ip sender; /* as ARP or IP has it; family 0: it names none */
+	const char *what; /* "ARP", …; NULL: not known */
+	span_t silent;	  /* so long nothing with the vMAC had left here; 0: or nobody knows */
+	uint64_t unseen;  /* so many came before it, since the last that was told of, and were not
+			   * looked at */
+};
+void fleet_wire(struct fleet *f, const struct fleet_name *n, const struct fleet_sight *sight,
+		mono_t now);
 
 /* How many sequence numbers a pool has, and how many of those in our blocks are free: more blocks
  * are claimed when that is short.  Told after ops->pool(), and whenever it changes; nothing is
@@ -240,6 +250,28 @@ struct fleet_host_view {
 void fleet_hosts(const struct fleet *f, void (*fn)(void *ctx, const struct fleet_host_view *v),
 		 void *ctx);
 
+/* What uses a vMAC on the wire beside the port here.  A frame that may be two of these is UNKNOWN.
+ */
+enum fleet_use {
+	FLEET_USE_UNKNOWN,
+	FLEET_USE_MOVE,	 /* the host that holds it, or says so with a tag */
+	FLEET_USE_LOOP,	 /* this host's own frame came back */
+	FLEET_USE_CLONE, /* a station that is none of ours */
+	FLEET_USE_COUNT
+};
+const char *fleet_use_name(enum fleet_use u); /* "unknown", "move", "loop", "clone" */
+
+/* Frames with a vMAC as their source on the uplink, since this host's start. */
+struct fleet_use_view {
+	uint64_t frames;		  /* 0 = none, and nothing else counts */
+	uint64_t looked[FLEET_USE_COUNT]; /* … of which were looked at, and were this */
+	mono_t first, last;
+	/* The last one whose use is certain, while there was one in the last minute; else the last
+	 * one, UNKNOWN.  because: for people; lent until the next event. */
+	enum fleet_use use;
+	const char *because;
+};
+
 struct fleet_move_view {
 	struct fleet_name name;
 	enum migrate_state state;
@@ -251,6 +283,7 @@ struct fleet_move_view {
 	mono_t expires;	    /* of a reservation; MONO_NEVER = none */
 	uint64_t strangers; /* unauthenticated frames on the wire, from fleet_wire() */
 	mono_t stranger_last;
+	struct fleet_use_view wire;
 };
 /* Those with a machine that is not idle, or ever was in this run. */
 void fleet_moves(const struct fleet *f, void (*fn)(void *ctx, const struct fleet_move_view *v),

@@ -307,6 +307,7 @@ static int hint(struct fleet *f, enum migrate_event_kind kind, struct place *p, 
 	case MIGRATE_HOST_DEAD:
 	case MIGRATE_TAG:
 	case MIGRATE_STRANGER:
+	case MIGRATE_LOOPED:
 	case MIGRATE_TIME:
 	case MIGRATE_EVENT_COUNT:
 		break;

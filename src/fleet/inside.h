@@ -196,6 +196,16 @@ enum vmac_want {
 	WANT_DELETE
 };
 
+/* Who else uses a vMAC on the wire: sights.c. */
+struct sights {
+	uint64_t frames, looked[FLEET_USE_COUNT];
+	mono_t first, last, certain_at;
+	bool certain, after_silence; /* the frames since the last pause began when we were silent */
+	uint8_t use;
+	uint8_t told; /* as which of enum fleet_use it was alarmed of, since that pause */
+	char because[160];
+};
+
 struct place {
 	struct link link;  /* fleet.place_list */
 	struct link timer; /* fleet.busy: it has a deadline */
@@ -230,6 +240,7 @@ struct place {
 	mono_t since;
 	uint64_t strangers;
 	mono_t stranger_last, alarmed;
+	struct sights *sights; /* NULL: nobody does */
 };
 
 /* --- clusters -------------------------------------------------------------------------------- */
@@ -288,7 +299,7 @@ enum apart {
 	APART_CLUSTER, /* another registry than ours: nothing that it says concerns us */
 	APART_CLONE,   /* somebody else runs with our uuid: no block is claimed, all else goes on */
 	APART_NAME,    /* another host has our name */
-	APART_FORMAT,  /* a registry of a newer format */
+	APART_FORMAT,  /* a registry of a newer format, or one that is not all there yet */
 	APART_FULL     /* HOSTS_MAX, or no number is left */
 };
 

@@ -41,6 +41,10 @@ static void meta_check(struct fleet *f)
 			 "the shared registry has format %u, and this version knows %u", is->format,
 			 SHARED_FORMAT);
 		stand_apart(f, APART_FORMAT, "update this host", text);
+	} else if (is->importing) {
+		stand_apart(f, APART_FORMAT,
+			    "import the same file again: `vmac registry import --shared FILE`",
+			    "an import into the shared registry was begun, and has not ended");
 	} else if (f->meta_kept && !uuid_equal(&f->meta_kept->meta.cluster, &is->cluster)) {
 		snprintf(text, sizeof(text),
 			 "the shared registry is of cluster %s, and this host is of %s: it takes "

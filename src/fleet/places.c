@@ -109,11 +109,15 @@ static void place_free(struct fleet *f, struct place *p)
 	list_remove(&p->seed_write.link);
 	mem_free(f->mem, p->kept);
 	mem_free(f->mem, p->seed);
+	mem_free(f->mem, p->sights);
 	mem_free(f->mem, p);
 }
 
 static bool is_needless(const struct place *p)
 {
+	/* Whether it is still ours is decided when we have joined: see settle_unrecorded(). */
+	if (p->machine.condemned && place_holds(p))
+		return false;
 	return !p->port_up && !p->record && !p->ask && !p->kept && !p->seed && !p->holding &&
 	       migrate_idle(&p->machine) && !write_pending(&p->write) &&
 	       !write_pending(&p->ask_write) && !write_pending(&p->seed_write) &&

@@ -359,7 +359,8 @@ void vmac_settle(struct fleet *f, struct place *p)
 {
 	if (!p->record || p->record->vmac.state != SHARED_RELEASED)
 		p->release_at = MONO_NEVER;
-	if (p->record && !write_pending(&p->write))
+	/* A delete that nobody answered may be done later: then it was ours. */
+	if (p->record && p->record->vmac.state != SHARED_RELEASED)
 		p->delete_sent = false;
 	if (!p->record)
 		settle_unrecorded(f, p);

@@ -17,7 +17,7 @@ static bool journal_counts(const struct migrate *m, uint64_t epoch)
 /* Whatever was heard of a guest here counts no more. */
 static void guest_gone(struct migrate *m)
 {
-	m->spoke = false;
+	m->spoke = m->resumed = false;
 	m->claim = m->claim && m->ordered;
 	if (is_asking(m, ASK_TAKE_BACK))
 		m->asking = 1 + ASK_CLAIM;
@@ -351,6 +351,8 @@ enum occurrence occur(struct step *s)
 		return tag(s);
 	case MIGRATE_STRANGER:
 		return stranger(m, s->now);
+	case MIGRATE_LOOPED:
+		return CAME_BACK;
 	case MIGRATE_TIME:
 	case MIGRATE_EVENT_COUNT:
 		break;

@@ -326,7 +326,7 @@ bool shared_equal(const struct shared_record *a, const struct shared_record *b)
 		return false;
 	switch (a->kind) {
 	case SHARED_META:
-		return a->meta.format == b->meta.format &&
+		return a->meta.format == b->meta.format && a->meta.importing == b->meta.importing &&
 		       uuid_equal(&a->meta.cluster, &b->meta.cluster);
 	case SHARED_HOST:
 		return hosts_equal(&a->host, &b->host);

@@ -70,6 +70,8 @@ const char *shared_kind_name(enum shared_kind k); /* "meta", "host", … */
 struct shared_meta {
 	unsigned int format; /* SHARED_FORMAT */
 	struct uuid cluster;
+	/* An import was begun and has not ended: what is there is not all, so nobody takes part. */
+	bool importing;
 };
 #define SHARED_FORMAT 1
 

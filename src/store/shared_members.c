@@ -44,6 +44,7 @@ WORDS(state_word, VMAC_STATE_COUNT, vmac_state_name)
 static const struct member meta[] = {
 	NUMBER("format", format, 1, UINT32_MAX),
 	UUID_WANTED("cluster", cluster),
+	{ .name = "importing", .type = MEMBER_NUMBER, PLACE(importing), .optional = true, .most = 1 },
 };
 #undef T
 

@@ -423,6 +423,66 @@ def test_forged_announcements(prepared):
         fleet.check()
 
 
+def arp_of(mac, address):
+    inside = octets(mac) + bytes(int(part) for part in address.split("."))
+    return b"\xff" * 6 + octets(mac) + bytes.fromhex("08060001080006040001") + inside + bytes(6) + inside[6:] + bytes(18)
+
+
+def test_who_else_uses_an_address():
+    """A clone with its own address, one that begins in silence, a loop and a move: each is told from the others."""
+    def wire_of(host, mac, **want):
+        def seen():
+            wire = fleet[host].moves().get(mac, {}).get("wire", {})
+            return wire if all(wire.get(key) == value for key, value in want.items()) else None
+        try:
+            return lab.wait_for(f"{host} sees {want}", seen, 5, 0.05)
+        except lab.LabError as problem:
+            raise AssertionError(f"{problem}: {fleet[host].moves().get(mac)}") from None
+
+    with a_fleet() as fleet, fleet.switch.far.packet_socket("eth0", 3) as wire:
+        vm = fleet.station("kvm1", bind=True)
+        quiet = fleet.station("kvm1", "g2", "10.9.0.52")
+        # Of which nobody can tell.
+        wire.send(vm.frame())
+        assert "soon after the guest here spoke" in wire_of("kvm1", vm.mac, unknown=1)["because"]
+        time.sleep(1.1)
+        wire.send(arp_of(vm.mac, "10.9.0.99"))
+        seen = wire_of("kvm1", vm.mac, clone=1)
+        assert seen["as"] == "clone" and "ARP of 10.9.0.99, which the port here may not use" in seen["because"]
+        fleet["kvm1"].wait_said("somebody else uses the address on the wire (clone: ARP of 10.9.0.99")
+        time.sleep(1.1)
+        wire.send(arp_of(vm.mac, "10.9.0.50"))
+        seen = wire_of("kvm1", vm.mac, frames=3)
+        assert (seen["as"], seen["unknown"]) == ("clone", 2)
+        time.sleep(5)
+        wire.send(quiet.frame())
+        seen = wire_of("kvm1", quiet.mac, clone=1)
+        assert "began when nothing had left here" in seen["because"]
+        shown = fleet["kvm1"].vmac("mac", "show", vm.mac)
+        assert "clone: ARP of 10.9.0.99" in shown and "looked at: 0 move, 0 loop, 1 clone, 2 unknown" in shown
+        # A move: the tag names the host.
+        fleet["kvm2"].vmac("mac", "prepare", vm.mac, "--segment", "lan")
+        vm.stand(fleet["kvm2"], speak=False)
+        fleet["kvm2"].wait(vm.mac, "ready")
+        vm.speak(fleet["kvm2"])
+        fleet["kvm2"].wait(vm.mac, "held")
+        assert "host kvm2 " in wire_of("kvm1", vm.mac, **{"as": "move"})["because"]
+        # What kvm2 announced comes back to it.
+        while True:
+            frame = wire.recv(2048)
+            if frame[6:12] == octets(vm.mac) and frame[12:14] == b"\x80\x35" and frame[42:44] == b"vM":
+                break
+        assert "wire" not in fleet["kvm2"].moves()[vm.mac]
+        wire.send(frame)
+        seen = wire_of("kvm2", vm.mac, loop=1)
+        assert seen["as"] == "loop" and "own announcement of epoch" in seen["because"]
+        fleet["kvm2"].wait_said("the network has a loop")
+        assert fleet["kvm2"].moves()[vm.mac]["strangers"] == 0
+        metrics = fleet["kvm2"].call("GET", "/metrics")
+        assert f'vmac_wire_looked_total{{segment="lan",address="{vm.mac}",as="loop"}} 1\n' in metrics
+        fleet.check()
+
+
 def test_a_guest_that_announces_its_neighbour():
     """Its neighbour is reserved for this host, and the guest has a port here: nothing opens."""
     with a_fleet() as fleet:

@@ -398,6 +398,68 @@ def test_export_import_and_repair(host, e, tmp_path):
     assert "1 findings" in out and "number 1" in out
 
 
+def asks(count):
+    return [(f"ask/lan/12:00:00:00:{n >> 8:02x}:{n & 255:02x}",
+             {**ask()[1], "address": f"12:00:00:00:{n >> 8:02x}:{n & 255:02x}"}) for n in range(count)]
+
+
+@needs_etcd
+def test_an_import_that_ends_in_between(host, e, tmp_path):
+    """Killed under way: hosts and tools keep off, check says so, and the same file completes it."""
+    path = tmp_path / "shared.json"
+    path.write_text(json.dumps(records(*GOOD, *asks(20_000))))
+    argv = [lablib.binary("registry-tool"), "--config", "/dev/null", "--prefix", PREFIX, "--endpoint", e.endpoints()[0],
+            "import", "--shared", str(path)]
+    process = e.hub.start("env", f"VMAC_ETCD_MODULE={module()}", *argv)
+    count = lambda: e.json("get", "--prefix", PREFIX, "--keys-only", "--limit=1").get("count", 0)
+    lablib.wait_for("a part is there", lambda: count() > 500, every=0.005)
+    process.kill()
+    process.wait(10)
+    part = count()
+    assert 500 < part < 20_006, "it was killed too late"
+    found = json.loads(e.ctl("get", PREFIX + "r/meta", "--print-value-only").stdout)
+    assert found["importing"] == 1
+    assert "an import was begun and has not ended" in tool("check", e=e, expect=8)
+    assert "repaired" in tool("check", "--repair", e=e, expect=8) and count() == part, "nothing that is there is lost"
+    assert "has not ended" in tool("copy", "--to", "shared", "--host", "kvm9", state=host, e=e, expect=4)
+    half = tmp_path / "half.json"
+    tool("export", "--shared", half, e=e)
+    assert "had not ended" in tool("import", "--shared", half, e=e, expect=2)
+    # Another file is not what was begun.
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps(records(*GOOD)))
+    assert "are not of this file" in tool("import", "--shared", other, e=e, expect=4)
+    changed = tmp_path / "changed.json"
+    changed.write_text(path.read_text().replace('"why": "claim"', '"why": "prepare"'))
+    assert "is another one in the file" in tool("import", "--shared", changed, e=e, expect=4)
+    assert count() == part
+    tool("import", "--shared", path, e=e)
+    assert count() == 20_006
+    assert "importing" not in json.loads(e.ctl("get", PREFIX + "r/meta", "--print-value-only").stdout)
+    assert "already" in tool("import", "--shared", path, e=e, expect=4)
+
+
+@needs_etcd
+def test_an_import_that_finds_no_space(tmp_path):
+    with lablib.Lab() as made:
+        e = etcdlib.Etcd(made, options=["--quota-backend-bytes", str(16 << 20)])
+        e.fill()
+        path = tmp_path / "shared.json"
+        path.write_text(json.dumps(records(*GOOD)))
+        assert "space exceeded" in tool("import", "--shared", path, e=e, expect=8)
+        e.make_space()
+        tool("import", "--shared", path, e=e)
+        assert "0 findings" in tool("check", e=e)
+
+
+@needs_etcd
+def test_an_import_wants_to_know_the_cluster(e, tmp_path):
+    path = tmp_path / "shared.json"
+    path.write_text(json.dumps(records(*GOOD[1:])))
+    assert "no record 'meta'" in tool("import", "--shared", path, e=e, expect=2)
+    assert e.json("get", "--prefix", PREFIX, "--keys-only", "--limit=1").get("count", 0) == 0
+
+
 @needs_etcd
 def test_the_configuration_says_where(host, e, tmp_path):
     config = tmp_path / "vmacd.yaml"

@@ -137,6 +137,10 @@ void entry_set(struct host *h, unsigned int n, const struct entry *after)
 	o->after = *after;
 	if (!after->exists)
 		o->after = (struct entry){ 0 };
+	/* Of a pause before that the bound says nothing. */
+	if (after->exists && after->state == VMAC_AWAY && p->now.state != VMAC_AWAY &&
+	    p->port.redirect_since)
+		p->port.redirect_since = h->world->now;
 	p->now = o->after;
 	world_tell(h->world, (int)h->index, "journal", n, after->exists ? after->state : -1);
 }

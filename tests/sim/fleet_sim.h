@@ -40,7 +40,7 @@
 #define FS_TIMEOUT	   (2 * SECOND) /* of a request to the registry */
 #define FS_RECONCILE	   (15 * SECOND) /* what was not told is told then */
 #define FS_SOURCE_BOUND	   (10 * MS) /* an old host may speak so long after the new one began */
-#define FS_WORD_BOUND	   SECOND /* … and what a guest said there counts so long */
+#define FS_WORD_BOUND	   (2 * SECOND) /* … and what a guest said there counts so long */
 #define FS_GATE_BOUND	   (3 * SECOND)
 #define FS_REDIRECT_BOUND  (16 * SECOND) /* a pause, and 10 s */
 #define FS_REACH_BOUND	   (60 * SECOND) /* after the last fault every guest is reachable */

@@ -397,4 +397,5 @@ def test_fleet(daemon):
     check(daemon.call('POST', f'/v1/vmacs/-/{MAC}/prepare'), 'Move')
     text = daemon.call('GET', '/metrics').body.decode()
     assert f'vmac_strangers_total{{segment="lan",address="{MAC}"}} 3\n' in text
+    assert f'vmac_wire_looked_total{{segment="lan",address="{MAC}",as="clone"}} 2\n' in text
     assert 'vmac_claims_heard_total{tag="none"} 5\n' in text and 'vmac_hosts 3\n' in text

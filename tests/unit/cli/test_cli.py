@@ -365,13 +365,15 @@ def test_moves(lan):
     for key, value in (('move', 'ready, gate tunnel-in, for 2s'), ('held by', 'kvm2'),
                        ('because', 'the holder reserved it for this host'),
                        ('reserved for', 'kvm1'), ('until in', '2h'),
-                       ('used by others', '3 frames on the wire, the last 5s ago')):
+                       ('used by others', '3 frames on the wire, the last 5s ago'),
+                       ('on the wire', 'clone: ARP of 192.0.2.9, which the port here may not use'),
+                       ('frames', '3 frames in 1m5s, the last 5s ago; looked at: 0 move, 0 loop, 2 clone, 1 unknown')):
         assert says(shown, key, value)
     for verb, state in (('activate', 'live'), ('stop', 'paused'), ('resume', 'held'),
                         ('thaw', 'held'), ('move', 'held'), ('abort', 'none')):
         assert lan('mac', verb, 'web1').out.startswith(f'{MAC} is {state}: ')
     line = lan('mac', 'moves').out.splitlines()[1].split()
-    assert line[:3] == [MAC, 'lan', 'none'] and 'kvm2' in line
+    assert line[:3] == [MAC, 'lan', 'none'] and 'kvm2' in line and 'clone' in line
     assert json.loads(lan('--json', 'mac', 'moves').out)['items'][0]['epoch'] == 3
     status, _, err = lan('mac', 'move', 'web1', '--force')
     assert status == 7 and 'its holder lives' in err

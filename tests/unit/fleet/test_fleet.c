@@ -118,6 +118,33 @@ static void wrong_cluster(void **state)
 	rig_done(&rig);
 }
 
+static void nobody_takes_part_in_half_a_registry(void **state)
+{
+	struct shared_record meta = { .kind = SHARED_META, .meta = { .format = SHARED_FORMAT } };
+	uint64_t before;
+	int n;
+
+	start(1);
+	n = guest(0);
+	for (int i = 0; i < RIG_RECORDS; i++)
+		if (rig.records[i] && rig.records[i]->kind == SHARED_META)
+			meta = *rig.records[i];
+	meta.meta.importing = true;
+	rig_put(&rig, &meta, false);
+	rig_run(&rig, 1000);
+	before = rig.revision;
+	assert_true(rig_allocate(&rig, 0) >= 0);
+	rig_run(&rig, 60000);
+	assert_int_equal(rig.revision, before);
+	assert_non_null(strstr(facts(0).error.message, "was begun, and has not ended"));
+	assert_int_equal(gate(0, n), MIGRATE_GATE_OPEN);
+	meta.meta.importing = false;
+	rig_put(&rig, &meta, false);
+	rig_run(&rig, 10000);
+	assert_int_equal(facts(0).error.code, ERROR_NONE);
+	rig_done(&rig);
+}
+
 /* --- with no registry in reach --------------------------------------------------------------- */
 
 static void restarts_alone(void **state)
@@ -450,6 +477,7 @@ static void both_have_it(void **state)
 static void tags(void **state)
 {
 	struct fleet_claim tag;
+	const struct fleet_sight sight = { .tag = &tag, .unseen = 1 };
 	struct fleet_name n;
 	int number;
 
@@ -460,15 +488,15 @@ static void tags(void **state)
 	rig_cut(&rig, 0, true);
 	/* Our own, come back by a loop; of nobody known; of what was before. */
 	tag = (struct fleet_claim){ facts(0).number, 9 };
-	fleet_wire(rig.hosts[0].fleet, &n, &tag, 1, rig.now);
+	fleet_wire(rig.hosts[0].fleet, &n, &sight, rig.now);
 	tag = (struct fleet_claim){ (uint16_t)(facts(0).number ^ facts(1).number ^ 1), 9 };
-	fleet_wire(rig.hosts[0].fleet, &n, &tag, 1, rig.now);
+	fleet_wire(rig.hosts[0].fleet, &n, &sight, rig.now);
 	tag = (struct fleet_claim){ facts(1).number, 1 };
-	fleet_wire(rig.hosts[0].fleet, &n, &tag, 1, rig.now);
+	fleet_wire(rig.hosts[0].fleet, &n, &sight, rig.now);
 	assert_int_equal(gate(0, number), MIGRATE_GATE_OPEN);
 	rig_speak(&rig, 1, number);
 	tag.epoch = 2;
-	fleet_wire(rig.hosts[0].fleet, &n, &tag, 1, rig.now);
+	fleet_wire(rig.hosts[0].fleet, &n, &sight, rig.now);
 	assert_int_equal(gate(0, number), MIGRATE_GATE_REDIRECT);
 	rig_run(&rig, 1000);
 	assert_false(rig_held(&rig, 0, number));
@@ -582,12 +610,104 @@ static void alarms_are_bounded(void **state)
 	n = rig_name(number);
 	rig_run(&rig, 20000);
 	for (int i = 0; i < 1000; i++)
-		fleet_wire(rig.hosts[0].fleet, &n, NULL, 2, rig.now);
+		fleet_wire(rig.hosts[0].fleet, &n, &(struct fleet_sight){ .unseen = 2 }, rig.now);
 	assert_int_equal(rig.hosts[0].notes[FLEET_ALARM], 1);
 	assert_true(fleet_move(rig.hosts[0].fleet, &n, &view));
 	assert_int_equal(view.strangers, 3000); /* each, and those that nobody looked at */
 	assert_int_equal(gate(0, number), MIGRATE_GATE_OPEN);
 	assert_true(facts(0).alarms >= 1000);
+	rig_done(&rig);
+}
+
+static struct fleet_move_view wire_told(const struct fleet_name *n, struct fleet_sight sight)
+{
+	struct fleet_move_view view;
+
+	fleet_wire(rig.hosts[0].fleet, n, &sight, rig.now);
+	assert_true(fleet_move(rig.hosts[0].fleet, n, &view));
+	return view;
+}
+
+static void assert_used(const struct fleet_move_view *v, enum fleet_use use, const char *because)
+{
+	assert_string_equal(fleet_use_name(v->wire.use), fleet_use_name(use));
+	assert_non_null(strstr(v->wire.because, because));
+}
+
+static void who_uses_it_on_the_wire(void **state)
+{
+	const struct ip other = { 4, { 10, 9, 0, 99 } };
+	struct fleet_move_view v;
+	struct fleet_claim tag;
+	struct fleet_name n;
+	uint64_t strangers;
+	mono_t first;
+	int number;
+
+	start(2);
+	number = guest(0);
+	n = rig_name(number);
+	rig_run(&rig, 20000);
+	assert_true(fleet_move(rig.hosts[0].fleet, &n, &v));
+	assert_int_equal(v.wire.frames, 0);
+	first = rig.now;
+	/* Just after the guest here: it may be an echo. */
+	v = wire_told(&n, (struct fleet_sight){ .what = "RARP", .unseen = 4 });
+	assert_used(&v, FLEET_USE_UNKNOWN, "RARP, soon after the guest here spoke");
+	assert_int_equal(v.wire.frames, 5);
+	assert_int_equal(v.wire.looked[FLEET_USE_UNKNOWN], 1);
+	/* A storm that began so may go on in our silence: that proves nothing. */
+	rig_run(&rig, 30000);
+	v = wire_told(&n, (struct fleet_sight){ .silent = SPAN_S(30) });
+	assert_int_equal(v.wire.use, FLEET_USE_UNKNOWN);
+	v = wire_told(&n, (struct fleet_sight){ .forged = true, .silent = SPAN_S(30) });
+	assert_used(&v, FLEET_USE_UNKNOWN, "a tag under another key");
+	/* What the guard here would not let out. */
+	v = wire_told(&n, (struct fleet_sight){ .what = "ARP", .sender = other, .unbound = true });
+	assert_used(&v, FLEET_USE_CLONE, "ARP of 10.9.0.99, which the port here may not use");
+	assert_non_null(strstr(rig.hosts[0].said, "somebody else uses the address on the wire"));
+	v = wire_told(&n, (struct fleet_sight){ .what = "IPv4" });
+	assert_int_equal(v.wire.use, FLEET_USE_CLONE); /* what is certain stays */
+	rig_run(&rig, 61000);
+	v = wire_told(&n, (struct fleet_sight){ .silent = SPAN_NS(0) });
+	assert_int_equal(v.wire.use, FLEET_USE_UNKNOWN);
+	/* After a pause, out of a silence. */
+	rig_run(&rig, 61000);
+	v = wire_told(&n, (struct fleet_sight){ .silent = SPAN_S(5) });
+	assert_used(&v, FLEET_USE_CLONE, "it began when nothing had left here");
+	assert_non_null(strstr(rig.hosts[0].said, "(clone: a frame, and it began"));
+	/* Our own: no stranger, and an alarm of its own. */
+	strangers = v.strangers;
+	rig_run(&rig, 61000);
+	tag = (struct fleet_claim){ facts(0).number, 9 };
+	v = wire_told(&n, (struct fleet_sight){ .tag = &tag });
+	assert_used(&v, FLEET_USE_LOOP, "this host's own announcement of epoch 9 came back");
+	v = wire_told(&n, (struct fleet_sight){ .echo = true, .what = "ARP", .unseen = 1 });
+	assert_used(&v, FLEET_USE_LOOP, "octet for octet");
+	assert_int_equal(v.strangers, strangers + 1); /* the one that nobody looked at */
+	assert_non_null(strstr(rig.hosts[0].said, "came back: the network has a loop"));
+	/* A host that nobody knows, and one that all know. */
+	tag = (struct fleet_claim){ (uint16_t)(facts(0).number ^ facts(1).number ^ 1), 9 };
+	rig_run(&rig, 61000);
+	v = wire_told(&n, (struct fleet_sight){ .tag = &tag });
+	assert_used(&v, FLEET_USE_UNKNOWN, "which nobody has");
+	tag = (struct fleet_claim){ facts(1).number, 1 };
+	v = wire_told(&n, (struct fleet_sight){ .tag = &tag });
+	assert_used(&v, FLEET_USE_MOVE, "host kvm2 announced it at epoch 1, with a valid tag");
+	assert_int_equal(v.wire.looked[FLEET_USE_MOVE], 1);
+	assert_int_equal(v.wire.first.ns, first.ns);
+	assert_int_equal(v.wire.last.ns, rig.now.ns);
+	assert_int_equal(gate(0, number), MIGRATE_GATE_OPEN);
+	/* Reserved: its guest may speak there, and a forger can say the same. */
+	prepare(1, number);
+	rig_run(&rig, 61000);
+	v = wire_told(&n, (struct fleet_sight){ .what = "RARP", .silent = SPAN_S(9) });
+	assert_used(&v, FLEET_USE_UNKNOWN, "it is reserved for host kvm2");
+	rig_speak(&rig, 1, number);
+	rig_run(&rig, 1000);
+	assert_int_equal(gate(0, number), MIGRATE_GATE_REDIRECT);
+	v = wire_told(&n, (struct fleet_sight){ .what = "IPv4" });
+	assert_used(&v, FLEET_USE_MOVE, "IPv4, where host kvm2 holds it");
 	rig_done(&rig);
 }
 
@@ -665,6 +785,7 @@ int main(void)
 		cmocka_unit_test(same_name),
 		cmocka_unit_test(cloned_machine),
 		cmocka_unit_test(wrong_cluster),
+		cmocka_unit_test(nobody_takes_part_in_half_a_registry),
 		cmocka_unit_test(restarts_alone),
 		cmocka_unit_test(gives_up_alone),
 		cmocka_unit_test(told_again),
@@ -680,6 +801,7 @@ int main(void)
 		cmocka_unit_test(drains),
 		cmocka_unit_test(hints_say_what_is_wrong),
 		cmocka_unit_test(alarms_are_bounded),
+		cmocka_unit_test(who_uses_it_on_the_wire),
 		cmocka_unit_test(full_registry),
 		cmocka_unit_test(short_of_memory),
 	};
