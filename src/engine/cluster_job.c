@@ -94,6 +94,7 @@ static void job_end(struct cluster_job *j)
 
 static void job_refuse(struct cluster_job *j, const struct error *error)
 {
+	const struct error why = *error; /* it may be the job's own */
 	struct engine *e = j->e;
 	answer_fn done = j->done;
 	void *ctx = j->ctx;
@@ -103,7 +104,7 @@ static void job_refuse(struct cluster_job *j, const struct error *error)
 	if (j->told && e->side && e->side->running)
 		side_write_cluster(e->side, &j->told->cluster, j->told_gone);
 	job_end(j);
-	engine_refuse(e, done, ctx, error);
+	engine_refuse(e, done, ctx, &why);
 }
 
 /* --- RECORD ---------------------------------------------------------------------------------- */
