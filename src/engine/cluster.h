@@ -32,7 +32,6 @@ struct member_here {
 	/* The check: one at a time, then again an interval later. */
 	bool checked, asking;
 	mono_t next, deadline; /* when the next begins; when this one has failed */
-	struct ip asked;       /* ARP, ND: for which address */
 	uint64_t probe;	       /* TCP, HTTP: the errands' */
 	char detail[96];
 	/* What the anchors' thread was told last. */

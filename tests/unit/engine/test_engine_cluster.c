@@ -478,7 +478,8 @@ static void guest_answers(void)
 	port = fake_port_of(&nodes[0].plane, eth.to);
 	assert_non_null(port);
 	announce_arp(&writer, ANNOUNCE_REPLY, eth.to, arp.target_ip);
-	fake_tell(&nodes[0].plane, PLANE_ANSWERED, port->port.id, buf, writer_used(&writer));
+	fake_tell(&nodes[0].plane, PLANE_ANSWERED, port->port.id, buf,
+		  writer_used(&writer)); /* of the cluster in slot 0 */
 }
 
 static void who_answers_is_fit(void **state)
