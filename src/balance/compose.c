@@ -39,7 +39,7 @@ static void compose_echoes(const struct group *g, struct heartbeat *h)
 		for (; at > 0 && h->echoes[at - 1].number > p->number; at--)
 			h->echoes[at] = h->echoes[at - 1];
 		if (at > 0 && h->echoes[at - 1].number == p->number) {
-			/* Two hosts of one number: neither is told of what it may take. */
+			/* Two hosts of one number: an echo is the first one's. */
 			memmove(&h->echoes[at], &h->echoes[at + 1],
 				(h->echo_count - at) * sizeof(h->echoes[0]));
 			continue;

@@ -104,8 +104,13 @@ static void link_changed(struct step *s, bool on)
 	views_lapse(s);
 }
 
-static void member_changed(struct group *g, const struct group_event *e)
+static void member_changed(struct step *s, const struct group_event *e)
 {
+	struct group *g = s->g;
+
+	if (e->hosted != heartbeat_bit(&g->hosted, e->member) ||
+	    (e->hosted && e->fit) != heartbeat_bit(&g->fit, e->member))
+		s->send = true;
 	heartbeat_set_bit(&g->hosted, e->member, e->hosted);
 	heartbeat_set_bit(&g->fit, e->member, e->hosted && e->fit);
 	heartbeat_set_bit(&g->busy, e->member, e->busy);
@@ -128,7 +133,7 @@ static void take_event(struct step *s, const struct group_event *e)
 		s->from = peers_hear(s, e->heartbeat);
 		break;
 	case GROUP_MEMBER:
-		member_changed(g, e);
+		member_changed(s, e);
 		break;
 	case GROUP_INSTALLED:
 		views_installed(s, e->view);

@@ -115,7 +115,6 @@ struct group_peer *peers_hear(struct step *s, const struct heartbeat *h)
 		return NULL;
 	}
 	p->left = false;
-	p->counts = true;
 	if (!p->there) {
 		p->there = true;
 		p->since = s->now;
@@ -129,6 +128,11 @@ static mono_t counts_until(const struct group *g, const struct group_peer *p)
 	if (p->left)
 		return mono_after(p->heard, GROUP_RESTART);
 	return mono_after(p->heard, is_distributed(g) ? GROUP_ROWS : GROUP_DEAD);
+}
+
+static mono_t differs_for_good(const struct group_peer *p)
+{
+	return mono_after(p->differs, SPAN_NS(GROUP_BEHIND.ns + GROUP_ROWS.ns));
 }
 
 static void review(struct step *s, struct group_peer *p)
@@ -149,9 +153,9 @@ static void review(struct step *s, struct group_peer *p)
 	else if (p->differs.ns == INT64_MAX)
 		p->differs = s->now;
 	/* It takes nothing any more: it was not echoed for so long (group_compose()). */
-	if (is_distributed(s->g) && p->counts &&
-	    mono_due(mono_after(p->differs, SPAN_NS(GROUP_BEHIND.ns + GROUP_ROWS.ns)), s->now)) {
-		members_forsake(s->g, &p->hosted);
+	if (is_distributed(s->g) && mono_due(differs_for_good(p), s->now)) {
+		if (p->counts)
+			members_forsake(s->g, &p->hosted);
 		p->counts = false;
 	} else if (p->there) {
 		p->counts = true;
@@ -177,8 +181,7 @@ mono_t peers_expiry(const struct group *g)
 		else if (p->counts)
 			next = mono_earlier(next, counts_until(g, p));
 		if (p->counts && is_distributed(g))
-			next = mono_earlier(next, mono_after(p->differs, SPAN_NS(GROUP_BEHIND.ns +
-										 GROUP_ROWS.ns)));
+			next = mono_earlier(next, differs_for_good(p));
 	}
 	return next;
 }

@@ -57,8 +57,9 @@ static void install(struct step *s, struct heartbeat_view view, uint64_t generat
 {
 	struct group *g = s->g;
 
-	/* Rows of a view that was never in force everywhere are not to be taken by. */
-	if (!view_equal(g->installing, g->committed))
+	/* Rows of a view that was never in force everywhere are not to be taken by.  (What is
+	 * ordered to be committed is so before this is installed.) */
+	if (!view_equal(g->installing, g->committing))
 		views_lapse(s);
 	g->installing = view;
 	g->view_generation = generation;
@@ -152,6 +153,13 @@ static bool all_installed(const struct group *g)
 	return true;
 }
 
+static bool has_waited(struct group *g, mono_t now)
+{
+	if (mono_due(g->first_commit, now))
+		g->first_commit = (mono_t){ 0 };
+	return g->first_commit.ns == 0;
+}
+
 static void coordinate(struct step *s)
 {
 	struct heartbeat_bits fresh, known;
@@ -166,7 +174,7 @@ static void coordinate(struct step *s)
 		if (!is_distributed(g))
 			ready |= mono_due(mono_after(g->proposed_at, GROUP_COMMIT), s->now);
 		else
-			ready &= mono_due(g->first_commit, s->now);
+			ready &= has_waited(g, s->now);
 		if (ready && may_commit(g))
 			commit(s);
 		return;
@@ -250,11 +258,11 @@ void views_review(struct step *s)
 		return;
 	}
 	say_fail_open(s, false);
+	if (may_commit(g) && somebody_committed(g))
+		commit(s);
 	if (s->from && s->from->claims[0].state == HEARTBEAT_ACTIVE &&
 	    g->faces[0].holder == s->from->number)
 		follow(s);
-	if (may_commit(g) && somebody_committed(g))
-		commit(s);
 }
 
 mono_t views_expiry(const struct group *g)
@@ -265,6 +273,7 @@ mono_t views_expiry(const struct group *g)
 		next = g->own;
 	if (!g->faces[0].active || !is_pending(g) || !may_commit(g))
 		return next;
-	return mono_earlier(next, is_distributed(g) ? g->first_commit
-						    : mono_after(g->proposed_at, GROUP_COMMIT));
+	if (!is_distributed(g))
+		return mono_earlier(next, mono_after(g->proposed_at, GROUP_COMMIT));
+	return g->first_commit.ns ? mono_earlier(next, g->first_commit) : next;
 }
