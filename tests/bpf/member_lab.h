@@ -55,7 +55,7 @@ static struct ip addresses[2], own[2][2];
 static struct cluster record;
 static struct balance_row *rows;
 
-static int64_t now_ns(void)
+static inline int64_t now_ns(void)
 {
 	struct timespec t;
 
@@ -63,7 +63,7 @@ static int64_t now_ns(void)
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-static void lease(unsigned int face, bool serve, bool speak)
+static inline void lease(unsigned int face, bool serve, bool speak)
 {
 	mono_t later = { now_ns() + 60000000000LL };
 
@@ -71,7 +71,7 @@ static void lease(unsigned int face, bool serve, bool speak)
 			    speak ? later : (mono_t){ 0 });
 }
 
-static void set_cluster(void)
+static inline void set_cluster(void)
 {
 	struct plane_cluster c = { .net = net, .record = &record, .own = record.nat ? own : NULL };
 	uint8_t ids[CLUSTER_MEMBERS_MAX / 8] = { 3 };
@@ -87,13 +87,13 @@ static void set_cluster(void)
 }
 
 /* All rows are that member's. */
-static void all_rows(unsigned int first)
+static inline void all_rows(unsigned int first)
 {
 	for (unsigned int i = 0; i < CLUSTER_ROWS; i++)
 		rows[i] = (struct balance_row){ (uint16_t)first, 0 };
 }
 
-static struct plane_port port_of(unsigned int id)
+static inline struct plane_port port_of(unsigned int id)
 {
 	static const char *const macs[] = { NULL, A, B, C };
 
@@ -105,7 +105,7 @@ static struct plane_port port_of(unsigned int id)
 				    .mtu = 1500 };
 }
 
-static void set_port(struct plane_port port)
+static inline void set_port(struct plane_port port)
 {
 	struct error e = { 0 };
 
@@ -114,7 +114,7 @@ static void set_port(struct plane_port port)
 }
 
 /* With IP addresses bound. */
-static void bind_ips(void)
+static inline void bind_ips(void)
 {
 	static const char *const ip4[] = { NULL, A4, B4, C4 };
 
@@ -128,7 +128,7 @@ static void bind_ips(void)
 	}
 }
 
-static void set_all(void)
+static inline void set_all(void)
 {
 	struct plane_uplink u = { 1, up, lab_mac(NIC), 1500 };
 	struct error e;
@@ -139,7 +139,7 @@ static void set_all(void)
 	set_cluster();
 }
 
-static int fresh(void **state)
+static inline int fresh(void **state)
 {
 	struct error e;
 
@@ -173,7 +173,7 @@ static int fresh(void **state)
 	return 0;
 }
 
-static int done(void **state)
+static inline int done(void **state)
 {
 	struct error e;
 
@@ -182,7 +182,7 @@ static int done(void **state)
 	return 0;
 }
 
-static void open_links(int argc, char **argv)
+static inline void open_links(int argc, char **argv)
 {
 	attach_wanted = argc > 1 ? argv[1] : NULL;
 	rows = calloc(CLUSTER_ROWS, sizeof(*rows));
@@ -193,7 +193,7 @@ static void open_links(int argc, char **argv)
 	links[3] = lab_tap("c", 1500, &fds[3]);
 }
 
-static uint64_t drops(unsigned int id, unsigned int reason)
+static inline uint64_t drops(unsigned int id, unsigned int reason)
 {
 	struct plane_counters c;
 	struct error e;
@@ -204,7 +204,7 @@ static uint64_t drops(unsigned int id, unsigned int reason)
 	return c.drops[reason];
 }
 
-static struct plane_cluster_counters counts(void)
+static inline struct plane_cluster_counters counts(void)
 {
 	struct plane_cluster_counters c;
 	struct error e;
@@ -218,27 +218,27 @@ static struct plane_cluster_counters counts(void)
 /* What came last, by end. */
 static struct frame got[4];
 
-static int fd_of(unsigned int end)
+static inline int fd_of(unsigned int end)
 {
 	return end ? fds[end] : up_fd;
 }
 
-static unsigned int drain(unsigned int end)
+static inline unsigned int drain(unsigned int end)
 {
 	unsigned int count = 0;
 	uint8_t buf[2048];
 	ssize_t n;
 
 	while ((n = read(fd_of(end), buf, sizeof(buf))) > 0) {
-		got[end].len = (size_t)n < sizeof(got[end].octet) ? (size_t)n
-								  : sizeof(got[end].octet);
+		got[end].len =
+			(size_t)n < sizeof(got[end].octet) ? (size_t)n : sizeof(got[end].octet);
 		memcpy(got[end].octet, buf, got[end].len);
 		count++;
 	}
 	return count;
 }
 
-static unsigned int who_got(void)
+static inline unsigned int who_got(void)
 {
 	unsigned int who = 0;
 
@@ -252,7 +252,7 @@ static unsigned int who_got(void)
 }
 
 /* From a port (0: from the wire); who got it.  Nobody gets it twice. */
-static unsigned int sent(unsigned int from, struct frame f)
+static inline unsigned int sent(unsigned int from, struct frame f)
 {
 	for (unsigned int end = 0; end < 4; end++)
 		drain(end);
@@ -260,7 +260,7 @@ static unsigned int sent(unsigned int from, struct frame f)
 	return who_got();
 }
 
-static struct frame tagged(struct frame f, unsigned int vlan)
+static inline struct frame tagged(struct frame f, unsigned int vlan)
 {
 	struct frame t = f;
 
@@ -278,7 +278,7 @@ static struct frame tagged(struct frame f, unsigned int vlan)
 
 /* --- sums ------------------------------------------------------------------------------------ */
 
-static uint32_t sum_of(const uint8_t *data, size_t len, uint32_t sum)
+static inline uint32_t sum_of(const uint8_t *data, size_t len, uint32_t sum)
 {
 	for (size_t i = 0; i + 1 < len; i += 2)
 		sum += (uint32_t)data[i] << 8 | data[i + 1];
@@ -287,7 +287,7 @@ static uint32_t sum_of(const uint8_t *data, size_t len, uint32_t sum)
 	return sum;
 }
 
-static uint16_t folded(uint32_t sum)
+static inline uint16_t folded(uint32_t sum)
 {
 	while (sum >> 16)
 		sum = (sum & 0xffff) + (sum >> 16);
@@ -301,7 +301,7 @@ struct inside {
 	uint32_t pseudo;
 };
 
-static struct inside look(const uint8_t *ip, size_t room)
+static inline struct inside look(const uint8_t *ip, size_t room)
 {
 	struct inside in = { 0 };
 	bool is_ip6 = ip[0] >> 4 == 6, later = false, part = false;
@@ -323,11 +323,7 @@ static struct inside look(const uint8_t *ip, size_t room)
 	in.pseudo = proto == 1 ? 0
 			       : sum_of(is_ip6 ? ip + 8 : ip + 12, is_ip6 ? 32 : 8,
 					proto + (uint32_t)in.len);
-	in.sum = later			       ? 0
-		 : proto == 6		       ? 16
-		 : proto == 17		       ? 6
-		 : proto == 1 || proto == 58 ? 2
-					       : 0;
+	in.sum = later ? 0 : proto == 6 ? 16 : proto == 17 ? 6 : proto == 1 || proto == 58 ? 2 : 0;
 	/* Of a part, or of what is cut short inside an error, the sum is not to be had. */
 	if (part || in.l4 + in.len > room)
 		in.len = 0;
@@ -335,7 +331,7 @@ static struct inside look(const uint8_t *ip, size_t room)
 }
 
 /* Fills in all sums, of the inside of an ICMP error first. */
-static void seal_packet(uint8_t *ip, size_t room)
+static inline void seal_packet(uint8_t *ip, size_t room)
 {
 	struct inside in = look(ip, room);
 	uint16_t sum;
@@ -357,14 +353,14 @@ static void seal_packet(uint8_t *ip, size_t room)
 	}
 }
 
-static struct frame sealed(struct frame f)
+static inline struct frame sealed(struct frame f)
 {
 	seal_packet(f.octet + 14, f.len - 14);
 	return f;
 }
 
 /* All sums are what they should be. */
-static void check_sums(struct frame f)
+static inline void check_sums(struct frame f)
 {
 	struct frame again = sealed(f);
 
@@ -375,8 +371,8 @@ static void check_sums(struct frame f)
 
 /* With both addresses, of the family that they are of; `payload` octets follow and are the test's
  * to put. */
-static struct frame packet(const char *to, const char *from, const char *src, const char *dst,
-			   unsigned int proto, size_t payload)
+static inline struct frame packet(const char *to, const char *from, const char *src,
+				  const char *dst, unsigned int proto, size_t payload)
 {
 	struct ip d = lab_ip(dst);
 	struct frame f = d.family == 6 ? ip6(to, from, src, proto)
@@ -395,8 +391,9 @@ static struct frame packet(const char *to, const char *from, const char *src, co
 #define SYN 0x02
 #define ACK 0x10
 
-static struct frame tcp(const char *to, const char *from, const char *src, unsigned int sport,
-			const char *dst, unsigned int dport, unsigned int flags)
+static inline struct frame tcp(const char *to, const char *from, const char *src,
+			       unsigned int sport, const char *dst, unsigned int dport,
+			       unsigned int flags)
 {
 	struct frame f = packet(to, from, src, dst, 6, 25);
 
@@ -413,9 +410,9 @@ static struct frame tcp(const char *to, const char *from, const char *src, unsig
 }
 
 /* A neighbour's question, or what one says, with an option (0: none). */
-static struct frame nd(const char *to, const char *from, const char *src, const char *dst,
-		       unsigned int type, uint32_t flags, const char *target, unsigned int option,
-		       const char *mac)
+static inline struct frame nd(const char *to, const char *from, const char *src, const char *dst,
+			      unsigned int type, uint32_t flags, const char *target,
+			      unsigned int option, const char *mac)
 {
 	struct frame f = packet(to, from, src, dst, 58, option ? 32 : 24);
 	vmac_mac_t m;

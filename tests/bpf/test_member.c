@@ -3,9 +3,9 @@
 
 #include "gate_events.h"
 
-#define FACE_2 "02:00:5e:00:53:20"
-#define ALL6   "33:33:00:00:00:01"
-#define SOLVIP "33:33:ff:00:00:10"
+#define FACE_2	      "02:00:5e:00:53:20"
+#define ALL6	      "33:33:00:00:00:01"
+#define SOLVIP	      "33:33:ff:00:00:10"
 #define SOLICITED_VIP "ff02::1:ff00:10"
 
 #define S_AND_O 0x60000000
@@ -97,8 +97,8 @@ static void nobody_else_speaks_for_the_address(void **state)
 		assert_int_equal(sent(3, arp(CLIENT, C, 2, C, VIP4, CLIENT4)), 0);
 		assert_int_equal(sent(3, arp(ALL, C, 1, C, VIP4, CLIENT4)), 0);
 		assert_int_equal(drops(3, DROP_SPOOFED_ARP), lost + 3);
-		assert_int_equal(sent(3, nd(ALL6, C, "fe80::5810:ff:fe00:3", "ff02::1", 136,
-					    O_ONLY, VIP6, 2, C)),
+		assert_int_equal(sent(3, nd(ALL6, C, "fe80::5810:ff:fe00:3", "ff02::1", 136, O_ONLY,
+					    VIP6, 2, C)),
 				 0);
 		assert_int_equal(drops(3, DROP_SPOOFED_ND), nd_lost + 1);
 		lost += 3;
@@ -387,8 +387,7 @@ static void each_client_has_its_face(void **state)
 		snprintf(ip6_text, sizeof(ip6_text), "2001:db8::%u", 100 + i);
 		face = face_for(ip6_text);
 		ours = face == 0 || face == 2;
-		assert_int_equal(sent(0, ask_nd(SOLVIP, CLIENT, ip6_text)),
-				 ours ? ON_WIRE : ON(3));
+		assert_int_equal(sent(0, ask_nd(SOLVIP, CLIENT, ip6_text)), ours ? ON_WIRE : ON(3));
 		if (ours)
 			CHECK_FRAME(got[0], nd_answer(CLIENT, name[face], ip6_text));
 	}
@@ -523,8 +522,7 @@ static void members_alone_get_what_is_carried(void **state)
 		CHECK_FRAME(got[2], f);
 		assert_int_equal(sent(3, tcp(all[i], C, C4, 5000, VIP4, 80, SYN)),
 				 ON_WIRE | ON(1) | ON(2));
-		assert_int_equal(sent(1, tcp(all[i], A, A4, 5000, VIP4, 80, SYN)),
-				 ON_WIRE | ON(2));
+		assert_int_equal(sent(1, tcp(all[i], A, A4, 5000, VIP4, 80, SYN)), ON_WIRE | ON(2));
 	}
 	assert_int_equal(counts().local, 0);
 }

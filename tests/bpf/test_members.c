@@ -128,7 +128,8 @@ static void serve(const char *ip4, const char *ip6)
 				continue;
 			}
 			len = sizeof(from);
-			n = recvfrom(fds[i].fd, buf, sizeof(buf), 0, (struct sockaddr *)&from, &len);
+			n = recvfrom(fds[i].fd, buf, sizeof(buf), 0, (struct sockaddr *)&from,
+				     &len);
 			if (n > 0)
 				sendto(fds[i].fd, buf, (size_t)n, 0, (struct sockaddr *)&from, len);
 		}

@@ -169,15 +169,16 @@ static void errors_are_rewritten_inside_and_outside(void **state)
 
 /* --- fragments ------------------------------------------------------------------------------- */
 
-/* A UDP datagram of 8 + 24 octets in two parts: the first has 16 of them.  Its sum is over the whole,
- * so here as the test says. */
+/* A UDP datagram of 8 + 24 octets in two parts: the first has 16 of them.  Its sum is over the
+ * whole, so here as the test says. */
 static struct frame part(const char *to, const char *from, const char *src, unsigned int sport,
 			 const char *dst, unsigned int dport, unsigned int number, unsigned int id)
 {
 	bool is_ip6 = lab_ip(dst).family == 6;
 	struct frame f = packet(to, from, src, dst, is_ip6 ? 44 : 17, 16 + (is_ip6 ? 8 : 0));
-	uint8_t whole[32] = { (uint8_t)(sport >> 8), (uint8_t)sport, (uint8_t)(dport >> 8),
-			      (uint8_t)dport, 0, 32 };
+	uint8_t whole[32] = {
+		(uint8_t)(sport >> 8), (uint8_t)sport, (uint8_t)(dport >> 8), (uint8_t)dport, 0, 32
+	};
 	size_t ip_at = 14;
 	uint32_t sum;
 
@@ -226,8 +227,10 @@ static void answers_in_fragments_are_rewritten(void **state)
 		const char *c = ends[i].client, *v = ends[i].vip, *o = ends[i].own;
 
 		/* The later part of nobody's is the member's own. */
-		out_as(part(CLIENT, A, o, 53, c, 5000, 1, 8), part(CLIENT, A, o, 53, c, 5000, 1, 8));
-		in_as(udp(FACE, CLIENT, c, 5000, v, 53, true), udp(A, CLIENT, c, 5000, o, 53, true));
+		out_as(part(CLIENT, A, o, 53, c, 5000, 1, 8),
+		       part(CLIENT, A, o, 53, c, 5000, 1, 8));
+		in_as(udp(FACE, CLIENT, c, 5000, v, 53, true),
+		      udp(A, CLIENT, c, 5000, o, 53, true));
 		for (unsigned int n = 0; n < 2; n++)
 			out_as(part(CLIENT, A, o, 53, c, 5000, n, 9),
 			       part(CLIENT, A, v, 53, c, 5000, n, 9));
