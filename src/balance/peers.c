@@ -162,6 +162,14 @@ static void review(struct step *s, struct group_peer *p)
 	}
 }
 
+void peers_unheard(struct step *s)
+{
+	s->g->started = s->now;
+	for (unsigned int i = 0; i < GROUP_PEERS_MAX; i++)
+		if (s->g->peers[i].there)
+			s->g->peers[i].heard = s->now;
+}
+
 void peers_review(struct step *s)
 {
 	for (unsigned int i = 0; i < GROUP_PEERS_MAX; i++)

@@ -118,14 +118,20 @@ void cs_check_instant(struct cs_world *w)
 		check_rows(w);
 }
 
+/* Above all that it held itself, and that others held while it was there to hear it. */
 void cs_check_hold(struct cs_world *w, const struct cs_host *h, unsigned int face, uint64_t epoch)
 {
-	for (unsigned int i = 0; i < w->scenario->hosts; i++)
-		if (epoch <= w->epochs[i][face] && (i == h->index || !is_excused(w)))
-			cs_fail(w, CS_RULE_EPOCH,
-				"host %u holds face %u at %u, host %u held it at %u", h->index,
-				face, (unsigned int)epoch, i, (unsigned int)w->epochs[i][face]);
+	if (epoch <= w->epochs[h->index][face])
+		cs_fail(w, CS_RULE_EPOCH, "host %u holds face %u at %u, and held it at %u",
+			h->index, face, (unsigned int)epoch,
+			(unsigned int)w->epochs[h->index][face]);
+	if (epoch <= w->heard[h->index][face] && !is_excused(w))
+		cs_fail(w, CS_RULE_EPOCH, "host %u holds face %u at %u, and heard of %u", h->index,
+			face, (unsigned int)epoch, (unsigned int)w->heard[h->index][face]);
 	w->epochs[h->index][face] = epoch;
+	for (unsigned int i = 0; i < w->scenario->hosts; i++)
+		if (cs_host_runs(w, &w->hosts[i]) && w->hosts[i].linked)
+			w->heard[i][face] = epoch;
 }
 
 void cs_check_lease(struct cs_world *w, const struct cs_host *h, unsigned int face, int64_t until)

@@ -184,6 +184,7 @@ void cs_host_start(struct cs_world *w, struct cs_host *h)
 	struct group_event link = { .kind = GROUP_LINK, .on = h->linked };
 
 	h->daemon = true;
+	memset(w->heard[h->index], 0, sizeof(w->heard[h->index]));
 	h->down_at = 0;
 	h->order_count = 0;
 	h->stalled = 0;

@@ -258,7 +258,8 @@ struct cs_world {
 	int64_t last_fault;		 /* … that anything happened at all */
 	int64_t wrong[CS_RULE_COUNT];	 /* something is not as it must be: since; 0 = is */
 	int64_t follow_by[CS_FACES_MAX]; /* an anchor died: somebody speaks by then; 0 = none did */
-	uint64_t epochs[CS_HOSTS_MAX][CS_FACES_MAX];
+	uint64_t epochs[CS_HOSTS_MAX][CS_FACES_MAX]; /* held */
+	uint64_t heard[CS_HOSTS_MAX][CS_FACES_MAX];  /* since its daemon started */
 	unsigned int anchors, views, opened, delivered, broken, taken;
 };
 
