@@ -67,6 +67,7 @@ struct group_peer *peer_by_number(struct group *g, uint16_t number);
 /* --- faces.c --------------------------------------------------------------------------------- */
 
 void faces_claimed(struct step *s, unsigned int face, uint64_t epoch, uint16_t host);
+void faces_announce_anew(struct step *s);
 void faces_drop_all(struct step *s, enum group_reason why);
 void faces_review(struct step *s);
 void faces_extend(struct step *s);

@@ -119,6 +119,7 @@ struct group_peer *peers_hear(struct step *s, const struct heartbeat *h)
 		p->there = true;
 		p->since = s->now;
 		tell_host(s, p, GROUP_REASON_HOST_JOINED);
+		faces_announce_anew(s);
 	}
 	return p;
 }

@@ -45,8 +45,16 @@ void cs_check_lost(struct cs_world *w, unsigned int from, unsigned int to, bool 
 		*run = 0;
 	else if (*run < CS_LOST_RUN)
 		(*run)++;
-	if (*run >= CS_LOST_RUN)
+	/* One is enough of a host that stood still just now, or is about to. */
+	if (*run >= CS_LOST_RUN || (lost && w->hosts[from].stalled + SECOND > w->now))
 		w->deafness = w->now;
+}
+
+void cs_check_stall(struct cs_world *w, const struct cs_host *h, int64_t until)
+{
+	for (unsigned int i = 0; i < CS_HOSTS_MAX; i++)
+		if (w->lost[h->index][i])
+			w->deafness = until;
 }
 
 static bool any_cut(const struct cs_world *w)

@@ -184,6 +184,11 @@ void cs_host_start(struct cs_world *w, struct cs_host *h)
 	struct group_event link = { .kind = GROUP_LINK, .on = h->linked };
 
 	h->daemon = true;
+	/* It knows nothing of those whose hosts do not speak now. */
+	for (unsigned int m = 0; m < CS_MEMBERS; m++)
+		if (w->members[m].at >= 0 &&
+		    (!w->hosts[w->members[m].at].daemon || w->hosts[w->members[m].at].down_at))
+			w->members[m].good = w->now;
 	memset(w->heard[h->index], 0, sizeof(w->heard[h->index]));
 	h->down_at = 0;
 	h->order_count = 0;

@@ -304,4 +304,5 @@ void cs_check_lease(struct cs_world *w, const struct cs_host *h, unsigned int fa
 void cs_check_died(struct cs_world *w, const struct cs_host *h);
 void cs_check_fault(struct cs_world *w, int64_t until); /* something happens, and lasts until */
 void cs_check_lost(struct cs_world *w, unsigned int from, unsigned int to, bool lost);
+void cs_check_stall(struct cs_world *w, const struct cs_host *h, int64_t until);
 bool cs_is_candidate(const struct cs_world *w, const struct cs_host *h);

@@ -301,6 +301,8 @@ static void arrive(struct cs_world *w, unsigned int member)
 		return;
 	}
 	m->at = m->to;
+	if (!cs_host_runs(w, &w->hosts[m->to]) || !w->hosts[m->to].linked)
+		m->good = w->hosts[m->to].stalled > w->now ? w->hosts[m->to].stalled : w->now;
 	cs_check_fault(w, w->now);
 	cs_host_members(w);
 }
@@ -414,8 +416,9 @@ static void take_step(struct cs_world *w, const struct cs_step *step)
 		break;
 	case CS_STALL:
 		h->stalled = w->now + step->value;
+		cs_check_stall(w, h, h->stalled);
 		for (unsigned int m = 0; m < CS_MEMBERS; m++)
-			if (w->members[m].at == h->index)
+			if (w->members[m].at == h->index || w->members[m].to == h->index)
 				w->members[m].good = h->stalled;
 		break;
 	case CS_UNPLUG:
