@@ -171,7 +171,6 @@ void group_init(struct group *g, const struct group_config *config, mono_t now)
 						  config->record->key),
 		.record = config->record,
 		.silent = true,
-		.stepped = now,
 		.started = now,
 		.beat = now,
 		.settled = now,
@@ -195,10 +194,9 @@ unsigned int group_step(struct group *g, const struct group_event *event, mono_t
 {
 	struct step s = { .g = g, .now = now, .out = ret };
 
-	g->more = false;
-	if (!g->alone && mono_due(mono_after(g->stepped, GROUP_LATE), now))
+	if (!g->alone && !g->more && mono_due(mono_after(group_next_expiry(g), GROUP_LATE), now))
 		peers_unheard(&s);
-	g->stepped = now;
+	g->more = false;
 	take_event(&s, event);
 	peers_review(&s);
 	faces_review(&s);

@@ -70,7 +70,7 @@
 #define GROUP_ABSENT	SPAN_MS(500)
 #define GROUP_RESTART	SPAN_S(10)
 #define GROUP_BEHIND	SPAN_S(2)
-#define GROUP_LATE	SPAN_MS(300) /* it stood still, and has not heard what was said meanwhile */
+#define GROUP_LATE	SPAN_MS(150) /* a timer: it stood still, and has not heard what was said */
 #define GROUP_REACT	SPAN_MS(300) /* for what its own heartbeat will say better */
 #define GROUP_REFRESH	SPAN_S(55)   /* switches are to hear a face at least every minute */
 #define GROUP_IDLE	SPAN_S(2)    /* a draining member without a flow for so long has drained */
@@ -226,7 +226,6 @@ struct group {
 	uint64_t incarnation, cluster_hash;
 	const struct cluster *record;
 	uint32_t sequence;
-	mono_t stepped;		 /* the last step */
 	mono_t started, beat;	 /* listening since; when the next heartbeat is due */
 	mono_t sent[GROUP_SENT]; /* by sequence */
 	struct group_peer peers[GROUP_PEERS_MAX];

@@ -82,20 +82,31 @@ void cs_check_fault(struct cs_world *w, int64_t until)
 
 /* --- at every instant ------------------------------------------------------------------------ */
 
+/* What is said at once by two crosses on the wire. */
+static int64_t crossing(const struct cs_world *w)
+{
+	return 2 * (CS_WIRE + w->delay) + 5 * MS;
+}
+
 static void check_anchors(struct cs_world *w, unsigned int face)
 {
 	int speaks = -1, follows = -1;
+	bool both = false;
 
 	for (unsigned int i = 0; i < w->scenario->hosts; i++) {
 		if (!cs_host_speaks(w, &w->hosts[i], face))
 			continue;
-		if (speaks >= 0 && !is_excused(w))
-			cs_fail(w, CS_RULE_TWO_ANCHORS, "hosts %d and %u, face %u", speaks, i,
-				face);
+		both |= speaks >= 0;
 		speaks = (int)i;
 		if (w->hosts[i].daemon)
 			follows = (int)i;
 	}
+	if (!both)
+		w->both[face] = 0;
+	else if (!w->both[face])
+		w->both[face] = w->now;
+	else if (w->both[face] + crossing(w) < w->now && !is_excused(w))
+		cs_fail(w, CS_RULE_TWO_ANCHORS, "host %d and one before it, face %u", speaks, face);
 	if (!w->follow_by[face])
 		return;
 	if (follows >= 0)
@@ -133,13 +144,15 @@ void cs_check_hold(struct cs_world *w, const struct cs_host *h, unsigned int fac
 		cs_fail(w, CS_RULE_EPOCH, "host %u holds face %u at %u, and held it at %u",
 			h->index, face, (unsigned int)epoch,
 			(unsigned int)w->epochs[h->index][face]);
-	if (epoch <= w->heard[h->index][face] && !is_excused(w))
+	if (epoch <= w->heard[h->index][face] && !is_excused(w) &&
+	    w->heard_at[face] + crossing(w) < w->now)
 		cs_fail(w, CS_RULE_EPOCH, "host %u holds face %u at %u, and heard of %u", h->index,
 			face, (unsigned int)epoch, (unsigned int)w->heard[h->index][face]);
 	w->epochs[h->index][face] = epoch;
 	for (unsigned int i = 0; i < w->scenario->hosts; i++)
 		if (cs_host_runs(w, &w->hosts[i]) && w->hosts[i].linked)
 			w->heard[i][face] = epoch;
+	w->heard_at[face] = w->now;
 }
 
 void cs_check_lease(struct cs_world *w, const struct cs_host *h, unsigned int face, int64_t until)

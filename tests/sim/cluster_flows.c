@@ -65,6 +65,14 @@ static void open_flow(struct cs_world *w, unsigned int n)
 	w->opened++;
 }
 
+/* Its host speaks for it, or will again soon. */
+static bool is_vouched_for(const struct cs_world *w, const struct cs_member *m)
+{
+	const struct cs_host *h = &w->hosts[m->at];
+
+	return h->linked && (h->left ? h->left + GROUP_RESTART.ns - SECOND > w->now : h->daemon);
+}
+
 static void flow_broke(struct cs_world *w, unsigned int n, const struct cs_host *h, bool remembered,
 		       unsigned int first, unsigned int second)
 {
@@ -74,7 +82,7 @@ static void flow_broke(struct cs_world *w, unsigned int n, const struct cs_host 
 
 	w->broken++;
 	cs_tell(w, h->index, "breaks a flow of member", f->member, f->row);
-	if (found && m->at >= 0 && m->good && m->good + CS_SETTLE <= w->now &&
+	if (found && m->at >= 0 && is_vouched_for(w, m) && m->good + CS_SETTLE <= w->now &&
 	    w->deafness + CS_AFTERMATH <= w->now)
 		cs_fail(w, CS_RULE_FLOW, "host %u, member %u: %s, the row has %u and %u", h->index,
 			f->member, remembered ? "the anchor remembers it" : "it does not", first,

@@ -67,7 +67,6 @@ static void send_heartbeat(struct cs_world *w, struct cs_host *h)
 	heartbeat_write(&out, (vmac_mac_t){ { 2, 0, 0, 0, 0, h->index } }, &beat, h->g.record->key);
 	assert(!out.failed);
 	f.len = (uint16_t)writer_used(&out);
-	h->last_sent = w->now;
 	cs_send(w, h->index, &f);
 }
 
@@ -89,6 +88,9 @@ static void lease(struct cs_world *w, struct cs_host *h, const struct group_effe
 
 	if (is_mutant(w, CS_MUTATE_LONG_LEASE) && speak > 0)
 		speak = serve = speak + SECOND / 2;
+	if (is_mutant(w, CS_MUTATE_SLEEPY) &&
+	    h->g.faces[e->face].announce_base.ns + SECOND / 2 > w->now)
+		speak = 0;
 	h->serve[e->face] = serve;
 	h->speak[e->face] = speak;
 	cs_check_lease(w, h, e->face, speak);
@@ -160,7 +162,7 @@ void cs_host_member(struct cs_world *w, struct cs_host *h, unsigned int member)
 	    (e.hosted != heartbeat_bit(&h->g.hosted, e.member) ||
 	     e.fit != heartbeat_bit(&h->g.fit, e.member) ||
 	     e.busy != heartbeat_bit(&h->g.busy, e.member)) &&
-	    !(is_mutant(w, CS_MUTATE_BLIND) && heartbeat_bit(&h->g.hosted, e.member)))
+	    !(is_mutant(w, CS_MUTATE_BLIND) && w->now > CS_BEGIN + 2 * SECOND))
 		cs_host_event(w, h, &e);
 }
 
@@ -190,7 +192,7 @@ void cs_host_start(struct cs_world *w, struct cs_host *h)
 		    (!w->hosts[w->members[m].at].daemon || w->hosts[w->members[m].at].down_at))
 			w->members[m].good = w->now;
 	memset(w->heard[h->index], 0, sizeof(w->heard[h->index]));
-	h->down_at = 0;
+	h->down_at = h->left = 0;
 	h->order_count = 0;
 	h->stalled = 0;
 	group_init(&h->g, &config, (mono_t){ w->now });
@@ -239,7 +241,7 @@ void cs_host_hear(struct cs_world *w, struct cs_host *h, const struct cs_frame *
 				     .epoch = f->epoch,
 				     .host = (uint16_t)(f->from + 1) };
 
-	if (is_mutant(w, CS_MUTATE_DEAF) && h->index == 0)
+	if (is_mutant(w, CS_MUTATE_DEAF) && h->index + 1u == w->scenario->hosts)
 		return;
 	if (f->claim) {
 		if (!is_mutant(w, CS_MUTATE_AMNESIA))
@@ -285,9 +287,6 @@ static int64_t expiry_of(const struct cs_world *w, const struct cs_host *h)
 	int64_t at = group_next_expiry(&h->g).ns;
 
 	if (is_mutant(w, CS_MUTATE_UNTIMED) && w->now > CS_BEGIN + SECOND / 2)
-		return INT64_MAX;
-	if (is_mutant(w, CS_MUTATE_SLEEPY) && !h->g.faces[0].active && at < INT64_MAX &&
-	    at > h->last_sent + 201 * MS)
 		return INT64_MAX;
 	return at;
 }

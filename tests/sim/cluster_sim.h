@@ -87,7 +87,7 @@ const char *cs_rule_name(enum cs_rule r);
 	X(CUT_DRAINS, "who drains is known no more", FLOW)                                         \
 	X(NO_ENTRIES, "the anchor remembers no flow, and rows have no second", FLOW)               \
 	X(STICKY, "a new flow goes where the last one of its tuple went", DRAIN)                   \
-	X(SLEEPY, "takers-over come half a second late", FAILOVER)
+	X(SLEEPY, "who takes over speaks half a second late", FAILOVER)
 
 enum cs_mutation {
 #define CS_ENUM_(c, meaning, rule) CS_MUTATE_##c,
@@ -185,7 +185,7 @@ struct cs_order {
 	int64_t at;
 	struct cs_rows rows;
 };
-#define CS_ORDERS_MAX 16
+#define CS_ORDERS_MAX 64
 
 struct cs_host {
 	uint8_t index;
@@ -196,7 +196,7 @@ struct cs_host {
 	uint64_t incarnation, journal[CS_FACES_MAX];
 	int64_t stalled; /* until then */
 	int64_t down_at; /* a daemon that stops ends then; 0 = does not */
-	int64_t last_sent;
+	int64_t left;	 /* it left in good order, then; 0 = did not */
 	struct cs_order orders[CS_ORDERS_MAX];
 	unsigned int order_count;
 
@@ -254,8 +254,9 @@ struct cs_world {
 	struct cs_finding finding;
 
 	/* What the checkers keep. */
-	int64_t deafness;		 /* the last time that somebody could not hear somebody */
-	int64_t last_fault;		 /* … that anything happened at all */
+	int64_t deafness;   /* the last time that somebody could not hear somebody */
+	int64_t last_fault; /* … that anything happened at all */
+	int64_t both[CS_FACES_MAX], heard_at[CS_FACES_MAX]; /* two speak: since; of `heard` */
 	int64_t wrong[CS_RULE_COUNT];	 /* something is not as it must be: since; 0 = is */
 	int64_t follow_by[CS_FACES_MAX]; /* an anchor died: somebody speaks by then; 0 = none did */
 	uint64_t epochs[CS_HOSTS_MAX][CS_FACES_MAX]; /* held */

@@ -272,6 +272,7 @@ static void daemon_gone(struct cs_world *w, struct cs_host *h, bool in_order)
 		h->daemon = false;
 		return;
 	}
+	h->left = w->now;
 	h->down_at = w->now + SECOND;
 	cs_host_event(w, h, &leave);
 }
