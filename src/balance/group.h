@@ -28,12 +28,27 @@
  *             distributed mode a row that two take is worse than one that nobody takes, so a host
  *             that does not answer is waited for until it is dead.
  *
- * What distributed hosts take is leased too: until GROUP_DEAD after they sent the last heartbeat
- * that the coordinator has echoed.  So before the coordinator gives the rows of a host away that it
- * has not heard for GROUP_DEAD, that host has stopped, whatever it did or did not hear.
+ * What distributed hosts take is leased too: until GROUP_ROWS after they sent the last heartbeat
+ * that the coordinator has echoed (the coordinator: after its own last).  So before the coordinator
+ * gives the rows of a host away that it has not heard for GROUP_ROWS, that host has stopped,
+ * whatever it did or did not hear.  GROUP_ROWS is longer than GROUP_DEAD, so that the rows of those
+ * who live outlast the death of their coordinator; who follows it waits for the difference before
+ * it commits its first view.  A host *lapses*, which is to say that it takes nothing until it has
+ * committed a view anew, when its lease has run out, when its coordinator goes by a view that it
+ * has neither committed nor installed, and when it installs one while it has not committed the one
+ * before: two hosts could else take by views that never were in force together.
  *
- * Health is each host's own: it says which of its members are fit.  Where none at all is, the last
- * fit ones stay (fail-open), and it is an alarm.
+ * Health is each host's own: it says which of its members are fit; who is not is as good as dead.
+ * Where none at all is fit, the last fit ones stay (fail-open), and it is an alarm.  A member that
+ * moves is nobody's for a while: until GROUP_ABSENT it counts as it did, unless its host is silent.
+ * Nor, but for DISTRIBUTED, do the members of a host leave at once with its daemon: that may be
+ * restarted, and stations go on without it, for GROUP_RESTART.
+ *
+ * A host that stood still has heard nobody, and knows nothing of who lives: it listens again.
+ *
+ * Who has another generation of the record than the coordinator cannot build its rows.  It waits;
+ * after GROUP_BEHIND an anchor that is behind hands over to one that is not, and in distributed
+ * mode one that differs is echoed no more and counts as gone.
  *
  * What is never done: to take a face because the registry, a lease there, or a clock says so; to
  * believe a heartbeat whose tag is wrong or whose sequence is old; to let a member that is not
@@ -50,10 +65,16 @@
 #define GROUP_LISTEN	SPAN_MS(700) /* after the start, before anything is taken */
 #define GROUP_SERVE	SPAN_S(1)
 #define GROUP_COMMIT	SPAN_MS(400)
-#define GROUP_SPREAD	SPAN_S(10) /* so long must the better host of a face have lived */
-#define GROUP_REFRESH	SPAN_S(55) /* switches are to hear a face at least every minute */
-#define GROUP_IDLE	SPAN_S(2)  /* a draining member without a flow for so long has drained */
-#define GROUP_ANNOUNCES 7	   /* at 0, 50, 200, 450, 800 ms, 2 s and 10 s */
+#define GROUP_SPREAD	SPAN_S(10)   /* so long must the better host of a face have lived */
+#define GROUP_ROWS	SPAN_MS(850) /* GROUP_DEAD, a heartbeat (an echo is as old), and to be told */
+#define GROUP_ABSENT	SPAN_MS(500)
+#define GROUP_RESTART	SPAN_S(10)
+#define GROUP_BEHIND	SPAN_S(2)
+#define GROUP_LATE	SPAN_MS(300) /* it stood still, and has not heard what was said meanwhile */
+#define GROUP_REACT	SPAN_MS(300) /* for what its own heartbeat will say better */
+#define GROUP_REFRESH	SPAN_S(55)   /* switches are to hear a face at least every minute */
+#define GROUP_IDLE	SPAN_S(2)    /* a draining member without a flow for so long has drained */
+#define GROUP_ANNOUNCES 7	     /* at 0, 50, 200, 450, 800 ms, 2 s and 10 s */
 #define GROUP_PEERS_MAX 64
 
 /* X(constant, name, one line for people): why; part of the API, the log, the history. */
@@ -151,56 +172,88 @@ struct group_effect {
 };
 #define GROUP_EFFECTS_MAX 64
 
+struct group_claim {
+	uint8_t state; /* enum heartbeat_face_state */
+	uint16_t to;
+	uint64_t epoch;
+	mono_t since; /* it says so */
+};
+
+/* Of a host that is gone its incarnation and sequence are kept for as long as there is room: what
+ * it said before is not to be believed when somebody says it again. */
 struct group_peer {
-	bool there;
+	bool there; /* heard within GROUP_DEAD, and takes part */
+	/* Its members count: it is there, or (DISTRIBUTED) was within GROUP_ROWS and may take its
+	 * rows, or left to come back. */
+	bool counts;
+	bool left; /* it said so */
 	uint8_t host[16];
 	uint16_t number;
 	uint64_t incarnation, generation;
-	uint32_t sequence, echoed; /* the highest heard of it; the highest of ours that it heard */
-	mono_t heard, since;
+	uint32_t sequence;
+	mono_t heard, since; /* since: it is there without a gap */
+	mono_t differs;	     /* … has another generation than this host; MONO_NEVER: it has not */
 	struct heartbeat_view installed, committed;
 	struct heartbeat_bits hosted, fit, busy;
-	uint64_t epochs[CLUSTER_FACES_MAX]; /* of faces that it says it is active for; else 0 */
+	struct group_claim claims[CLUSTER_FACES_MAX];
 };
 
 struct group_face {
-	bool active, yielded;	  /* ours; ours until just now */
-	uint64_t epoch;		  /* the highest that we know of, from wherever */
-	uint16_t holder;	  /* number of the host that has it; 0 = nobody heard */
-	uint16_t to;		  /* yielded: to whom */
-	mono_t lease, serve, due; /* active: until; yielded: until; else: when it is ours to take */
+	bool active, yielded; /* ours; ours until just now */
+	uint64_t epoch;	      /* active: ours; else the highest that we know of, from wherever */
+	uint64_t beyond;      /* the highest that we know of */
+	mono_t beyond_since;  /* active: that is higher than ours */
+	uint16_t holder;      /* number of the host that has it; 0 = nobody heard */
+	uint16_t to;	      /* yielded: to whom */
+	uint16_t contender;   /* active: who else says it is */
+	uint8_t why;	      /* it is nobody's: enum group_reason */
+	mono_t lease, serve;  /* active: until; yielded: until */
+	mono_t due;	      /* nobody's: since then; who is first in order takes it then */
+	mono_t told_serve, told_speak;
 	uint8_t announced;
 	mono_t announce_base, refreshed;
 };
+
+#define GROUP_SENT 16 /* heartbeats of which it is remembered when they were sent */
 
 struct group {
 	struct uuid self;
 	uint16_t number;
 	bool alone; /* there can be no other host: nothing is sent, nothing waited for */
-	bool linked, leaving, late;
+	bool linked, leaving;
+	bool silent; /* it has said its last word, or nothing yet */
+	bool more;   /* effects did not fit */
 	uint64_t incarnation, cluster_hash;
 	const struct cluster *record;
 	uint32_t sequence;
-	mono_t started, beat, beats[4]; /* when the next is due; when the last four were sent */
+	mono_t stepped;		 /* the last step */
+	mono_t started, beat;	 /* listening since; when the next heartbeat is due */
+	mono_t sent[GROUP_SENT]; /* by sequence */
 	struct group_peer peers[GROUP_PEERS_MAX];
 	struct group_face faces[CLUSTER_FACES_MAX];
+	mono_t settled;				 /* since when no face has changed hands */
 	struct heartbeat_bits hosted, fit, busy; /* here */
 
-	/* The view that is proposed or in force: number 0 = none. */
+	/* The views: as a coordinator, the one that is proposed or in force; installed and
+	 * committed here, and ordered to be; number 0 = none.  A view's number is that of its
+	 * coordinator in the upper 16 bits, and counts in the lower: two coordinators never mean
+	 * the same. */
 	struct heartbeat_view proposed, installing, installed, committing, committed;
-	uint64_t view_generation;
+	uint64_t view_generation; /* of `installing` */
 	struct heartbeat_bits fresh, known;
-	mono_t proposed_at;
-	bool fail_open;
-	mono_t own; /* DISTRIBUTED: until */
+	mono_t proposed_at, first_commit;
+	uint64_t behind; /* a generation of others that was an alarm */
+	bool fail_open, generation_differs;
 
-	/* Draining members: since when, and without a flow since when. */
-	struct {
-		uint16_t member;
-		mono_t since, idle;
-	} draining[CLUSTER_MEMBERS_MAX];
-	unsigned int draining_count;
-	struct heartbeat_bits drained;
+	/* DISTRIBUTED: what this host takes, until; ns 0: lapsed. */
+	mono_t own, told_own;
+	mono_t echoed; /* when that heartbeat was sent which the coordinator echoed last */
+
+	/* By member's id; MONO_NEVER: not so. */
+	mono_t gone[CLUSTER_MEMBERS_MAX + 1];	  /* nobody hosts it: until then it counts */
+	mono_t draining[CLUSTER_MEMBERS_MAX + 1]; /* since */
+	mono_t idle[CLUSTER_MEMBERS_MAX + 1];	  /* draining, and without a flow: since */
+	struct heartbeat_bits drained, told_up;
 };
 
 struct group_config {

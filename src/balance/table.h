@@ -10,6 +10,7 @@
  * score of its own, which depends on nothing but the key, the row and the member.  So a member that
  * leaves moves only its own rows, each to the member that was behind it there; one that joins or
  * weighs more gains rows and moves no other; and the former first is then the second by itself.
+ * (A row has one second: where several drain at once it is the best of them there.)
  *
  * Independent scores would share 65,536 rows among 32 equal members unevenly: with one key in three
  * somebody has more than 1.05 of the mean.  So each member's scores are an order of its own of the
