@@ -380,7 +380,8 @@ void cluster_uplink(struct engine *e, unsigned int slot)
 		/* What was asked of the link that was is gone with it. */
 		if (!e->uplinks[slot].present || s->filter_ifindex != e->uplinks[slot].link.ifindex)
 			s->filter_ifindex = 0;
-		if (!s->set)
+		if (!s->set ||
+		    (e->uplinks[slot].present && e->uplinks[slot].link.ifindex != s->where.ifindex))
 			cluster_carry(e, s->record);
 		anchor(e, s, false);
 		filter(e, s);

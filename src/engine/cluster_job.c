@@ -173,6 +173,9 @@ static void job_record(struct cluster_job *j)
 	struct engine *e = j->e;
 	struct caller c = { .who = j->who, .reason = j->reason };
 	struct txn *t = txn_begin(e, &c, j->done, j->ctx);
+	struct shared_cluster agreed = {
+		j->record, world_segment(&e->world, j->record->segment)->record->name
+	};
 	struct error error;
 
 	if (!t) {
@@ -200,6 +203,8 @@ static void job_record(struct cluster_job *j)
 		return;
 	}
 	t->carry = cluster_durable;
+	if (e->side)
+		side_insist_cluster(t, &agreed, j->kind == CLUSTER_JOB_DELETE);
 	job_end(j);
 	txn_submit(t);
 }

@@ -201,6 +201,7 @@ void engine_leave(struct engine *e)
 {
 	struct fleet_side *s = e->side;
 
+	cluster_jobs_end(e);
 	if (!s || !s->running || !s->fleet)
 		return;
 	fleet_stop(s->fleet, side_now(s));
@@ -208,7 +209,6 @@ void engine_leave(struct engine *e)
 	shared_close(s->shared);
 	s->shared = NULL;
 	side_parked_end(s);
-	cluster_jobs_end(e);
 }
 
 void side_free(struct engine *e)

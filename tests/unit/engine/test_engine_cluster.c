@@ -11,6 +11,7 @@
 
 #include "model/ip.h"
 #include "nodes.h"
+#include "store/mem.h"
 #include "wire/announce.h"
 #include "wire/arp.h"
 #include "wire/claim.h"
@@ -477,7 +478,8 @@ static void guest_answers(void)
 	port = fake_port_of(&nodes[0].plane, eth.to);
 	assert_non_null(port);
 	announce_arp(&writer, ANNOUNCE_REPLY, eth.to, arp.target_ip);
-	fake_tell(&nodes[0].plane, PLANE_ANSWERED, port->port.id, buf, writer_used(&writer));
+	fake_tell(&nodes[0].plane, PLANE_ANSWERED, port->port.id, buf,
+		  writer_used(&writer)); /* of the cluster in slot 0 */
 }
 
 static void who_answers_is_fit(void **state)
@@ -605,6 +607,55 @@ static void strangers_are_told_apart(void **state)
 	fake_tell(&nodes[0].plane, PLANE_FACE_STRANGER, 0, buf, sizeof(buf));
 	nodes_settle();
 	assert_int_equal(a->strangers, 1);
+}
+
+/* --- a disk that is full ---------------------------------------------------------------------- */
+
+static void what_is_not_durable_is_undone(void **state)
+{
+	const struct member_set none = { 0 };
+	struct cluster_add a = { .segment = "", .allocate = 2, .pool = "" };
+	struct rig_answer answer = { 0 };
+	struct rig r;
+	struct wish w;
+	uint64_t used;
+
+	rig_open(&r, "mem");
+	rig_segment(&r, "lan", &answer);
+	rig_pool(&r, "pool", RANGE, &answer);
+	assert_int_equal(rig_vmac(&r, "g0", &answer), ERROR_NONE);
+	used = rig_pool_view(&r, "pool").used;
+	wish(&w, "web", "10.1.0.80");
+	wish_member(&w, answer.address);
+	a.record = &w.c;
+	store_mem_fail_next(r.store, 1, ERROR_REGISTRY_FULL);
+	engine_cluster_add(r.engine, &rig_caller, &a, rig_answered, &answer);
+	rig_settle(&r);
+	assert_int_equal(answer.code, ERROR_REGISTRY_FULL);
+	assert_int_equal(rig_pool_view(&r, "pool").used, used);
+	engine_cluster_add(r.engine, &rig_caller, &a, rig_answered, &answer);
+	rig_settle(&r);
+	assert_int_equal(answer.code, ERROR_NONE);
+	assert_int_equal(rig_pool_view(&r, "pool").used, used + 2);
+	store_mem_fail_next(r.store, 1, ERROR_REGISTRY_FULL);
+	engine_cluster_member(r.engine, &rig_caller, "web", ENGINE_MEMBER_REMOVE, "g0", &none,
+			      rig_answered, &answer);
+	rig_settle(&r);
+	assert_int_equal(answer.code, ERROR_REGISTRY_FULL);
+	engine_cluster_member(r.engine, &rig_caller, "web", ENGINE_MEMBER_DRAIN, "g0", &none,
+			      rig_answered, &answer);
+	rig_settle(&r);
+	assert_int_equal(answer.code, ERROR_NONE);
+	store_mem_fail_next(r.store, 1, ERROR_REGISTRY_FULL);
+	engine_cluster_delete(r.engine, &rig_caller, "web", rig_answered, &answer);
+	rig_settle(&r);
+	assert_int_equal(answer.code, ERROR_REGISTRY_FULL);
+	engine_cluster_delete(r.engine, &rig_caller, "web", rig_answered, &answer);
+	rig_settle(&r);
+	assert_int_equal(answer.code, ERROR_NONE);
+	assert_int_equal(rig_pool_view(&r, "pool").used, used);
+	assert_int_equal(rig_pool_view(&r, "pool").quarantined, 2);
+	rig_close(&r);
 }
 
 /* --- many hosts ------------------------------------------------------------------------------ */
@@ -756,6 +807,7 @@ int main(void)
 		T(connections_are_asked_for_on_the_real_path, alone),
 		T(who_drains_is_watched, alone),
 		T(strangers_are_told_apart, alone),
+		cmocka_unit_test(what_is_not_durable_is_undone),
 		T(all_hosts_have_it, many),
 		T(of_two_changes_at_once_one_is_told, many),
 		T(without_the_registry_nobody_is_asked_in_vain, many),
