@@ -273,8 +273,9 @@ void fleet_complete(struct fleet *f, uint64_t revision, mono_t now)
 	join_check(f);
 	tell_vanished(f);
 	machines_reach(f, before);
-	f->settle_all = true;
+	f->settle_all = f->all_told = true;
 	settle(f);
+	f->all_told = false;
 }
 
 void fleet_reach(struct fleet *f, const struct error *error, mono_t now)

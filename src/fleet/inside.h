@@ -319,6 +319,7 @@ struct fleet {
 
 	bool homes_changed; /* a block is ours that was not */
 	bool settle_all;   /* something that concerns all places or blocks changed */
+	bool all_told;	   /* a full read has just ended: nothing is yet to come */
 	bool memory_short; /* records may be missing: reconcile at memory_at */
 	mono_t memory_at;
 	mono_t settle_at; /* what could not be done is tried again */
