@@ -312,6 +312,7 @@ void place_fence(struct fleet *f, struct place *p, const struct block *home)
 	place_look(f, p);
 	seed.vmac.holder = home->host->uuid;
 	seed.vmac.epoch = p->local_epoch + 1;
+	p->forfeit = p->port_up;
 	mem_free(f->mem, p->seed);
 	p->seed = shared_copy(f->mem, &seed);
 	if (!p->seed)

@@ -226,6 +226,7 @@ struct place {
 	bool dropped; /* the machine wanted to write while a write was on its way */
 	struct write write, ask_write, seed_write;
 	bool delete_sent;
+	bool forfeit;	   /* lost with its block, and the port of before is still here */
 	bool released;	   /* the journal let go of it in this run */
 	mono_t release_at; /* RELEASED, and we count its quarantine; else MONO_NEVER */
 	mono_t ask_unanswered;

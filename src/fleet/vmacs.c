@@ -142,11 +142,11 @@ void vmac_write(struct fleet *f, struct place *p, const struct migrate_effect *e
 	write_send_all(f, &p->write, WRITE_VMAC, puts, count);
 }
 
-/* It was this host's before that was forgotten: who has it next has it anew, and a guest that still
- * runs here with it has no claim. */
+/* It was this host's before that was forgotten: who has it next has it anew, and the guest that still
+ * runs here with it has no claim.  One that comes by another port has. */
 static bool is_forfeit(const struct place *p)
 {
-	return p->seed && !p->record && !p->machine.ordered && p->machine.asking != 1 + ASK_FORCE &&
+	return p->forfeit && !p->record && !p->machine.ordered && p->machine.asking != 1 + ASK_FORCE &&
 	       p->machine.asking != 1 + ASK_PREPARE;
 }
 
@@ -155,7 +155,7 @@ static void forfeited(struct fleet *f, struct place *p)
 	p->machine.ask_writing = false;
 	if (alarm_allowed(f, &p->alarmed))
 		note_place(f, p, FLEET_ALARM, p->machine.state, p->machine.state,
-			   MIGRATE_REASON_FORGOTTEN, &p->seed->vmac.holder,
+			   MIGRATE_REASON_FORGOTTEN, &p->machine.holder,
 			   "a guest here uses an address that was given up when this host was "
 			   "forgotten: give it another one");
 }

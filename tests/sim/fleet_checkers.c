@@ -392,6 +392,10 @@ static void vm_end_check(struct world *w, struct vm *v)
 	if (!r && registry_block(w, v->n) >= 0 && registry_block(w, v->n) != (int)v->at &&
 	    w->hosts[registry_block(w, v->n)].vouched && h->alarms > 0)
 		return;
+	/* It came by the port of another that had the address before its host was forgotten, and is
+	 * told to take one of its own. */
+	if (!r && h->forgotten && p->now.exists && p->now.state == VMAC_AWAY && h->alarms > 0)
+		return;
 	if (h->fleet)
 		fleet_move(h->fleet, &name, &view);
 	check_fail(w, FS_RULE_REACH,
