@@ -289,7 +289,7 @@ struct fleet {
 	const struct fleet_ops *ops;
 	void *ctx;
 	struct uuid self;
-	char name[NAME_MAX_LEN + 1], version[32];
+	char name[NAME_MAX_LEN + 1], version[32], key_check[KEY_CHECK_LEN + 1];
 	struct ip address;
 	uint16_t tunnel_port;
 	unsigned int spare_blocks;
@@ -384,6 +384,7 @@ const struct shared_host *host_record(const struct fleet *f, const struct uuid *
 struct host *host_named(const struct fleet *f, const char *name);
 struct host *host_numbered(const struct fleet *f, uint16_t number);
 bool host_is_dead(const struct fleet *f, const struct uuid *u);
+bool host_has_other_key(const struct fleet *f, const struct host *h); /* as far as both say so */
 void host_told(struct fleet *f, const struct shared_record *r);
 void alive_told(struct fleet *f, const struct shared_record *r);
 void host_settle(struct fleet *f, struct host *h);
