@@ -95,7 +95,7 @@ def test_a_drained_member_is_said_to_be_so():
         time.sleep(3)
         assert farm.live()["m1"] == "draining"
         load.end()
-        farm.wait_live({"m1": "drained"}, seconds=20)
+        farm.wait_live({"m1": "drained"}, seconds=45)
         farm.host("kvm1").vmac("cluster", "member", "activate", "web", one.mac)
         farm.wait_live({"m1": "up"})
 
