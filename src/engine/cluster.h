@@ -28,6 +28,9 @@ struct member_here {
 	uint16_t id;
 	uint32_t port; /* that carries it, 0 = none here */
 	bool hosted, busy;
+	/* It joined a cluster that was here before: gets nothing until its first check went well.
+	 * Those that this host found when it started count as fit until one went wrong. */
+	bool newcomer;
 	struct health_state health;
 	/* The check: one at a time, then again an interval later. */
 	bool checked, asking;

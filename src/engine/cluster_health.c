@@ -31,7 +31,9 @@ bool member_fit(const struct engine *e, const struct cluster_state *s, unsigned 
 
 	if (!m->hosted || !e->ports[m->port].carrier)
 		return false;
-	return s->record->check == CLUSTER_CHECK_NONE || m->health.health != HEALTH_DOWN;
+	if (s->record->check == CLUSTER_CHECK_NONE || m->health.health == HEALTH_UP)
+		return true;
+	return m->health.health == HEALTH_UNKNOWN && !m->newcomer;
 }
 
 static void note(struct engine *e, struct cluster_state *s, unsigned int index)
@@ -221,6 +223,23 @@ static int probe_device(struct engine *e, const struct cluster *c, char *ret,
 			 "there is no VLAN device %s to ask from", name);
 }
 
+/* Clients find the members by the faces' anchors, and so do these checks: while there is none, that
+ * nobody answers says nothing of the member. */
+static bool has_anchor(struct engine *e, const struct cluster_state *s)
+{
+	struct anchor_view *view = engine_alloc(e, sizeof(*view));
+	bool has = false;
+
+	if (!view || !s->anchored || !anchor_look(e->cfg.anchors, s->record->id, view)) {
+		engine_dispose(e, view);
+		return true;
+	}
+	for (unsigned int i = 0; i < view->face_count; i++)
+		has |= view->faces[i].active || view->faces[i].holder;
+	engine_dispose(e, view);
+	return has;
+}
+
 static int probe_begin(struct engine *e, struct cluster_state *s, unsigned int index,
 		       struct error *ret_error)
 {
@@ -275,6 +294,8 @@ static void on_probe(void *ctx, uint64_t id, enum errand_outcome outcome, const 
 
 	if (!m || s->members[index].probe != id)
 		return; /* of one that has gone */
+	if (outcome == ERRAND_DOWN && !has_anchor(e, s))
+		return;
 	if (outcome != ERRAND_UNABLE) {
 		result(e, s, index, outcome == ERRAND_UP, detail);
 		return;
