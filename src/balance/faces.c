@@ -322,8 +322,9 @@ static void review_active(struct step *s, unsigned int i)
 			announce_anew(f, s->now);
 			s->send = true;
 		}
-	} else {
+	} else if (f->contender) {
 		f->contender = 0;
+		announce_anew(f, s->now); /* it may have been the last to */
 	}
 	/* Somebody knows of a higher epoch, and who had it is not heard. */
 	if (f->beyond <= f->epoch) {

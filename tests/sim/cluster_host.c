@@ -313,6 +313,9 @@ static void tell_record(struct cs_world *w, struct cs_host *h)
 
 	h->newest_at = 0;
 	h->version = h->newest;
+	for (unsigned int m = 0; m < CS_MEMBERS; m++)
+		if (w->records[h->version].members[m].state == MEMBER_FAILED)
+			w->members[m].good = w->now;
 	cs_check_fault(w, w->now);
 	cs_host_event(w, h, &e);
 }

@@ -302,7 +302,7 @@ static void arrive(struct cs_world *w, unsigned int member)
 		return;
 	}
 	m->at = m->to;
-	if (!cs_host_runs(w, &w->hosts[m->to]) || !w->hosts[m->to].linked)
+	if (!cs_host_runs(w, &w->hosts[m->to]) || !w->hosts[m->to].linked || w->hosts[m->to].left)
 		m->good = w->hosts[m->to].stalled > w->now ? w->hosts[m->to].stalled : w->now;
 	cs_check_fault(w, w->now);
 	cs_host_members(w);
