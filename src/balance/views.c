@@ -185,7 +185,8 @@ static void coordinate(struct step *s)
 			install(s, g->proposed, g->view_generation, &g->fresh, &g->known);
 		ready = all_installed(g);
 		if (!is_distributed(g))
-			ready |= mono_due(mono_after(g->proposed_at, GROUP_COMMIT), s->now);
+			ready |= !g->committed.number || /* what is chosen by now is worse */
+				 mono_due(mono_after(g->proposed_at, GROUP_COMMIT), s->now);
 		else
 			ready &= has_waited(g, s->now);
 		if (ready && may_commit(g))

@@ -76,7 +76,11 @@ static void announce(struct cs_world *w, struct cs_host *h, const struct group_e
 		.from = h->index, .claim = true, .face = e->face, .epoch = e->epoch
 	};
 
-	if (!h->linked)
+	bool heard = false;
+
+	for (unsigned int i = 0; i < w->scenario->hosts; i++)
+		heard |= i != h->index && !w->cut[h->index][i];
+	if (!h->linked || !heard)
 		return;
 	w->switch_port[e->face] = (int8_t)h->index;
 	cs_send(w, h->index, &f);

@@ -273,7 +273,7 @@ static void daemon_gone(struct cs_world *w, struct cs_host *h, bool in_order)
 		return;
 	}
 	h->left = w->now;
-	h->down_at = w->now + SECOND;
+	h->down_at = w->now + SECOND + 50 * MS;
 	cs_host_event(w, h, &leave);
 }
 
