@@ -158,15 +158,14 @@ void cs_host_member(struct cs_world *w, struct cs_host *h, unsigned int member)
 		.kind = GROUP_MEMBER,
 		.member = (uint16_t)(member + 1),
 		.hosted = m->at == h->index,
-		.fit = m->at == h->index && m->fit,
+		.fit = m->at == h->index && (m->fit || is_mutant(w, CS_MUTATE_BLIND)),
 		.busy = m->at == h->index && cs_flow_at(w, member),
 	};
 
 	if (h->up && h->daemon &&
 	    (e.hosted != heartbeat_bit(&h->g.hosted, e.member) ||
 	     e.fit != heartbeat_bit(&h->g.fit, e.member) ||
-	     e.busy != heartbeat_bit(&h->g.busy, e.member)) &&
-	    !(is_mutant(w, CS_MUTATE_BLIND) && w->now > CS_BEGIN + 2 * SECOND))
+	     e.busy != heartbeat_bit(&h->g.busy, e.member)))
 		cs_host_event(w, h, &e);
 }
 

@@ -269,6 +269,7 @@ static void daemon_gone(struct cs_world *w, struct cs_host *h, bool in_order)
 			befall(w, m);
 	if (!in_order) {
 		cs_check_died(w, h);
+		cs_check_stall(w, h, w->now + GROUP_DEAD.ns);
 		h->daemon = false;
 		return;
 	}
