@@ -401,8 +401,8 @@ static void settle_not_mine(struct fleet *f, struct own_block *o)
 	}
 	if (!o->kept)
 		return;
-	/* Not at once, where not all is told: META and our own record, which say whose registry this
-	 * is and whether it is old, may come after it. */
+	/* Not at once, where not all is told: META and our own record, which say whose registry
+	 * this is and whether it is old, may come after it. */
 	if (o->lost_at.ns == MONO_NEVER.ns) {
 		o->lost_at = mono_after(f->now, FLEET_LOST_WAIT);
 		block_ours(f, o, false); /* nothing is allocated from it meanwhile */

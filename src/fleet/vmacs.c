@@ -142,12 +142,14 @@ void vmac_write(struct fleet *f, struct place *p, const struct migrate_effect *e
 	write_send_all(f, &p->write, WRITE_VMAC, puts, count);
 }
 
-/* It was this host's before that was forgotten: who has it next has it anew, and the guest that still
- * runs here with it has no claim.  One that comes by another port has. */
+/* It was this host's before that was forgotten: who has it next has it anew, and the guest that
+ * still runs here with it has no claim.  One that comes by another port has. */
 static bool is_forfeit(const struct place *p)
 {
-	return p->forfeit && !p->record && !p->machine.ordered && p->machine.asking != 1 + ASK_FORCE &&
-	       p->machine.asking != 1 + ASK_PREPARE;
+	const uint8_t asking = p->machine.asking;
+
+	return p->forfeit && !p->record && !p->machine.ordered && asking != 1 + ASK_FORCE &&
+	       asking != 1 + ASK_PREPARE;
 }
 
 static void forfeited(struct fleet *f, struct place *p)

@@ -387,8 +387,8 @@ static void vm_end_check(struct world *w, struct vm *v)
 	if (w->restored && h->alarms > 0 && v->n < w->pool_size &&
 	    registry_block(w, v->n) != (int)v->at && !r)
 		return;
-	/* Of a host that is dead, and could not tell of it before: it takes force, and who uses that
-	 * is told so. */
+	/* Of a host that is dead, and could not tell of it before: it takes force, and who uses
+	 * that is told so. */
 	if (!r && registry_block(w, v->n) >= 0 && registry_block(w, v->n) != (int)v->at &&
 	    w->hosts[registry_block(w, v->n)].vouched && h->alarms > 0)
 		return;
