@@ -68,6 +68,7 @@ struct cluster_state {
 	uint32_t *flows;		    /* by member id, as scanned last */
 	mono_t scanned;
 	mono_t check_due; /* when a check begins or ends; ns 0 = none yet */
+	mono_t reached;	  /* since when a face is known to have an anchor; ns 0 = it has none */
 };
 
 struct cluster_job;

@@ -223,21 +223,29 @@ static int probe_device(struct engine *e, const struct cluster *c, char *ret,
 			 "there is no VLAN device %s to ask from", name);
 }
 
-/* Clients find the members by the faces' anchors, and so do these checks: while there is none, that
- * nobody answers says nothing of the member. */
 static bool has_anchor(struct engine *e, const struct cluster_state *s)
 {
 	struct anchor_view *view = engine_alloc(e, sizeof(*view));
-	bool has = false;
+	bool has = !view || !s->anchored || !anchor_look(e->cfg.anchors, s->record->id, view);
 
-	if (!view || !s->anchored || !anchor_look(e->cfg.anchors, s->record->id, view)) {
-		engine_dispose(e, view);
-		return true;
-	}
-	for (unsigned int i = 0; i < view->face_count; i++)
-		has |= view->faces[i].active || view->faces[i].holder;
+	for (unsigned int i = 0; !has && i < view->face_count; i++)
+		has = view->faces[i].active || view->faces[i].holder;
 	engine_dispose(e, view);
 	return has;
+}
+
+/* Clients find the members by the faces' anchors, and so do these checks: that nobody answers says
+ * something of the member only where there was an anchor when it was asked. */
+static bool was_reachable(struct engine *e, struct cluster_state *s)
+{
+	mono_t now = e->cfg.mono_now();
+
+	if (!has_anchor(e, s))
+		s->reached.ns = 0;
+	else if (s->reached.ns == 0)
+		s->reached = now;
+	return s->reached.ns &&
+	       mono_due(mono_after(s->reached, SPAN_MS(s->record->check_timeout_ms)), now);
 }
 
 static int probe_begin(struct engine *e, struct cluster_state *s, unsigned int index,
@@ -294,7 +302,7 @@ static void on_probe(void *ctx, uint64_t id, enum errand_outcome outcome, const 
 
 	if (!m || s->members[index].probe != id)
 		return; /* of one that has gone */
-	if (outcome == ERRAND_DOWN && !has_anchor(e, s))
+	if (outcome == ERRAND_DOWN && !was_reachable(e, s))
 		return;
 	if (outcome != ERRAND_UNABLE) {
 		result(e, s, index, outcome == ERRAND_UP, detail);
