@@ -110,9 +110,16 @@ static uint16_t better_host(const struct group *g, unsigned int face, mono_t now
 
 /* --- ours, and ours no more ------------------------------------------------------------------ */
 
-static bool may_take(const struct group *g, mono_t now)
+/* Rows of an earlier run are nothing to choose by: who has no view yet takes the coordinator's
+ * face, or waits for the one who does. */
+static bool has_rows(const struct group *g, unsigned int i)
 {
-	if (!group_takes_part(g))
+	return i == 0 || g->alone || g->committed.number;
+}
+
+static bool may_take(const struct group *g, unsigned int i, mono_t now)
+{
+	if (!group_takes_part(g) || !has_rows(g, i))
 		return false;
 	return g->alone || (g->linked && mono_due(mono_after(g->started, GROUP_LISTEN), now));
 }
@@ -322,8 +329,9 @@ static void review_active(struct step *s, unsigned int i)
 			announce_anew(f, s->now);
 			s->send = true;
 		}
-	} else {
+	} else if (f->contender) {
 		f->contender = 0;
+		announce_anew(f, s->now); /* it may have been the last to */
 	}
 	/* Somebody knows of a higher epoch, and who had it is not heard. */
 	if (f->beyond <= f->epoch) {
@@ -373,7 +381,7 @@ static void review_idle(struct step *s, unsigned int i)
 		f->why = (uint8_t)why_lost(s->g, i);
 	}
 	f->holder = holder;
-	if (!may_take(s->g, s->now))
+	if (!may_take(s->g, i, s->now))
 		return;
 	if (is_yielded_to_us(s->g, i, s->now))
 		take(s, i, GROUP_REASON_YIELDED);
@@ -499,7 +507,7 @@ mono_t faces_expiry(const struct group *g)
 			next = mono_earlier(next, f->serve);
 		if (f->active && f->beyond > f->epoch)
 			next = mono_earlier(next, mono_after(f->beyond_since, GROUP_REACT));
-		if (f->active || f->yielded || f->holder || !group_takes_part(g))
+		if (f->active || f->yielded || f->holder || !group_takes_part(g) || !has_rows(g, i))
 			continue;
 		if (g->linked || g->alone)
 			next = mono_earlier(next, take_at(g, i));

@@ -1,4 +1,5 @@
 /* One step of the machine, and what is asked of it. */
+#include "balance/inside.h"
 #include "balance/machine.h"
 
 #define NOTES_MAX (GROUP_EFFECTS_MAX - 32)
@@ -171,6 +172,8 @@ void group_init(struct group *g, const struct group_config *config, mono_t now)
 						  config->record->key),
 		.record = config->record,
 		.silent = true,
+		/* Echoes bear no incarnation: none of an earlier one is to be taken for ours. */
+		.sequence = (uint32_t)(balance_mix(config->incarnation) >> 34),
 		.started = now,
 		.beat = now,
 		.settled = now,

@@ -66,7 +66,7 @@
 #define GROUP_SERVE	SPAN_S(1)
 #define GROUP_COMMIT	SPAN_MS(400)
 #define GROUP_SPREAD	SPAN_S(10)   /* so long must the better host of a face have lived */
-#define GROUP_ROWS	SPAN_MS(850) /* GROUP_DEAD, a heartbeat (an echo is as old), and to be told */
+#define GROUP_ROWS	SPAN_MS(850) /* GROUP_DEAD, a heartbeat (an echo's age), and a bit */
 #define GROUP_ABSENT	SPAN_MS(500)
 #define GROUP_RESTART	SPAN_S(10)
 #define GROUP_BEHIND	SPAN_S(2)

@@ -25,7 +25,7 @@ void views_extend(struct step *s)
 	if (!g->faces[0].active)
 		return;
 	g->echoed = s->now;
-	if (g->own.ns)
+	if (g->committed.number)
 		g->own = mono_after(s->now, GROUP_ROWS);
 }
 
@@ -185,7 +185,8 @@ static void coordinate(struct step *s)
 			install(s, g->proposed, g->view_generation, &g->fresh, &g->known);
 		ready = all_installed(g);
 		if (!is_distributed(g))
-			ready |= mono_due(mono_after(g->proposed_at, GROUP_COMMIT), s->now);
+			ready |= !g->committed.number || /* what is chosen by now is worse */
+				 mono_due(mono_after(g->proposed_at, GROUP_COMMIT), s->now);
 		else
 			ready &= has_waited(g, s->now);
 		if (ready && may_commit(g))
@@ -240,7 +241,8 @@ static void follow(struct step *s)
 			views_lapse(s);
 		echo = echo_of(g, h);
 		g->echoed = mono_later(g->echoed, echo);
-		if (g->own.ns && echo.ns)
+		/* (Not lapsed: it may have committed when the last echo was too old.) */
+		if (g->committed.number && echo.ns)
 			g->own = mono_later(g->own, mono_after(echo, GROUP_ROWS));
 	}
 	if (!is_news(g, h->proposed))
@@ -264,7 +266,8 @@ void views_review(struct step *s)
 {
 	struct group *g = s->g;
 
-	if (is_distributed(g) && g->own.ns && mono_due(g->own, s->now))
+	/* Without members it is not waited for. */
+	if (g->own.ns && (mono_due(g->own, s->now) || !group_takes_part(g)))
 		views_lapse(s);
 	if (g->faces[0].active) {
 		coordinate(s);

@@ -36,8 +36,7 @@
 #define HEARTBEAT_ECHOES_MAX  64
 #define HEARTBEAT_LEN_MAX     1500
 #define HEARTBEAT_KEY_LEN     16
-#define HEARTBEAT_EPOCH_MAX   ((UINT64_C(1) << 48) - 1) /* as announcements bear them: wire/claim.h \
-							 */
+#define HEARTBEAT_EPOCH_MAX   ((UINT64_C(1) << 48) - 1) /* as in wire/claim.h */
 extern const vmac_mac_t heartbeat_group;		/* 03-76-4D-41-43-00 */
 
 struct heartbeat_bits {

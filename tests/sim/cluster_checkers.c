@@ -45,8 +45,9 @@ void cs_check_lost(struct cs_world *w, unsigned int from, unsigned int to, bool 
 		*run = 0;
 	else if (*run < CS_LOST_RUN)
 		(*run)++;
-	/* One is enough of a host that stood still just now, or is about to. */
-	if (*run >= CS_LOST_RUN || (lost && w->hosts[from].stalled + SECOND > w->now))
+	/* One is enough of a host that stood still just now, or says its last word. */
+	if (*run >= CS_LOST_RUN ||
+	    (lost && (w->hosts[from].left || w->hosts[from].stalled + SECOND > w->now)))
 		w->deafness = w->now;
 }
 

@@ -79,15 +79,21 @@ static void flow_broke(struct cs_world *w, unsigned int n, const struct cs_host 
 	struct cs_flow *f = &w->flows[n];
 	const struct cs_member *m = &w->members[f->member - 1];
 	const bool found = remembered || first == f->member || second == f->member;
+	const unsigned int member = f->member;
 
 	w->broken++;
-	cs_tell(w, h->index, "breaks a flow of member", f->member, f->row);
+	cs_tell(w, h->index, "breaks a flow of member", member, f->row);
+	f->member = 0;
+	if (w->records[w->record_count - 1].members[member - 1].state == MEMBER_FAILED)
+		return;
+	/* The first's host must have been able to tell. */
+	if (!remembered && first && w->members[first - 1].good + CS_SETTLE > w->now)
+		return;
 	if (found && m->at >= 0 && is_vouched_for(w, m) && m->good + CS_SETTLE <= w->now &&
 	    w->deafness + CS_AFTERMATH <= w->now)
 		cs_fail(w, CS_RULE_FLOW, "host %u, member %u: %s, the row has %u and %u", h->index,
-			f->member, remembered ? "the anchor remembers it" : "it does not", first,
+			member, remembered ? "the anchor remembers it" : "it does not", first,
 			second);
-	f->member = 0;
 }
 
 static void continue_flow(struct cs_world *w, unsigned int n)

@@ -76,7 +76,11 @@ static void announce(struct cs_world *w, struct cs_host *h, const struct group_e
 		.from = h->index, .claim = true, .face = e->face, .epoch = e->epoch
 	};
 
-	if (!h->linked)
+	bool heard = false;
+
+	for (unsigned int i = 0; i < w->scenario->hosts; i++)
+		heard |= i != h->index && !w->cut[h->index][i];
+	if (!h->linked || !heard)
 		return;
 	w->switch_port[e->face] = (int8_t)h->index;
 	cs_send(w, h->index, &f);
@@ -154,15 +158,14 @@ void cs_host_member(struct cs_world *w, struct cs_host *h, unsigned int member)
 		.kind = GROUP_MEMBER,
 		.member = (uint16_t)(member + 1),
 		.hosted = m->at == h->index,
-		.fit = m->at == h->index && m->fit,
+		.fit = m->at == h->index && (m->fit || is_mutant(w, CS_MUTATE_BLIND)),
 		.busy = m->at == h->index && cs_flow_at(w, member),
 	};
 
 	if (h->up && h->daemon &&
 	    (e.hosted != heartbeat_bit(&h->g.hosted, e.member) ||
 	     e.fit != heartbeat_bit(&h->g.fit, e.member) ||
-	     e.busy != heartbeat_bit(&h->g.busy, e.member)) &&
-	    !(is_mutant(w, CS_MUTATE_BLIND) && w->now > CS_BEGIN + 2 * SECOND))
+	     e.busy != heartbeat_bit(&h->g.busy, e.member)))
 		cs_host_event(w, h, &e);
 }
 
@@ -313,6 +316,9 @@ static void tell_record(struct cs_world *w, struct cs_host *h)
 
 	h->newest_at = 0;
 	h->version = h->newest;
+	for (unsigned int m = 0; m < CS_MEMBERS; m++)
+		if (w->records[h->version].members[m].state == MEMBER_FAILED)
+			w->members[m].good = w->now;
 	cs_check_fault(w, w->now);
 	cs_host_event(w, h, &e);
 }

@@ -61,7 +61,8 @@ static void add_member(struct cs_scenario *s, struct chance *c, int64_t at)
 	switch (chance_below(c, 4)) {
 	case 0:
 		add(s, at, CS_FIT, host, m, 0);
-		add(s, at + chance_span(c, 10 * MS, 2 * SECOND), CS_FIT, host, m, 1);
+		if (chance_percent(c, 60))
+			add(s, at + chance_span(c, 10 * MS, 2 * SECOND), CS_FIT, host, m, 1);
 		return;
 	case 1:
 		add(s, at, CS_GONE, host, m, 0);

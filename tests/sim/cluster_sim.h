@@ -82,7 +82,7 @@ const char *cs_rule_name(enum cs_rule r);
 	X(UNTIMED, "nobody is given time", NOBODY)                                                 \
 	X(DEAF, "one host hears nothing, and nobody knows", TWO_ANCHORS)                           \
 	X(LAZY, "one host never commits", VIEWS)                                                   \
-	X(BLIND, "nobody is told when members change", MEMBERS)                                    \
+	X(BLIND, "no member is ever said to be unfit", MEMBERS)                                    \
 	X(IDLE_ROWS, "one host takes no rows", ROW_NOBODY)                                         \
 	X(CUT_DRAINS, "who drains is known no more", FLOW)                                         \
 	X(NO_ENTRIES, "the anchor remembers no flow, and rows have no second", FLOW)               \

@@ -269,11 +269,12 @@ static void daemon_gone(struct cs_world *w, struct cs_host *h, bool in_order)
 			befall(w, m);
 	if (!in_order) {
 		cs_check_died(w, h);
+		cs_check_stall(w, h, w->now + GROUP_DEAD.ns);
 		h->daemon = false;
 		return;
 	}
 	h->left = w->now;
-	h->down_at = w->now + SECOND;
+	h->down_at = w->now + SECOND + 50 * MS;
 	cs_host_event(w, h, &leave);
 }
 
@@ -302,7 +303,7 @@ static void arrive(struct cs_world *w, unsigned int member)
 		return;
 	}
 	m->at = m->to;
-	if (!cs_host_runs(w, &w->hosts[m->to]) || !w->hosts[m->to].linked)
+	if (!cs_host_runs(w, &w->hosts[m->to]) || !w->hosts[m->to].linked || w->hosts[m->to].left)
 		m->good = w->hosts[m->to].stalled > w->now ? w->hosts[m->to].stalled : w->now;
 	cs_check_fault(w, w->now);
 	cs_host_members(w);
