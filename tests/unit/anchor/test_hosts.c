@@ -260,13 +260,16 @@ static unsigned int count_of(const char *file, const char *filter)
 	return n;
 }
 
+/* Five seconds, from the first moment of the cluster on. */
 static void capture(const char *file, uint16_t vlan)
 {
 	lab_go(a.ns.fd);
-	lab_run("exec 2>/dev/null; tshark -q -i a0 -a duration:5 -w %s & sleep 1.5", file);
+	lab_run("exec 2>/dev/null; tshark -q -i a0 -a duration:5 -w %s & "
+		"for i in $(seq 100); do [ -s %s ] && exit 0; sleep 0.1; done; exit 1",
+		file, file);
 	lab_home();
 	begin(vlan, CLUSTER_DIRECTOR);
-	place_sleep(2000);
+	place_sleep(3500);
 }
 
 static void wire(uint16_t vlan)
