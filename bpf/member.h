@@ -7,29 +7,30 @@
  * so it answers for them, announces them, asks in their name, and checks that nobody else has them.
  * On the wire that is the anchor's alone.  So at the member's port
  *
- *   it answers, announces	dropped, counted; told of, as the proof that it lives
- *   it asks with a virtual	an ARP request goes on as a probe (sender 0.0.0.0, RFC 5227), an NS
- *   address as its own		from the member's link-local: who is asked answers to the member's
- *				vMAC, and learns nothing of the virtual address
- *   it checks for doubles	dropped, counted (RFC 5227 probes, RFC 4862 DAD): it hears no
- *answer, and takes the address
+ * - what answers for an address or announces it is dropped, counted, and told of as the proof that
+ *   the member lives;
+ * - what asks in its name goes on, an ARP request as a probe (sender 0.0.0.0, RFC 5227), an NS from
+ *   the member's link-local: the answer comes to the member's vMAC, and who gives it learns nothing
+ *   of the virtual address;
+ * - what checks for doubles (RFC 5227 probes, RFC 4862 DAD) is dropped and counted: the member
+ *   hears no answer, and takes the address;
  *
- * and whatever others say of a virtual address is not copied to the cluster's members
- *(replicate()): the anchor's announcements would look like a double to them, and the questions are
- *not theirs to answer.  None of this needs anything of the guest.
+ * and whatever others say of a virtual address is not copied to the members (replicate()): the
+ * anchor's announcements would look like a double to them, and questions are not theirs to answer.
+ * None of this needs anything of the guest.
  *
  * With `nat` the members do not have the addresses: what others say of them is theirs to hear, and
  * they may ask for them; they may not speak for them either.
  *
- * Of an IPv6 member that forms its link-local in its own way (RFC 7217), the one that it last asked
- * or advertised with is remembered.
+ * Of a member that forms its link-local in its own way (RFC 7217), the one with which it was last
+ * heard to solicit is remembered.
  *
  * What is not in the plain form that every stack sends (ND behind extension headers) is not mended;
  * the guard drops it where it tells of a virtual address.
  *
  * Carry: the guests are Microsoft NLB hosts.  They speak for the face in ARP and ND, and with
- *masked source addresses 02-h-W-X-Y-Z (h: 1 … 32) in place of the face 02-bf-W-X-Y-Z; never as the
- *face. */
+ * masked source addresses 02-h-W-X-Y-Z (h: 1 … 32) in place of the face 02-bf-W-X-Y-Z; never as
+ * the face. */
 #ifndef VMAC_BPF_MEMBER_H
 #define VMAC_BPF_MEMBER_H
 

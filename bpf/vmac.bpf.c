@@ -85,6 +85,13 @@ static __always_inline int answer_goes(struct __sk_buff *skb, __u32 from, int he
 	return bpf_redirect(skb->ifindex, 0);
 }
 
+__noinline int serves_face(__u32 number)
+{
+	const struct cluster_slot *s = cluster_slot_of(FACE_CLUSTER(number));
+
+	return s && face_serves(s, FACE_INDEX(number), bpf_ktime_get_boot_ns());
+}
+
 /* A verdict, or BALANCE_WIRE.  `from` counts what is dropped. */
 static __always_inline int face_gets(struct __sk_buff *skb, __u32 from, __u32 number, __u32 net,
 				     __u32 how, struct weight w)
@@ -104,7 +111,11 @@ static __always_inline int face_gets(struct __sk_buff *skb, __u32 from, __u32 nu
 		verdict = how & HOW_NESTED ? 0 : hear(skb, net, l3_of(how), number + 1);
 		if (verdict <= HEARD_ASK)
 			return answer_goes(skb, from, verdict, net, how, w);
-		return balance_drops(skb, from, number, DROP_CLUSTER_ADDRESS);
+		if (serves_face(number))
+			return balance_drops(skb, from, number, DROP_CLUSTER_ADDRESS);
+		return (how & HOW_CAME) == HOW_WIRE
+			       ? balance_drops(skb, from, number, DROP_NOT_ANCHOR)
+			       : BALANCE_WIRE;
 	}
 	return verdict;
 }

@@ -292,6 +292,12 @@ static void who_may_not_speak_is_silent(void **state)
 	assert_int_equal(sent(0, padded(ask_arp(FACE, CLIENT, CLIENT4))), 0);
 	assert_int_equal(counts().answered_arp, 0);
 	assert_int_equal(counts().answered_nd, 0);
+	/* A port's question to a face that another host serves goes there. */
+	lease(0, false, false);
+	assert_int_equal(sent(3, ask_arp(FACE, C, C4)), ON_WIRE);
+	assert_int_equal(sent(3, ask_nd(FACE, C, "2001:db8::13")), ON_WIRE);
+	assert_int_equal(sent(0, padded(ask_arp(FACE, CLIENT, CLIENT4))), 0);
+	assert_int_equal(counts().not_anchor, 1);
 	/* By its own, when the time is over. */
 	plane_cluster_lease(p, 0, 0, (mono_t){ now_ns() + 5000000000LL },
 			    (mono_t){ now_ns() + 100000000LL });
