@@ -17,13 +17,14 @@
  *
  * Flows.  A flow table (one for all clusters of a host, made with the first of them) remembers
  * which member a flow has: eight entries a line, so a look-up is one line of cache.  An entry is
- * confirmed by its second packet, and what is not confirmed is replaced first; so neither a SYN
- * flood, which makes no entry, nor a flow a packet can push established flows out.  A SYN always
- * goes by the row. What is no SYN goes where its entry says while that member is known; without an
- * entry, to the row's first, whose own host hands it to the second when it does not know the flow
- * and the row has one (one hop at most: what comes for the second is delivered).  Of UDP the
- * anchor's entry alone counts.  A fragment goes by source, destination and protocol alone; an ICMP
- * error by the packet that it speaks of.
+ * confirmed by its second packet, and only what is not confirmed is replaced; so neither a SYN
+ * flood nor a flow a packet can push established flows out.  A SYN always goes by the row.  What is
+ * no SYN goes where its entry says while that member is known; without an entry, to the row's
+ * first, and of TCP that is a guess: it is sent with SA := face (while this host may speak for it),
+ * and the first's own host hands it to the row's second when it does not know the flow (with its
+ * own address as SA: one hop at most).  What is no guess is delivered and remembered, so a member
+ * that migrates keeps its flows.  Of UDP the anchor's entry alone counts.  A fragment goes by
+ * source, destination and protocol alone; an ICMP error by the packet that it speaks of.
  *
  * Two sets of rows: *installed*, by which a member's host hands on what it does not know, and of
  * which a distributed host takes only what is its own in both; and *committed*, by which an anchor

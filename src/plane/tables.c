@@ -283,7 +283,7 @@ static void set_first(struct tables *t, unsigned int net, unsigned int first)
 {
 	uint64_t *head = tables_word(&t->heads, net);
 
-	store(head, (load(head) & HEAD_GROUP_FACE) | first);
+	store(head, (load(head) & ~0xffffffffULL) | first);
 }
 
 void tables_head_mark(struct tables *t, unsigned int net, uint64_t marks)
