@@ -8,6 +8,19 @@ struct presence {
 	uint16_t host;
 };
 
+static void add_presence(struct presence *p, const struct group_peer *peer, uint16_t id)
+{
+	const bool fit = heartbeat_bit(&peer->fit, id);
+
+	p->busy |= heartbeat_bit(&peer->busy, id);
+	if (!heartbeat_bit(&peer->hosted, id))
+		return;
+	if (!p->fit && (!p->hosted || fit))
+		p->host = peer->number;
+	p->hosted = true;
+	p->fit |= fit;
+}
+
 static struct presence presence_of(const struct group *g, uint16_t id)
 {
 	struct presence p = { .hosted = heartbeat_bit(&g->hosted, id) && !g->leaving,
@@ -17,19 +30,13 @@ static struct presence presence_of(const struct group *g, uint16_t id)
 		p.host = g->number;
 		p.fit = heartbeat_bit(&g->fit, id);
 	}
-	for (unsigned int i = 0; i < GROUP_PEERS_MAX; i++) {
-		const struct group_peer *peer = &g->peers[i];
-
-		if (!peer->counts)
-			continue;
-		p.busy |= heartbeat_bit(&peer->busy, id);
-		if (!heartbeat_bit(&peer->hosted, id))
-			continue;
-		if (!p.fit && (!p.hosted || heartbeat_bit(&peer->fit, id)))
-			p.host = peer->number;
-		p.hosted = true;
-		p.fit |= heartbeat_bit(&peer->fit, id);
-	}
+	for (unsigned int i = 0; i < GROUP_PEERS_MAX; i++)
+		if (g->peers[i].counts && !g->peers[i].left)
+			add_presence(&p, &g->peers[i], id);
+	/* Who left said so before it may have moved. */
+	for (unsigned int i = 0; i < GROUP_PEERS_MAX && !p.hosted; i++)
+		if (g->peers[i].counts && g->peers[i].left)
+			add_presence(&p, &g->peers[i], id);
 	return p;
 }
 

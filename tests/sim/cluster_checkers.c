@@ -151,7 +151,7 @@ void cs_check_hold(struct cs_world *w, const struct cs_host *h, unsigned int fac
 			face, (unsigned int)epoch, (unsigned int)w->heard[h->index][face]);
 	w->epochs[h->index][face] = epoch;
 	for (unsigned int i = 0; i < w->scenario->hosts; i++)
-		if (cs_host_runs(w, &w->hosts[i]) && w->hosts[i].linked)
+		if (cs_host_runs(w, &w->hosts[i]) && w->hosts[i].linked && !w->cut[h->index][i])
 			w->heard[i][face] = epoch;
 	w->heard_at[face] = w->now;
 }
