@@ -1,5 +1,5 @@
-/* Clusters: what is asked becomes a durable record, the data plane and the anchors hear of it, and
- * what they report is carried out; alone and among hosts. */
+/* Clusters of one host: what is asked becomes a durable record, the data plane and the anchors hear
+ * of it, and what they report is carried out. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,183 +9,13 @@
 
 #include <cmocka.h>
 
+#include "cluster_case.h"
 #include "model/ip.h"
-#include "nodes.h"
 #include "store/mem.h"
 #include "wire/announce.h"
 #include "wire/arp.h"
 #include "wire/claim.h"
 #include "wire/eth.h"
-
-#define RANGE "8a:00:00:00:00:00-8a:00:00:00:ff:ff"
-
-/* --- what tests ask -------------------------------------------------------------------------- */
-
-static struct ip ip(const char *text)
-{
-	struct ip ret;
-
-	assert_int_equal(ip_parse(text, &ret), 0);
-	return ret;
-}
-
-static vmac_mac_t mac(const char *text)
-{
-	vmac_mac_t ret;
-
-	assert_int_equal(vmac_mac_parse(text, &ret, NULL), 0);
-	return ret;
-}
-
-struct wish {
-	struct cluster c;
-	struct ip addresses[CLUSTER_ADDRESSES_MAX];
-	struct cluster_member members[8];
-	vmac_mac_t faces[CLUSTER_FACES_MAX];
-};
-
-static void wish(struct wish *w, const char *name, const char *address)
-{
-	memset(w, 0, sizeof(*w));
-	cluster_defaults(&w->c);
-	snprintf(w->c.name, sizeof(w->c.name), "%s", name);
-	w->addresses[0] = ip(address);
-	w->c.addresses = w->addresses;
-	w->c.address_count = 1;
-	w->c.members = w->members;
-	w->c.faces = w->faces;
-}
-
-static void wish_member(struct wish *w, vmac_mac_t m)
-{
-	w->members[w->c.member_count++] = (struct cluster_member){ .address = m, .weight = 1 };
-}
-
-static struct rig_answer last;
-static unsigned int conflicts;
-static char answered_name[NAME_MAX_LEN + 1];
-
-static void on_answer(void *ctx, const struct answer *answer)
-{
-	rig_answered(&last, answer);
-	answered_name[0] = '\0';
-	conflicts += last.code == ERROR_CONFLICT;
-	if (answer->cluster)
-		snprintf(answered_name, sizeof(answered_name), "%s", answer->cluster->name);
-}
-
-static enum error_code waited(unsigned int before)
-{
-	nodes_settle();
-	for (int i = 0; i < 100 && last.count == before; i++)
-		nodes_pass(50);
-	assert_int_equal(last.count, before + 1);
-	return last.code;
-}
-
-static enum error_code add(unsigned int i, struct wish *w, unsigned int faces)
-{
-	struct cluster_add a = { .segment = "", .record = &w->c, .allocate = faces, .pool = "" };
-	unsigned int before = last.count;
-
-	engine_cluster_add(nodes[i].rig.engine, &rig_caller, &a, on_answer, NULL);
-	return waited(before);
-}
-
-static enum error_code set(unsigned int i, const char *name, struct wish *w)
-{
-	unsigned int before = last.count;
-
-	engine_cluster_set(nodes[i].rig.engine, &rig_caller, name, &w->c, on_answer, NULL);
-	return waited(before);
-}
-
-static enum error_code delete (unsigned int i, const char *name) {
-	unsigned int before = last.count;
-
-	engine_cluster_delete(nodes[i].rig.engine, &rig_caller, name, on_answer, NULL);
-	return waited(before);
-}
-
-static enum error_code member(unsigned int i, enum engine_member_verb verb, const char *which,
-			      const struct member_set *how)
-{
-	const struct member_set none = { 0 };
-	unsigned int before = last.count;
-
-	engine_cluster_member(nodes[i].rig.engine, &rig_caller, "web", verb, which,
-			      how ? how : &none, on_answer, NULL);
-	return waited(before);
-}
-
-static struct cluster_view view(unsigned int i, const char *name)
-{
-	struct cluster_view v;
-	struct error error;
-
-	if (engine_cluster_view(nodes[i].rig.engine, name, &v, &error) < 0)
-		fail_msg("%s", error.message);
-	return v;
-}
-
-static bool has_cluster(unsigned int i, const char *name)
-{
-	struct cluster_view v;
-	struct error error;
-
-	return engine_cluster_view(nodes[i].rig.engine, name, &v, &error) == 0;
-}
-
-static uint64_t clusters(unsigned int i)
-{
-	struct engine_status status;
-
-	engine_status(nodes[i].rig.engine, &status);
-	return status.clusters;
-}
-
-/* --- one host -------------------------------------------------------------------------------- */
-
-static vmac_mac_t guests[3];
-
-/* Two guests with ports, one without. */
-static int alone(void **state)
-{
-	nodes_begin();
-	nodes[0].alone = true;
-	node_start(0);
-	assert_int_equal(node_segment(0, "lan"), ERROR_NONE);
-	assert_int_equal(node_pool(0, "pool", RANGE), ERROR_NONE);
-	for (unsigned int i = 0; i < 3; i++) {
-		char name[8];
-
-		snprintf(name, sizeof(name), "g%u", i);
-		assert_int_equal(node_vmac(0, name), ERROR_NONE);
-		guests[i] = nodes[0].answer.address;
-		if (i < 2)
-			assert_int_equal(node_port(0, i == 0 ? "p0" : "p1", name), ERROR_NONE);
-	}
-	return 0;
-}
-
-static int end(void **state)
-{
-	for (unsigned int i = 0; i < NODES_MAX; i++)
-		for (unsigned int id = 0; id <= FAKE_CLUSTERS; id++)
-			cluster_release(nodes[i].anchors.clusters[id].record);
-	nodes_end();
-	fake_install_fails = false;
-	return 0;
-}
-
-static void made(struct wish *w)
-{
-	wish(w, "web", "10.1.0.80");
-	wish_member(w, guests[0]);
-	wish_member(w, guests[1]);
-	assert_int_equal(add(0, w, 1), ERROR_NONE);
-	assert_string_equal(answered_name, "web");
-}
 
 static void is_made_told_and_kept(void **state)
 {
@@ -397,13 +227,6 @@ static void an_address_in_use_on_the_wire_is_refused(void **state)
 	nodes_pass(1000);
 	assert_int_equal(last.count, before + 2);
 	assert_int_equal(last.code, ERROR_NONE);
-}
-
-static void report(unsigned int node, struct anchor_report r)
-{
-	r.cluster = 1;
-	fake_report(&nodes[node].anchors, &r);
-	nodes_settle();
 }
 
 static void views_become_rows(void **state)
@@ -622,7 +445,7 @@ static void what_is_not_durable_is_undone(void **state)
 
 	rig_open(&r, "mem");
 	rig_segment(&r, "lan", &answer);
-	rig_pool(&r, "pool", RANGE, &answer);
+	rig_pool(&r, "pool", CASE_RANGE, &answer);
 	assert_int_equal(rig_vmac(&r, "g0", &answer), ERROR_NONE);
 	used = rig_pool_view(&r, "pool").used;
 	wish(&w, "web", "10.1.0.80");
@@ -658,140 +481,6 @@ static void what_is_not_durable_is_undone(void **state)
 	rig_close(&r);
 }
 
-/* --- many hosts ------------------------------------------------------------------------------ */
-
-static int many(void **state)
-{
-	nodes_begin();
-	for (unsigned int i = 0; i < 2; i++) {
-		node_start(i);
-		assert_int_equal(node_segment(i, "lan"), ERROR_NONE);
-	}
-	assert_int_equal(node_pool(0, "pool", RANGE), ERROR_NONE);
-	nodes_pass(1000);
-	for (unsigned int i = 0; i < 2; i++) {
-		assert_int_equal(node_vmac(i, i ? "g1" : "g0"), ERROR_NONE);
-		guests[i] = nodes[i].answer.address;
-		assert_int_equal(node_port(i, i ? "p1" : "p0", i ? "g1" : "g0"), ERROR_NONE);
-	}
-	return 0;
-}
-
-static void all_hosts_have_it(void **state)
-{
-	vmac_mac_t face;
-	struct wish w;
-
-	made(&w);
-	nodes_pass(500);
-	assert_true(has_cluster(1, "web"));
-	face = view(0, "web").cluster->faces[0];
-	assert_true(vmac_mac_equal(view(1, "web").cluster->faces[0], face));
-	assert_memory_equal(view(0, "web").cluster->key, view(1, "web").cluster->key, 16);
-	/* Each host tells of its own member, by the same id. */
-	assert_true(nodes[0].anchors.clusters[1].members[1].hosted);
-	assert_false(nodes[0].anchors.clusters[1].members[2].hosted);
-	assert_true(nodes[1].anchors.clusters[1].members[2].hosted);
-	assert_false(nodes[1].anchors.clusters[1].members[1].hosted);
-	assert_true(nodes[0].anchors.number != nodes[1].anchors.number);
-	/* The other may change it; both have that. */
-	assert_int_equal(member(1, ENGINE_MEMBER_DRAIN, "g1", NULL), ERROR_NONE);
-	nodes_pass(500);
-	assert_int_equal(view(0, "web").cluster->members[1].state, MEMBER_DRAINING);
-	assert_int_equal(view(0, "web").cluster->generation, 2);
-	/* The other becomes the anchor: the journals follow. */
-	report(1, (struct anchor_report){ .kind = ANCHOR_HOLD, .epoch = 9 });
-	nodes_pass(500);
-	assert_int_equal(node_epoch(1, face), 9);
-	assert_int_equal(node_state(1, face), VMAC_RESERVED);
-	assert_int_equal(node_state(0, face), VMAC_AWAY);
-	assert_int_equal(node_epoch(0, face), 9);
-	assert_int_equal(nodes[0].anchors.clusters[1].claimed[0], 9);
-	/* A restart with no registry in reach. */
-	node_stop(1);
-	node_start(1);
-	assert_true(has_cluster(1, "web"));
-	/* Gone everywhere, its face in quarantine. */
-	assert_int_equal(delete (0, "web"), ERROR_NONE);
-	nodes_pass(3000);
-	assert_false(has_cluster(0, "web"));
-	assert_false(has_cluster(1, "web"));
-	assert_true(nodes[1].anchors.clusters[1].removed);
-	nodes_pass(1000);
-	assert_int_equal(node_state(1, face), VMAC_QUARANTINED);
-	assert_int_not_equal(node_state(0, face), VMAC_RESERVED);
-}
-
-static void of_two_changes_at_once_one_is_told(void **state)
-{
-	unsigned int before;
-	const struct member_set none = { 0 };
-	struct wish w;
-
-	made(&w);
-	nodes_pass(500);
-	before = last.count;
-	conflicts = 0;
-	for (unsigned int i = 0; i < 2; i++)
-		engine_cluster_member(nodes[i].rig.engine, &rig_caller, "web", ENGINE_MEMBER_FAIL,
-				      i ? "g1" : "g0", &none, on_answer, NULL);
-	for (unsigned int i = 0; i < 20 && last.count < before + 2; i++)
-		nodes_pass(50);
-	assert_int_equal(last.count, before + 2);
-	assert_int_equal(conflicts, 1);
-	nodes_pass(500);
-	assert_int_equal(view(0, "web").cluster->generation, 2);
-	assert_int_equal(view(1, "web").cluster->generation, 2);
-	assert_true(cluster_equal(view(0, "web").cluster, view(1, "web").cluster));
-}
-
-static void without_the_registry_nobody_is_asked_in_vain(void **state)
-{
-	struct wish w;
-
-	made(&w);
-	nodes_pass(500);
-	node_cut(1, true);
-	nodes_pass(5000);
-	assert_int_equal(member(1, ENGINE_MEMBER_FAIL, "g1", NULL), ERROR_REGISTRY_UNREACHABLE);
-	/* It stands as it stood, and what changed meanwhile comes with the registry. */
-	assert_true(has_cluster(1, "web"));
-	assert_int_equal(member(0, ENGINE_MEMBER_FAIL, "g0", NULL), ERROR_NONE);
-	node_cut(1, false);
-	nodes_pass(8000);
-	assert_int_equal(view(1, "web").cluster->generation, 2);
-}
-
-static void a_segment_that_comes_later_brings_it(void **state)
-{
-	struct wish w;
-
-	made(&w);
-	node_start(2);
-	nodes_pass(500);
-	assert_false(has_cluster(2, "web"));
-	assert_int_equal(node_segment(2, "lan"), ERROR_NONE);
-	nodes_pass(500);
-	assert_true(has_cluster(2, "web"));
-}
-
-static void what_was_made_alone_is_put_forward(void **state)
-{
-	struct wish w;
-
-	made(&w);
-	assert_int_equal(member(0, ENGINE_MEMBER_FAIL, "g0", NULL), ERROR_NONE);
-	node_stop(0);
-	nodes[0].alone = false;
-	node_start(0);
-	nodes_pass(2000);
-	node_start(1);
-	assert_int_equal(node_segment(1, "lan"), ERROR_NONE);
-	nodes_pass(1000);
-	assert_true(has_cluster(1, "web"));
-	assert_int_equal(view(1, "web").cluster->members[0].state, MEMBER_FAILED);
-}
-
 int main(void)
 {
 #define T(fn, setup) cmocka_unit_test_setup_teardown(fn, setup, end)
@@ -808,11 +497,6 @@ int main(void)
 		T(who_drains_is_watched, alone),
 		T(strangers_are_told_apart, alone),
 		cmocka_unit_test(what_is_not_durable_is_undone),
-		T(all_hosts_have_it, many),
-		T(of_two_changes_at_once_one_is_told, many),
-		T(without_the_registry_nobody_is_asked_in_vain, many),
-		T(a_segment_that_comes_later_brings_it, many),
-		T(what_was_made_alone_is_put_forward, alone),
 	};
 
 	return cmocka_run_group_tests_name("engine clusters", tests, NULL, NULL);
