@@ -397,7 +397,7 @@ struct nat_part {
 #define FLOW_CLUSTER(entry)    ((__u32)((entry) >> 11) & (CLUSTER_SLOTS - 1))
 #define FLOW_ID(entry)	       ((__u32)(entry)&0x7ff)
 #define FLOW_NEW_TICKS	       8
-#define FLOW_CLOSING_TICKS     14
+#define FLOW_CLOSING_TICKS     3
 
 struct flow_line {
 	__u64 entry[FLOW_WAYS];

@@ -467,15 +467,19 @@ static __noinline int face_is_stranger(struct __sk_buff *skb, __u32 net, __u64 s
 	return held;
 }
 
-/* From the host: what it announces, by the mark, and while it may speak for the face. */
+/* From the host: what it announces, by the mark, and while it may speak for the face; for one that
+ * is carried nobody ever does. */
 static __noinline int face_is_spoofed(struct __sk_buff *skb, __u32 net, __u64 sa, __u32 number)
 {
 	const struct cluster_slot *s = cluster_slot_of(FACE_CLUSTER(number));
+	const struct cluster_conf *conf;
 	__u32 face = FACE_INDEX(number);
 
-	if (!s || !face_conf(s, face, net, sa))
+	conf = s ? face_conf(s, face, net, sa) : 0;
+	if (!conf)
 		return 0;
-	if (skb->mark != MARK_ANNOUNCE || !face_speaks(s, face, bpf_ktime_get_boot_ns()))
+	if (conf->mode == CLUSTER_MODE_CARRY || skb->mark != MARK_ANNOUNCE ||
+	    !face_speaks(s, face, bpf_ktime_get_boot_ns()))
 		return 1;
 	skb->mark = 0;
 	return 0;

@@ -149,7 +149,9 @@ void anchor_core_identity(struct anchor_core *c, const struct anchor_identity *i
 		if (!c->entries[i])
 			continue;
 		for (unsigned int f = 0; f < CLUSTER_FACES_MAX; f++)
-			epochs[f] = e->group.faces[f].epoch;
+			epochs[f] = e->group.faces[f].beyond > e->group.faces[f].epoch ?
+					    e->group.faces[f].beyond :
+					    e->group.faces[f].epoch;
 		entry_end(c, e);
 		entry_begin(c, e, now);
 		for (unsigned int f = 0; f < e->record->face_count; f++) {
@@ -294,10 +296,11 @@ void anchor_core_event(struct anchor_core *c, uint32_t cluster, const struct gro
 
 /* --- what happens ---------------------------------------------------------------------------- */
 
+/* Also one that is gone: what it said before is still old. */
 static const struct group_peer *peer_of(const struct group *g, const uint8_t host[static 16])
 {
 	for (unsigned int i = 0; i < GROUP_PEERS_MAX; i++)
-		if (g->peers[i].there && memcmp(g->peers[i].host, host, 16) == 0)
+		if (g->peers[i].incarnation && memcmp(g->peers[i].host, host, 16) == 0)
 			return &g->peers[i];
 	return NULL;
 }

@@ -93,7 +93,7 @@ static int on_rested(sd_event_source *source, uint64_t usec, void *ctx)
 	return 0;
 }
 
-void links_listen(struct anchors *a)
+void links_take_in(struct anchors *a)
 {
 	for (struct uplink *l = a->uplinks; l; l = l->next)
 		if (l->ether)
@@ -281,7 +281,7 @@ void links_revive(struct anchors *a, int ifindex)
 		uplink_revive(l);
 }
 
-void links_retry(struct anchors *a)
+void links_reopen(struct anchors *a)
 {
 	for (struct uplink *l = a->uplinks; l; l = l->next)
 		uplink_revive(l);

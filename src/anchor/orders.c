@@ -242,7 +242,7 @@ void orders_retry(struct anchors *a)
 	orders_do(a);
 }
 
-void orders_free(struct anchors *a)
+void orders_end(struct anchors *a)
 {
 	for (uint32_t id = 1; id <= CLUSTERS_MAX; id++)
 		cluster_release(a->orders[id].record);

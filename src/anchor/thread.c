@@ -97,7 +97,7 @@ static int on_timer(sd_event_source *s, uint64_t usec, void *ctx)
 	/* Whoever slept too long listens before he speaks: what another has taken over meanwhile
 	 * may be waiting. */
 	if (mono_due(mono_after(anchor_core_next_expiry(a->core), LATE_FROM), now)) {
-		links_listen(a);
+		links_take_in(a);
 		now = clock_boot();
 	}
 	anchor_core_time(a->core, now);
@@ -109,7 +109,7 @@ static int on_retry(sd_event_source *s, uint64_t usec, void *ctx)
 	struct anchors *a = ctx;
 
 	a->retry_at = MONO_NEVER;
-	links_retry(a);
+	links_reopen(a);
 	orders_retry(a);
 	return 0;
 }
@@ -337,7 +337,7 @@ void anchor_close(struct anchors *a)
 		links_free(a);
 		loop_end(a); /* which ends what leases there still are */
 	}
-	orders_free(a);
+	orders_end(a);
 	reports_free(a);
 	close(a->reports_fd);
 	pthread_mutex_destroy(&a->queues);

@@ -136,7 +136,7 @@ void thread_retry_soon(struct anchors *a);
 /* Carries out what is on the board; returns whether the thread is to stop. */
 bool orders_do(struct anchors *a);
 void orders_retry(struct anchors *a);
-void orders_free(struct anchors *a);
+void orders_end(struct anchors *a);
 
 /* --- reports.c ------------------------------------------------------------------------------- */
 
@@ -149,9 +149,9 @@ void reports_free(struct anchors *a);
 
 /* Brings sockets and memberships to what the clusters need, and tells the core. */
 void links_settle(struct anchors *a);
-void links_listen(struct anchors *a); /* takes in what waits, at most one turn of each */
+void links_take_in(struct anchors *a); /* takes in what waits, at most one turn of each */
 void links_send(struct anchors *a, const struct anchor_where *where, const void *frame, size_t len);
-void links_retry(struct anchors *a);
+void links_reopen(struct anchors *a);
 void links_revive(struct anchors *a, int ifindex); /* somebody says that it is well */
 const struct error *links_trouble(const struct anchors *a, int ifindex); /* NULL: none */
 void links_free(struct anchors *a);

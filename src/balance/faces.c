@@ -28,7 +28,8 @@ static bool is_candidate(const struct group_peer *p)
 	return p->there && bits_any(&p->hosted);
 }
 
-/* How many are before this host: those with a newer record, then by their place. */
+/* How many are before this host.  (Not by their records: for a moment each could think that it is
+ * before the other.) */
 static unsigned int rank_of(const struct group *g, unsigned int face)
 {
 	const uint64_t place = place_of(g, g->self.octet, face);
@@ -37,10 +38,7 @@ static unsigned int rank_of(const struct group *g, unsigned int face)
 	for (unsigned int i = 0; i < GROUP_PEERS_MAX; i++) {
 		const struct group_peer *p = &g->peers[i];
 
-		if (!is_candidate(p) || p->generation < g->record->generation)
-			continue;
-		before +=
-			p->generation > g->record->generation || place_of(g, p->host, face) > place;
+		before += is_candidate(p) && place_of(g, p->host, face) > place;
 	}
 	return before;
 }
@@ -180,6 +178,14 @@ static void drop(struct step *s, unsigned int i, uint16_t to, enum group_reason 
 		f->epoch = f->beyond;
 	s->g->settled = s->now;
 	step_tell_face(s, GROUP_NOTE, i, to, why);
+}
+
+/* Somebody comes: until now it may have had a face that is ours, and the switches may think so. */
+void faces_announce_anew(struct step *s)
+{
+	for (unsigned int i = 0; i < CLUSTER_FACES_MAX; i++)
+		if (s->g->faces[i].active)
+			announce_anew(&s->g->faces[i], s->now);
 }
 
 void faces_drop_all(struct step *s, enum group_reason why)

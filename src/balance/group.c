@@ -194,6 +194,8 @@ unsigned int group_step(struct group *g, const struct group_event *event, mono_t
 {
 	struct step s = { .g = g, .now = now, .out = ret };
 
+	if (!g->alone && !g->more && mono_due(mono_after(group_next_expiry(g), GROUP_LATE), now))
+		peers_unheard(&s);
 	g->more = false;
 	take_event(&s, event);
 	peers_review(&s);

@@ -44,6 +44,8 @@
  * Nor, but for DISTRIBUTED, do the members of a host leave at once with its daemon: that may be
  * restarted, and stations go on without it, for GROUP_RESTART.
  *
+ * A host that stood still has heard nobody, and knows nothing of who lives: it listens again.
+ *
  * Who has another generation of the record than the coordinator cannot build its rows.  It waits;
  * after GROUP_BEHIND an anchor that is behind hands over to one that is not, and in distributed
  * mode one that differs is echoed no more and counts as gone.
@@ -68,6 +70,7 @@
 #define GROUP_ABSENT	SPAN_MS(500)
 #define GROUP_RESTART	SPAN_S(10)
 #define GROUP_BEHIND	SPAN_S(2)
+#define GROUP_LATE	SPAN_MS(150) /* a timer: it stood still, and has not heard what was said */
 #define GROUP_REACT	SPAN_MS(300) /* for what its own heartbeat will say better */
 #define GROUP_REFRESH	SPAN_S(55)   /* switches are to hear a face at least every minute */
 #define GROUP_IDLE	SPAN_S(2)    /* a draining member without a flow for so long has drained */

@@ -58,6 +58,8 @@ bool bits_equal(const struct heartbeat_bits *a, const struct heartbeat_bits *b);
 
 /* Believes a heartbeat, or returns NULL. */
 struct group_peer *peers_hear(struct step *s, const struct heartbeat *h);
+/* This host was late: what it did not hear until now says nothing. */
+void peers_unheard(struct step *s);
 void peers_review(struct step *s);
 mono_t peers_expiry(const struct group *g);
 struct group_peer *peer_by_number(struct group *g, uint16_t number);
@@ -65,6 +67,7 @@ struct group_peer *peer_by_number(struct group *g, uint16_t number);
 /* --- faces.c --------------------------------------------------------------------------------- */
 
 void faces_claimed(struct step *s, unsigned int face, uint64_t epoch, uint16_t host);
+void faces_announce_anew(struct step *s);
 void faces_drop_all(struct step *s, enum group_reason why);
 void faces_review(struct step *s);
 void faces_extend(struct step *s);

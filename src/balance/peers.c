@@ -119,6 +119,7 @@ struct group_peer *peers_hear(struct step *s, const struct heartbeat *h)
 		p->there = true;
 		p->since = s->now;
 		tell_host(s, p, GROUP_REASON_HOST_JOINED);
+		faces_announce_anew(s);
 	}
 	return p;
 }
@@ -160,6 +161,14 @@ static void review(struct step *s, struct group_peer *p)
 	} else if (p->there) {
 		p->counts = true;
 	}
+}
+
+void peers_unheard(struct step *s)
+{
+	s->g->started = s->now;
+	for (unsigned int i = 0; i < GROUP_PEERS_MAX; i++)
+		if (s->g->peers[i].there)
+			s->g->peers[i].heard = s->now;
 }
 
 void peers_review(struct step *s)

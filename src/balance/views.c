@@ -160,13 +160,26 @@ static bool has_waited(struct group *g, mono_t now)
 	return g->first_commit.ns == 0;
 }
 
+/* A host has a newer record than the view is of, as this one has by now: it never installs it. */
+static bool is_overtaken(const struct group *g)
+{
+	for (unsigned int i = 0; i < GROUP_PEERS_MAX; i++) {
+		const struct group_peer *p = &g->peers[i];
+
+		if (p->counts && !p->left && p->generation > g->view_generation &&
+		    !view_equal(p->installed, g->proposed))
+			return g->record->generation > g->view_generation;
+	}
+	return false;
+}
+
 static void coordinate(struct step *s)
 {
 	struct heartbeat_bits fresh, known;
 	struct group *g = s->g;
 	bool ready;
 
-	if (is_pending(g)) {
+	if (is_pending(g) && !is_overtaken(g)) {
 		/* It lapsed meanwhile, and begins anew like everybody else. */
 		if (!view_equal(g->installing, g->proposed))
 			install(s, g->proposed, g->view_generation, &g->fresh, &g->known);

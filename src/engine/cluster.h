@@ -28,11 +28,13 @@ struct member_here {
 	uint16_t id;
 	uint32_t port; /* that carries it, 0 = none here */
 	bool hosted, busy;
+	/* It joined a cluster that was here before: gets nothing until its first check went well.
+	 * Those that this host found when it started count as fit until one went wrong. */
+	bool newcomer;
 	struct health_state health;
 	/* The check: one at a time, then again an interval later. */
 	bool checked, asking;
 	mono_t next, deadline; /* when the next begins; when this one has failed */
-	struct ip asked;       /* ARP, ND: for which address */
 	uint64_t probe;	       /* TCP, HTTP: the errands' */
 	char detail[96];
 	/* What the anchors' thread was told last. */
@@ -192,6 +194,9 @@ struct fleet_side;
 void side_told_cluster(void *ctx, const struct shared_cluster *c, bool gone);
 /* Into this host's own registry, whatever it has. */
 void side_write_cluster(struct fleet_side *s, const struct shared_cluster *c, bool gone);
+/* The same, of a command's txn that is about to be submitted: where the store refuses it, it is
+ * tried again, because the hosts have agreed already. */
+void side_insist_cluster(struct txn *t, const struct shared_cluster *c, bool gone);
 /* After the shared registry was read: what this host has and was never there is put to the others.
  */
 void side_agree_clusters(struct fleet_side *s);

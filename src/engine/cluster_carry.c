@@ -59,7 +59,7 @@ static int state_take(struct engine *e, struct cluster_state *s, const struct cl
 	if (!members)
 		return -1;
 	for (unsigned int i = 0; i < c->member_count; i++)
-		members[i] = (struct member_here){ .id = c->members[i].id };
+		members[i] = (struct member_here){ .id = c->members[i].id, .newcomer = was };
 	for (unsigned int i = 0; was && i < was->member_count; i++) {
 		const struct cluster_member *m = cluster_member_by_id(c, was->members[i].id);
 
@@ -380,7 +380,8 @@ void cluster_uplink(struct engine *e, unsigned int slot)
 		/* What was asked of the link that was is gone with it. */
 		if (!e->uplinks[slot].present || s->filter_ifindex != e->uplinks[slot].link.ifindex)
 			s->filter_ifindex = 0;
-		if (!s->set)
+		if (!s->set ||
+		    (e->uplinks[slot].present && e->uplinks[slot].link.ifindex != s->where.ifindex))
 			cluster_carry(e, s->record);
 		anchor(e, s, false);
 		filter(e, s);

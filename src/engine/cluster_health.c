@@ -31,7 +31,9 @@ bool member_fit(const struct engine *e, const struct cluster_state *s, unsigned 
 
 	if (!m->hosted || !e->ports[m->port].carrier)
 		return false;
-	return s->record->check == CLUSTER_CHECK_NONE || m->health.health != HEALTH_DOWN;
+	if (s->record->check == CLUSTER_CHECK_NONE || m->health.health == HEALTH_UP)
+		return true;
+	return m->health.health == HEALTH_UNKNOWN && !m->newcomer;
 }
 
 static void note(struct engine *e, struct cluster_state *s, unsigned int index)
@@ -115,17 +117,18 @@ static bool ask(struct engine *e, struct cluster_state *s, unsigned int index)
 	vmac_mac_t to = c->members[index].address;
 	uint8_t buf[ASK_LEN_MAX];
 	struct writer w = writer_of(buf, sizeof(buf));
+	struct ip target;
 
-	m->asked = target_of(e, c, index);
-	if (m->asked.family == 4) {
+	target = target_of(e, c, index);
+	if (target.family == 4) {
 		struct eth eth = { .from = c->faces[0], .to = to, .type = ETH_TYPE_ARP };
 		struct arp arp = { .operation = ARP_REQUEST, .sender_mac = c->faces[0] };
 
-		memcpy(arp.target_ip, m->asked.octet, sizeof(arp.target_ip));
+		memcpy(arp.target_ip, target.octet, sizeof(arp.target_ip));
 		eth_encode(&w, &eth);
 		arp_encode(&w, &arp);
 	} else {
-		ask_nd(&w, c->faces[0], to, &m->asked);
+		ask_nd(&w, c->faces[0], to, &target);
 	}
 	eth_pad(&w);
 	return !w.failed && e->balancing->inject &&
@@ -133,28 +136,20 @@ static bool ask(struct engine *e, struct cluster_state *s, unsigned int index)
 		       0;
 }
 
+/* Whatever it said for the cluster's addresses, or to one of its faces: there is not room for all
+ * of an advertisement in what the data plane tells, so which address is not looked at. */
 void cluster_health_answered(struct engine *e, const struct plane_event *event)
 {
 	const struct port *p = event->port <= PORTS_MAX ? e->world.ports[event->port] : NULL;
-	const struct cluster *list[CLUSTERS_MAX];
-	unsigned int count;
-	vmac_mac_t at;
-	struct ip ip;
+	struct cluster_state *s = cluster_state_of(e, event->cluster + 1);
+	const struct cluster_member *m =
+		p && s ? cluster_member_by_address(s->record, p->address) : NULL;
+	unsigned int index = m ? (unsigned int)(m - s->record->members) : 0;
 
-	if (!p || !cluster_ask_read(event->frame, event->len, &ip, &at))
+	if (!m || s->members[index].port != p->id || !s->members[index].asking)
 		return;
-	count = world_clusters_of_member(&e->world, p->segment, p->address, list);
-	for (unsigned int i = 0; i < count; i++) {
-		struct cluster_state *s = e->balancing->states[list[i]->id];
-		const struct cluster_member *m =
-			s ? cluster_member_by_address(s->record, p->address) : NULL;
-		unsigned int index = m ? (unsigned int)(m - s->record->members) : 0;
-
-		if (!m || !s->members[index].asking || !ip_equal(&s->members[index].asked, &ip))
-			continue;
-		s->members[index].asking = false;
-		result(e, s, index, true, "answers");
-	}
+	s->members[index].asking = false;
+	result(e, s, index, true, "answers");
 }
 
 static void arp_time(struct engine *e, struct cluster_state *s, unsigned int index, mono_t now)
@@ -228,6 +223,23 @@ static int probe_device(struct engine *e, const struct cluster *c, char *ret,
 			 "there is no VLAN device %s to ask from", name);
 }
 
+/* Clients find the members by the faces' anchors, and so do these checks: while there is none, that
+ * nobody answers says nothing of the member. */
+static bool has_anchor(struct engine *e, const struct cluster_state *s)
+{
+	struct anchor_view *view = engine_alloc(e, sizeof(*view));
+	bool has = false;
+
+	if (!view || !s->anchored || !anchor_look(e->cfg.anchors, s->record->id, view)) {
+		engine_dispose(e, view);
+		return true;
+	}
+	for (unsigned int i = 0; i < view->face_count; i++)
+		has |= view->faces[i].active || view->faces[i].holder;
+	engine_dispose(e, view);
+	return has;
+}
+
 static int probe_begin(struct engine *e, struct cluster_state *s, unsigned int index,
 		       struct error *ret_error)
 {
@@ -282,6 +294,8 @@ static void on_probe(void *ctx, uint64_t id, enum errand_outcome outcome, const 
 
 	if (!m || s->members[index].probe != id)
 		return; /* of one that has gone */
+	if (outcome == ERRAND_DOWN && !has_anchor(e, s))
+		return;
 	if (outcome != ERRAND_UNABLE) {
 		result(e, s, index, outcome == ERRAND_UP, detail);
 		return;
@@ -315,7 +329,10 @@ void cluster_health_begin(struct engine *e, struct cluster_state *s, unsigned in
 	if (m->checked || s->record->check == CLUSTER_CHECK_NONE)
 		return;
 	m->checked = true;
-	m->next = e->cfg.mono_now();
+	/* The data plane tells of one answer of a port in 50 ms: who is a member of several
+	 * clusters is asked by them one after the other. */
+	m->next = mono_after(e->cfg.mono_now(),
+			     SPAN_MS((s->record->id - 1) % 16 * s->record->check_interval_ms / 32));
 	if (m->next.ns < s->check_due.ns || s->check_due.ns == 0)
 		s->check_due = m->next;
 }

@@ -94,6 +94,7 @@ static void job_end(struct cluster_job *j)
 
 static void job_refuse(struct cluster_job *j, const struct error *error)
 {
+	const struct error why = *error; /* it may be the job's own */
 	struct engine *e = j->e;
 	answer_fn done = j->done;
 	void *ctx = j->ctx;
@@ -103,7 +104,7 @@ static void job_refuse(struct cluster_job *j, const struct error *error)
 	if (j->told && e->side && e->side->running)
 		side_write_cluster(e->side, &j->told->cluster, j->told_gone);
 	job_end(j);
-	engine_refuse(e, done, ctx, error);
+	engine_refuse(e, done, ctx, &why);
 }
 
 /* --- RECORD ---------------------------------------------------------------------------------- */
@@ -172,6 +173,9 @@ static void job_record(struct cluster_job *j)
 	struct engine *e = j->e;
 	struct caller c = { .who = j->who, .reason = j->reason };
 	struct txn *t = txn_begin(e, &c, j->done, j->ctx);
+	struct shared_cluster agreed = {
+		j->record, world_segment(&e->world, j->record->segment)->record->name
+	};
 	struct error error;
 
 	if (!t) {
@@ -199,6 +203,8 @@ static void job_record(struct cluster_job *j)
 		return;
 	}
 	t->carry = cluster_durable;
+	if (e->side)
+		side_insist_cluster(t, &agreed, j->kind == CLUSTER_JOB_DELETE);
 	job_end(j);
 	txn_submit(t);
 }

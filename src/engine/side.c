@@ -90,6 +90,7 @@ static int side_new(struct engine *e, struct error *ret_error)
 {
 	struct fleet_side *s = engine_alloc(e, sizeof(*s));
 	struct store_facts *facts = engine_alloc(e, sizeof(*facts));
+	char key_check[CLAIM_KEY_CHECK_LEN + 1];
 	struct fleet_config config = {
 		.mem = e->cfg.mem,
 		.ops = &side_ops,
@@ -122,6 +123,10 @@ static int side_new(struct engine *e, struct error *ret_error)
 		return error_set(ret_error, ERROR_REGISTRY_CORRUPT, NULL,
 				 "this host's registry has no identity");
 	config.self = s->self;
+	if (s->cfg.has_key) {
+		claim_key_check(s->cfg.key, key_check);
+		config.key_check = key_check;
+	}
 	e->cfg.random(&config.seed, sizeof(config.seed));
 	return fleet_new(&config, &s->fleet, ret_error);
 }
@@ -201,6 +206,7 @@ void engine_leave(struct engine *e)
 {
 	struct fleet_side *s = e->side;
 
+	cluster_jobs_end(e);
 	if (!s || !s->running || !s->fleet)
 		return;
 	fleet_stop(s->fleet, side_now(s));
@@ -208,7 +214,6 @@ void engine_leave(struct engine *e)
 	shared_close(s->shared);
 	s->shared = NULL;
 	side_parked_end(s);
-	cluster_jobs_end(e);
 }
 
 void side_free(struct engine *e)

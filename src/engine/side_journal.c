@@ -474,14 +474,26 @@ void side_drop_pool(struct fleet_side *s, const struct shared_pool *p)
 	order_take(s, o);
 }
 
-void side_write_cluster(struct fleet_side *s, const struct shared_cluster *c, bool gone)
+static struct order *cluster_order(struct fleet_side *s, const struct shared_cluster *c, bool gone)
 {
 	struct order *o = order_new(s, gone ? ORDER_CLUSTER_GONE : ORDER_CLUSTER, c->segment,
 				    (vmac_mac_t){ { 0 } });
 	struct shared_record whole = { .kind = SHARED_CLUSTER, .revision = 1, .cluster = *c };
 
 	o->after = copy_of(s, &whole);
-	order_take(s, o);
+	return o;
+}
+
+void side_write_cluster(struct fleet_side *s, const struct shared_cluster *c, bool gone)
+{
+	order_take(s, cluster_order(s, c, gone));
+}
+
+void side_insist_cluster(struct txn *t, const struct shared_cluster *c, bool gone)
+{
+	t->order = cluster_order(t->e->side, c, gone);
+	t->carry = order_durable;
+	t->recover = order_refused;
 }
 
 /* --- a port goes ----------------------------------------------------------------------------- */

@@ -62,6 +62,8 @@ int fleet_new(const struct fleet_config *config, struct fleet **ret, struct erro
 	f->ctx = config->ctx;
 	f->self = config->self;
 	snprintf(f->name, sizeof(f->name), "%s", config->name);
+	snprintf(f->key_check, sizeof(f->key_check), "%s",
+		 config->key_check ? config->key_check : "");
 	snprintf(f->version, sizeof(f->version), "%s", config->version);
 	f->address = config->address;
 	f->tunnel_port = config->tunnel_port;
@@ -281,8 +283,9 @@ void fleet_complete(struct fleet *f, uint64_t revision, mono_t now)
 	join_check(f);
 	tell_vanished(f);
 	machines_reach(f, before);
-	f->settle_all = true;
+	f->settle_all = f->all_told = true;
 	settle(f);
+	f->all_told = false;
 }
 
 void fleet_reach(struct fleet *f, const struct error *error, mono_t now)

@@ -118,6 +118,7 @@ struct fleet_config {
 	const char *name, *version;
 	struct ip address; /* of the tunnel; family 0 = no tunnel: stragglers are dropped */
 	uint16_t tunnel_port;
+	const char *key_check; /* of our cluster key: claim_key_check(); NULL = we have none */
 	uint64_t seed;		   /* for requests, moves and where to look for free blocks */
 	unsigned int spare_blocks; /* in reserve ahead; 0 = 1 */
 };

@@ -135,9 +135,18 @@ static int hint_prepare(struct fleet *f, struct place *p, int64_t lifetime_ms,
 {
 	struct migrate_event e = { .kind = MIGRATE_PREPARE, .lifetime_ms = lifetime_ms };
 	int r = check_wanted(f, p, ret_error);
+	struct host *h;
+	bool block;
 
 	if (r < 0)
 		return r;
+	h = holder_of(f, p, &block);
+	if (host_has_other_key(f, h))
+		return error_set(ret_error, ERROR_FORBIDDEN,
+				 "give all hosts the same file (host.cluster_key_file), and "
+				 "restart vmacd",
+				 "host %s, which has it, has another cluster key than this host",
+				 h->record->host.name);
 	if (lifetime_ms == 0)
 		e.lifetime_ms = MOVE_LIFETIME_MS;
 	e.move = fleet_uuid(f);

@@ -120,6 +120,27 @@ static void forget_told(struct fleet *f, struct host *h, const struct shared_rec
 	}
 }
 
+bool host_has_other_key(const struct fleet *f, const struct host *h)
+{
+	const char *theirs = h->record ? h->record->host.key_check : "";
+
+	return h != f->me && theirs[0] != '\0' && f->key_check[0] != '\0' &&
+	       strcmp(theirs, f->key_check) != 0;
+}
+
+/* Said once for each that comes so; which of both is wrong nobody knows. */
+static void key_told(struct fleet *f, struct host *h, const struct shared_record *old)
+{
+	if (!host_has_other_key(f, h) ||
+	    (old && strcmp(old->host.key_check, h->record->host.key_check) == 0))
+		return;
+	if (alarm_allowed(f, NULL))
+		note(f, FLEET_ALARM, h->record->host.name,
+		     "host %s has another cluster key than this one: they do not believe each "
+		     "other's announcements, and no move between them can be prepared",
+		     h->record->host.name);
+}
+
 void host_told(struct fleet *f, const struct shared_record *r)
 {
 	struct host *h = host_get(f, &r->host.uuid);
@@ -136,6 +157,7 @@ void host_told(struct fleet *f, const struct shared_record *r)
 	old = h->record;
 	h->record = copy;
 	host_changed(f, h, old);
+	key_told(f, h, old);
 	forget_told(f, h, old);
 	/* Ours is kept by join.c, which knows when. */
 	if (h != f->me && f->apart != APART_CLUSTER && (copy || h->kept)) {

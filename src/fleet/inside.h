@@ -231,6 +231,7 @@ struct place {
 	bool dropped; /* the machine wanted to write while a write was on its way */
 	struct write write, ask_write, seed_write;
 	bool delete_sent;
+	bool forfeit;	   /* lost with its block, and the port of before is still here */
 	bool released;	   /* the journal let go of it in this run */
 	mono_t release_at; /* RELEASED, and we count its quarantine; else MONO_NEVER */
 	mono_t ask_unanswered;
@@ -308,7 +309,7 @@ struct fleet {
 	const struct fleet_ops *ops;
 	void *ctx;
 	struct uuid self;
-	char name[NAME_MAX_LEN + 1], version[32];
+	char name[NAME_MAX_LEN + 1], version[32], key_check[KEY_CHECK_LEN + 1];
 	struct ip address;
 	uint16_t tunnel_port;
 	unsigned int spare_blocks;
@@ -340,8 +341,9 @@ struct fleet {
 
 	bool clusters_changed;
 	bool homes_changed; /* a block is ours that was not */
-	bool settle_all;    /* something that concerns all places or blocks changed */
-	bool memory_short;  /* records may be missing: reconcile at memory_at */
+	bool settle_all;   /* something that concerns all places or blocks changed */
+	bool all_told;	   /* a full read has just ended: nothing is yet to come */
+	bool memory_short; /* records may be missing: reconcile at memory_at */
 	mono_t memory_at;
 	mono_t settle_at; /* what could not be done is tried again */
 
@@ -406,6 +408,7 @@ struct host *host_numbered(const struct fleet *f, uint16_t number);
 bool host_is_dead(const struct fleet *f, const struct uuid *u);
 /* One does for all what is to be done once: of those that are there, the first by uuid. */
 bool host_is_first(const struct fleet *f);
+bool host_has_other_key(const struct fleet *f, const struct host *h); /* as far as both say so */
 void host_told(struct fleet *f, const struct shared_record *r);
 void alive_told(struct fleet *f, const struct shared_record *r);
 void host_settle(struct fleet *f, struct host *h);

@@ -225,6 +225,7 @@ static void self_fill(struct fleet *f, struct shared_record *r)
 					.incarnation = incarnation + 1 };
 	r->host.state = old && old->host.state == HOST_DRAINING ? HOST_DRAINING : HOST_ACTIVE;
 	snprintf(r->host.name, sizeof(r->host.name), "%s", f->name);
+	snprintf(r->host.key_check, sizeof(r->host.key_check), "%s", f->key_check);
 	snprintf(r->host.version, sizeof(r->host.version), "%s", f->version);
 }
 

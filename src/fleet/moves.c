@@ -229,6 +229,7 @@ void fleet_port(struct fleet *f, const struct fleet_name *n, bool up, mono_t now
 	if (p->port_up == up)
 		return;
 	p->port_up = up;
+	p->forfeit = p->forfeit && up;
 	move_port(f, p);
 	place_settle(f, p);
 }

@@ -271,6 +271,7 @@ static void tell_machine(struct fleet *f, struct place *p)
 		if (p->record)
 			two_holders(f, p);
 		e.record = p->record ? &p->record->vmac : p->seed ? &p->seed->vmac : NULL;
+		e.epoch = place_holds(p) ? p->local_epoch : 0;
 		move_event(f, p, &e);
 		place_keep(f, p);
 	}

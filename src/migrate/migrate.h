@@ -167,8 +167,8 @@ struct migrate_event {
 	const struct shared_vmac *record;
 	const struct shared_ask *ask;
 	struct uuid host; /* TAG, HOST_DEAD */
-	uint64_t epoch;	  /* TAG; PORT_UP, PORT_DOWN: of our own durable record that says that this
-			   * host holds it, 0 = there is none */
+	uint64_t epoch;	  /* TAG; PORT_UP, PORT_DOWN, RECORD: of our own durable record that says
+			   * that this host holds it, 0 = there is none */
 	struct uuid move; /* PREPARE: of the new move */
 	int64_t lifetime_ms; /* PREPARE */
 };

@@ -263,7 +263,7 @@ static bool hosts_equal(const struct shared_host *a, const struct shared_host *b
 	return a->number == b->number && a->state == b->state && texts_equal(a->name, b->name) &&
 	       ip_equal(&a->address, &b->address) && a->tunnel_port == b->tunnel_port &&
 	       texts_equal(a->version, b->version) && a->incarnation == b->incarnation &&
-	       texts_equal(a->fenced_by, b->fenced_by);
+	       texts_equal(a->fenced_by, b->fenced_by) && texts_equal(a->key_check, b->key_check);
 }
 
 /* The reader's own numbers say nothing about the pool. */

@@ -92,6 +92,7 @@ static inline bool host_state_is_dead(enum host_state s)
 }
 const char *host_state_name(enum host_state s);
 
+#define KEY_CHECK_LEN 16
 struct shared_host {
 	struct uuid uuid;
 	uint16_t number; /* 1 …, unique: in the tags of announcements */
@@ -102,6 +103,8 @@ struct shared_host {
 	char version[32];
 	uint64_t incarnation;		   /* grows with every join */
 	char fenced_by[OWNER_MAX_LEN + 1]; /* DEAD: who vouched, and how */
+	/* Made of its cluster key, so that hosts with another one are known; "" = it has none. */
+	char key_check[KEY_CHECK_LEN + 1];
 };
 
 struct shared_alive {

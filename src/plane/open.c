@@ -271,6 +271,7 @@ static struct tables_fds fds_of(const struct vmac_bpf *bpf)
 		.claims = bpf_map__fd(bpf->maps.claims),
 		.gates = bpf_map__fd(bpf->maps.gates),
 		.tunnel = bpf_map__fd(bpf->maps.tunnel),
+		.port_clusters = bpf_map__fd(bpf->maps.port_clusters),
 	};
 }
 
@@ -295,8 +296,23 @@ static struct routers_fds routers_fds_of(const struct vmac_bpf *bpf)
 	};
 }
 
+static struct clusters_fds clusters_fds_of(const struct vmac_bpf *bpf)
+{
+	return (struct clusters_fds){
+		.slots = bpf_map__fd(bpf->maps.clusters),
+		.confs = bpf_map__fd(bpf->maps.cluster_confs),
+		.rows = bpf_map__fd(bpf->maps.cluster_rows),
+		.members = bpf_map__fd(bpf->maps.cluster_members),
+		.member_counts = bpf_map__fd(bpf->maps.cluster_member_counts),
+		.counts = bpf_map__fd(bpf->maps.cluster_counts),
+		.flows = bpf_map__fd(bpf->maps.flows),
+		.ips = bpf_map__fd(bpf->maps.cluster_ips),
+	};
+}
+
 static int load_with(struct plane *p, struct map_pins *pins, struct error *ret_error)
 {
+	struct clusters_fds clusters;
 	struct routers_fds routers;
 	struct gates_fds gates;
 	struct tables_fds fds;
@@ -323,6 +339,10 @@ static int load_with(struct plane *p, struct map_pins *pins, struct error *ret_e
 		return load_failed(r, ret_error);
 	gates = gates_fds_of(p->bpf);
 	gates_open(p, &gates);
+	clusters = clusters_fds_of(p->bpf);
+	r = clusters_open(p, &clusters);
+	if (r < 0)
+		return load_failed(r, ret_error);
 	routers = routers_fds_of(p->bpf);
 	r = routers_open(p, &routers, p->deferred);
 	return r < 0 ? load_failed(r, ret_error) : 0;
@@ -473,6 +493,7 @@ void plane_close(struct plane *p)
 	if (!p)
 		return;
 	routers_close(p->routers);
+	clusters_close(p->clusters);
 	gates_close(p);
 	if (p->tables.counter_buffer)
 		tables_close(&p->tables);

@@ -171,6 +171,8 @@ static bool left_out(const struct member *m, const char *from)
 		return false;
 	if (m->type == MEMBER_TEXT)
 		return **(const char *const *)at == '\0';
+	if (m->type == MEMBER_CHARS)
+		return *at == '\0';
 	if (m->type == MEMBER_IPS)
 		return *(const uint8_t *)(from + m->count_at) == 0;
 	return (int64_t)member_number(m, at) == m->absent;

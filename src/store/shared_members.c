@@ -59,6 +59,7 @@ static const struct member host[] = {
 	CHARS("version", version, RULE_TEXT),
 	COUNTER("incarnation", incarnation),
 	CHARS("fenced_by", fenced_by, RULE_TEXT),
+	{ .name = "key_check", .type = MEMBER_CHARS, PLACE(key_check), .optional = true, .most = KEY_CHECK_LEN },
 };
 #undef T
 

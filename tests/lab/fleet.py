@@ -16,13 +16,13 @@ KEY = "00112233445566778899aabbccddeeff"
 class VmacHost:
     """A host of the fleet: its NIC eth0 is on the switch, eth1 leads to the registry."""
 
-    def __init__(self, fleet, name, number, key=KEY, opens=None, **more):
+    def __init__(self, fleet, name, number, cluster_key=KEY, opens=None, **more):
         self.fleet, self.name, self.number = fleet, name, number
         self.address = f"10.9.0.{number}"
         self.ns = fleet.switch.plug(name, self.address)
         fleet.etcd.attach(self.ns, "eth1", 10 + number)
         secret = fleet.place.directory / f"cluster-{name}.key"
-        secret.write_text(key + "\n")
+        secret.write_text(cluster_key + "\n")
         secret.chmod(0o600)
         self.key_file = secret
         self.opens, self.more = opens, more

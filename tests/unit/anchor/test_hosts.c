@@ -132,7 +132,8 @@ static void test_the_other_stops(void **state)
 	place_sleep(1000);
 	place_look(has, 1, &view);
 	assert_int_equal(view.peer_count, 0);
-	assert_string_equal(view.live[other->number - 1], "absent");
+	/* Its daemon may only be restarted: its members go on meanwhile. */
+	assert_string_equal(view.live[other->number - 1], "up");
 	assert_int_equal(places_longest(both, 2, 1, from, place_now(), false), 0);
 }
 

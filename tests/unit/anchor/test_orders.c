@@ -102,7 +102,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	anchor_core_free(a->core);
-	orders_free(a);
+	orders_end(a);
 	reports_free(a);
 	close(a->wake);
 	close(a->reports_fd);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "errand/clock.h"
+#include "errand/probe.h"
 #include "node.h"
 
 static void put(char *to, size_t size, const char *text)

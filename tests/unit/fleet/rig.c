@@ -536,6 +536,7 @@ void rig_up(struct rig *rig, unsigned int host)
 				  .self = h->uuid,
 				  .name = h->name,
 				  .version = "1",
+				  .key_check = h->key_check,
 				  .seed = rig_random(rig) };
 	struct error e;
 

@@ -42,6 +42,7 @@ struct rig_host {
 	struct fleet *fleet;
 	struct uuid uuid;
 	char name[16];
+	const char *key_check; /* NULL: it has no key */
 	bool up, cut, answer_lost, slow;
 	bool claims; /* a command has claimed what is to be held, and writes it itself */
 	struct rig_message *first, **last;

@@ -512,6 +512,125 @@ static void short_of_memory(void **state)
 	}
 }
 
+/* --- under random schedules ------------------------------------------------------------------ */
+
+#define RUNS  1500
+#define STEPS 40
+
+static void ignored(void *ctx, const struct shared_record *r, const struct error *error)
+{
+}
+
+/* Somebody makes, changes or deletes one, by what that host was told of it last. */
+static void change_one(unsigned int host, const char *name, int face)
+{
+	const struct cluster *is;
+	struct web w;
+
+	web_init(&w, name, face, (unsigned int)face);
+	is = told(host, &w);
+	if (is && rig_random(&rig) % 4 == 0) {
+		fleet_retire(rig.hosts[host].fleet, &w.r, ignored, NULL, rig.now);
+		return;
+	}
+	w.c.key[1] = is ? is->key[1] : (uint8_t)rig_random(&rig);
+	w.c.generation = is ? is->generation + 1 : 1;
+	w.members[0].weight = (uint16_t)(rig_random(&rig) % 100);
+	fleet_agree(rig.hosts[host].fleet, &w.r, ignored, NULL, rig.now);
+}
+
+static void one_step(uint64_t *epoch)
+{
+	static const char *const names[] = { "a", "b", "c" };
+	unsigned int host = (unsigned int)(rig_random(&rig) % rig.host_count);
+	unsigned int which = (unsigned int)(rig_random(&rig) % 3);
+	struct rig_host *h = &rig.hosts[host];
+	struct fleet_name n = rig_name(FACE);
+
+	switch (rig_random(&rig) % 9) {
+	case 0:
+		rig_cut(&rig, host, !h->cut);
+		break;
+	case 1:
+		h->answer_lost = !h->answer_lost;
+		break;
+	case 2:
+		if (h->up)
+			rig_down(&rig, host);
+		else
+			rig_up(&rig, host);
+		break;
+	case 3:
+		h->slow = !h->slow;
+		break;
+	case 4:
+	case 5:
+		if (h->up)
+			fleet_anchor(h->fleet, &n, *epoch += rig_random(&rig) % 3, rig.now);
+		break;
+	default:
+		if (h->up)
+			change_one(host, names[which], 210 + (int)which);
+		break;
+	}
+	rig_run(&rig, (int64_t)(rig_random(&rig) % 700));
+}
+
+static void check_all(uint64_t seed, const struct web *web)
+{
+	const struct shared_vmac *face = rig_record(&rig, FACE);
+	struct shared_record key;
+
+	for (unsigned int i = 0; i < rig.host_count; i++) {
+		const struct rig_place *p = &rig.hosts[i].places[FACE];
+		bool holder = uuid_equal(&face->holder, &rig.hosts[i].uuid);
+
+		if (rig_held(&rig, i, FACE) != holder || (holder && p->v.epoch != face->epoch))
+			fail_msg("seed %lu: the face at host %u", (unsigned long)seed, i);
+		if (!told(i, web))
+			fail_msg("seed %lu: host %u has lost a cluster", (unsigned long)seed, i);
+		for (char name = 'a'; name <= 'c'; name++) {
+			char text[2] = { name, '\0' };
+			const struct shared_record *is;
+			struct web w;
+
+			web_init(&w, text, 210, 1);
+			key = w.r;
+			is = rig_find(&rig, &key);
+			if (!!is != !!told(i, &w) || !!is != kept(i, &w) ||
+			    (is && (!cluster_equal(is->cluster.cluster, told(i, &w)) ||
+				    is->cluster.cluster->generation != told(i, &w)->generation)))
+				fail_msg("seed %lu: cluster %s at host %u", (unsigned long)seed,
+					 text, i);
+		}
+	}
+}
+
+static void whatever_befalls_them(void **state)
+{
+	const char *one = getenv("FLEET_SEED");
+	uint64_t first = one ? strtoull(one, NULL, 10) : 0;
+
+	for (uint64_t seed = first; seed < (one ? first + 1 : RUNS); seed++) {
+		uint64_t epoch = 2;
+		struct web web;
+
+		start_faced(2 + seed % 2, &web);
+		rig.seed ^= (seed + 1) * 0x9e3779b97f4a7c15ULL;
+		for (unsigned int i = 0; i < STEPS; i++)
+			one_step(&epoch);
+		for (unsigned int i = 0; i < rig.host_count; i++) {
+			rig.hosts[i].answer_lost = rig.hosts[i].slow = false;
+			if (!rig.hosts[i].up)
+				rig_up(&rig, i);
+			rig_cut(&rig, i, false);
+		}
+		rig_run(&rig, 20000);
+		check_all(seed, &web);
+		rig_done(&rig);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -526,6 +645,7 @@ int main(void)
 		cmocka_unit_test(forgotten_hosts_leave_faces),
 		cmocka_unit_test(faces_end_with_their_cluster),
 		cmocka_unit_test(short_of_memory),
+		cmocka_unit_test(whatever_befalls_them),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -118,6 +118,41 @@ static void wrong_cluster(void **state)
 	rig_done(&rig);
 }
 
+static void another_cluster_key(void **state)
+{
+	static const char *const checks[] = { "0011223344556677", "8899aabbccddeeff", NULL };
+	struct error e;
+	int n;
+
+	rig_init(&rig, 3, 1);
+	for (unsigned int i = 0; i < 3; i++)
+		rig.hosts[i].key_check = checks[i];
+	for (unsigned int i = 0; i < 3; i++)
+		rig_up(&rig, i);
+	rig_run(&rig, 1000);
+	rig_agree(&rig);
+	rig_run(&rig, 2000);
+	n = guest(0);
+	assert_true(rig.hosts[0].notes[FLEET_ALARM] >= 1);
+	assert_non_null(strstr(rig.hosts[0].said, "kvm2 has another cluster key than this one"));
+	/* While both hear the registry, so that it never comes to two guests and no word. */
+	assert_true(rig_hint(&rig, 1, MIGRATE_PREPARE, n, &e) < 0);
+	assert_int_equal(e.code, ERROR_FORBIDDEN);
+	assert_non_null(strstr(e.message, "host kvm1, which has it, has another cluster key"));
+	assert_int_equal(gate(0, n), MIGRATE_GATE_OPEN);
+	/* A host without a key is no contradiction, and the right one is none. */
+	assert_int_equal(rig_hint(&rig, 2, MIGRATE_PREPARE, n, &e), 0);
+	rig_run(&rig, 1000);
+	assert_int_equal(rig_hint(&rig, 2, MIGRATE_ABORT, n, &e), 0);
+	rig_run(&rig, 1000);
+	rig_down(&rig, 1);
+	rig.hosts[1].key_check = checks[0];
+	rig_up(&rig, 1);
+	rig_run(&rig, 5000);
+	assert_int_equal(rig_hint(&rig, 1, MIGRATE_PREPARE, n, &e), 0);
+	rig_done(&rig);
+}
+
 static void nobody_takes_part_in_half_a_registry(void **state)
 {
 	struct shared_record meta = { .kind = SHARED_META, .meta = { .format = SHARED_FORMAT } };
@@ -786,6 +821,7 @@ int main(void)
 		cmocka_unit_test(cloned_machine),
 		cmocka_unit_test(wrong_cluster),
 		cmocka_unit_test(nobody_takes_part_in_half_a_registry),
+		cmocka_unit_test(another_cluster_key),
 		cmocka_unit_test(restarts_alone),
 		cmocka_unit_test(gives_up_alone),
 		cmocka_unit_test(told_again),

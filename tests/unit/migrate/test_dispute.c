@@ -242,6 +242,24 @@ static void a_new_port_of_one_that_is_live_is_closed(UNUSED)
 	assert_gate(t, OPEN);
 }
 
+static void a_release_of_before_is_an_old_backup(UNUSED)
+{
+	const struct shared_vmac released = {
+		.segment = "lan", .state = SHARED_RELEASED, .holder = host(B), .epoch = 2
+	};
+	struct rig t = holder();
+
+	/* The number was given out anew, and the journal says so. */
+	step(&t, (struct migrate_event){
+			 .kind = MIGRATE_RECORD, .record = &released, .epoch = 5 });
+	assert_state(t, HELD);
+	assert_int_equal(t.alarm, MIGRATE_REASON_BEHIND);
+	assert_epoch(t, DO_CLAIM, 6);
+	t = holder();
+	step(&t, (struct migrate_event){ .kind = MIGRATE_RECORD, .record = &released });
+	assert_state(t, NONE);
+}
+
 static void an_order_needs_no_port(UNUSED)
 {
 	struct rig t = new_rig(B);
@@ -690,6 +708,7 @@ int main(void)
 		cmocka_unit_test(what_was_said_long_ago_claims_nothing),
 		cmocka_unit_test(a_hint_counts_until_another_does),
 		cmocka_unit_test(a_new_port_of_one_that_is_live_is_closed),
+		cmocka_unit_test(a_release_of_before_is_an_old_backup),
 		cmocka_unit_test(an_order_needs_no_port),
 		cmocka_unit_test(a_third_host_is_refused),
 		cmocka_unit_test(two_hosts_ask_at_once),

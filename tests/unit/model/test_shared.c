@@ -195,6 +195,7 @@ static void each_member_counts(void **state)
 	DIFFERS(SHARED_META, r->meta.cluster.octet[15] ^= 1);
 	DIFFERS(SHARED_META, r->meta.importing = !r->meta.importing);
 	DIFFERS(SHARED_HOST, r->host.number ^= 1);
+	DIFFERS(SHARED_HOST, r->host.key_check[0] ^= 1);
 	DIFFERS(SHARED_HOST, r->host.state = (r->host.state + 1) % HOST_STATE_COUNT);
 	DIFFERS(SHARED_HOST, r->host.name[0] = 'm');
 	DIFFERS(SHARED_HOST, r->host.address = (struct ip){ .family = 4, .octet = { 1 } });
