@@ -301,7 +301,12 @@ static void set_all(void)
 
 static int fresh(void **state)
 {
-	p = lab_plane_fresh(p, attach_wanted);
+	struct error e;
+
+	p = lab_plane(attach_wanted);
+	plane_purge(p, &e);
+	plane_close(p);
+	p = lab_plane(attach_wanted);
 	face = lab_mac(FACE);
 	addresses[0] = lab_ip(VIP4);
 	addresses[1] = lab_ip(VIP6);
@@ -329,6 +334,8 @@ static int fresh(void **state)
 
 static int done(void **state)
 {
+	struct error e;
+
 	servers_stop();
 	for (unsigned int id = 1; id <= 2; id++) {
 		lab_inside(guests[id]);
@@ -338,6 +345,8 @@ static int done(void **state)
 		lab_try("ip addr del " VIP6 "/64 dev eth0 2>/dev/null");
 	}
 	lab_inside(-1);
+	plane_purge(p, &e);
+	plane_close(p);
 	return 0;
 }
 
