@@ -87,17 +87,36 @@ struct plane *lab_plane(const char *attach)
 	return lab_plane_of("lab", attach);
 }
 
-struct plane *lab_plane_fresh(const char *attach)
+/* What plane_purge() took away, it has again. */
+static void pin_again(struct plane *p)
 {
-	struct plane *p = lab_plane(attach);
 	struct error e;
 
-	/* Mostly there is nothing, and to load the programs twice costs more than most cases. */
-	if (!p->maps_reused && !p->deferred)
-		return p;
+	if ((mkdir(p->dir, 0700) < 0 && errno != EEXIST) ||
+	    (mkdir(p->attach.links, 0700) < 0 && errno != EEXIST))
+		die(p->dir);
+	if (plane_pin_maps(p, &e) < 0) {
+		fprintf(stderr, "lab: %s\n", e.message);
+		abort();
+	}
+	p->maps_reused = false;
+}
+
+struct plane *lab_plane_fresh(struct plane *p, const char *attach)
+{
+	bool tcx = attach ? strcmp(attach, "tcx") == 0 : attach_has_tcx();
+	bool usable = p && !p->deferred && p->attach.tcx == tcx;
+	struct error e;
+
+	if (!p)
+		p = lab_plane(attach);
 	plane_purge(p, &e);
-	plane_close(p);
-	return lab_plane(attach);
+	if (!usable) {
+		plane_close(p);
+		return lab_plane(attach);
+	}
+	pin_again(p);
+	return p;
 }
 
 struct plane *lab_plane_of(const char *instance, const char *attach)

@@ -178,7 +178,7 @@ static uint32_t flows_of(unsigned int id)
 
 static int setup(void **state)
 {
-	p = lab_plane(attach_wanted);
+	p = lab_plane_fresh(p, attach_wanted);
 	test_cluster_init(&t);
 	test_cluster_member(&t, 1, A);
 	test_cluster_member(&t, 2, B);
@@ -187,16 +187,6 @@ static int setup(void **state)
 	set_cluster();
 	lease(60000, 60000);
 	all_rows(1, 0, 7);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct error e;
-
-	plane_purge(p, &e);
-	plane_close(p);
-	p = NULL;
 	return 0;
 }
 
@@ -809,6 +799,7 @@ static void test_restart(void **state)
 	assert_int_equal(sent(0, tcp4(WIRE, CLIENT, 1, TCP_SYN)), TO_A);
 	assert_int_equal(sent(0, tcp4(WIRE, CLIENT, 1, TCP_ACK)), TO_A);
 	plane_close(p);
+	p = NULL;
 	assert_int_equal(sent(0, tcp4(WIRE, CLIENT, 1, TCP_ACK)), TO_A); /* nobody is there */
 	p = lab_plane(attach_wanted);
 	set_ports();
@@ -893,7 +884,7 @@ static void test_members_counted(void **state)
 
 int main(int argc, char **argv)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup(name, setup)
 	const struct CMUnitTest tests[] = {
 		TEST(test_member_here),
 		TEST(test_member_elsewhere_is_sent_under_our_own_address),
