@@ -27,24 +27,22 @@
 #ifndef VMAC_BPF_BALANCE_H
 #define VMAC_BPF_BALANCE_H
 
-#include "flow.h"
-#include "ways.h"
+#include "carry.h"
+#include "nat.h"
 
-/* Where a frame comes from, and how its tag is, in `how`. */
-#define HOW_WIRE    0u
-#define HOW_HOST    1u
-#define HOW_PORT    2u
-#define HOW_CAME    3u
-#define HOW_TAGGED  4u
-#define HOW_IN_BAND 8u
-#define HOW_NESTED  16u
+#define HANDED_HERE 0x100
 
 /* What balance() says: a member's id with what else is to be known of it, or one of these. */
 #define CHOSE_ID	   0xffffu
 #define CHOSE_GUESSED	   (1u << 16) /* of TCP, and of its flow nothing is known here */
 #define CHOSE_SECOND	   (1u << 17) /* handed on from the row's first */
 #define BALANCE_WIRE	   -2	      /* as anybody's: by the wire */
+#define CHOSE_NAT	   (1u << 18) /* its addresses are to be rewritten; */
+#define CHOSE_NOTED	   (1u << 19) /* … the flow table was asked */
+#define CHOSE_HERE	   (1u << 28) /* … and then it goes to its port as any other */
 #define BALANCE_PORT	   -3	      /* to its port as any other */
+#define BALANCE_ASKED	   -4	      /* ARP or ND: answer.h */
+#define BALANCE_CARRY	   -5	      /* to all members: carry.h */
 #define BALANCE_DROP	   -16	      /* … and less: the negative reason */
 #define BALANCE_DROP_OF(r) (BALANCE_DROP - (int)(r))
 
@@ -302,43 +300,86 @@ static __always_inline __u32 read_for(struct __sk_buff *skb, __u32 number, __u32
 	return 0;
 }
 
+/* With nat, what else is to be known of who was chosen. */
+static __always_inline int also_nat(const struct cluster_conf *conf, const struct packet *p,
+				    int chosen)
+{
+	if (chosen <= 0 || !(conf->flags & CLUSTER_NAT))
+		return chosen;
+	if (p->flags & PACKET_PORTS &&
+	    (p->proto == PROTO_TCP || conf->mode == CLUSTER_MODE_DIRECTOR))
+		chosen |= CHOSE_NOTED;
+	return (int)((__u32)chosen | CHOSE_NAT);
+}
+
+/* Nat: the port's guest, if this answers a question for which it was chosen itself (nat.h); 0 = it
+ * does not.  `hash`: of the question. */
+__noinline int own_answer(__u32 number, __u32 port, __u64 hash)
+{
+	__u32 tick = (__u32)(bpf_ktime_get_boot_ns() >> FLOW_TICK_BITS);
+	__u32 cluster = FACE_CLUSTER(number), id = port_member_id(port, cluster);
+	__u64 entry = flow_at(flow_way(hash, cluster, tick), hash, cluster, tick);
+
+	return id && entry && FLOW_ID(entry) == id ? (int)id : 0;
+}
+
+static __always_inline __u64 question_hash(const struct cluster_conf *conf, struct packet p)
+{
+	__u16 port = p.ports[0];
+
+	p.ports[0] = p.ports[1];
+	p.ports[1] = port;
+	return packet_hash(conf, &p);
+}
+
 /* Who gets it: see CHOSE_ID. */
-__noinline int balance(struct __sk_buff *skb, __u32 number, __u32 net, __u32 how)
+__noinline int balance(struct __sk_buff *skb, __u32 from, __u32 number, __u32 net, __u32 how)
 {
 	__u32 cluster = FACE_CLUSTER(number), action, reason;
 	const struct cluster_slot *s = cluster_slot_of(cluster);
 	const void *data = frame_start(skb);
 	const struct cluster_conf *conf;
-	struct packet p;
-	__u64 now, hash;
+	struct packet p = {};
+	__u64 now, hash, what;
+	int chosen;
 
 	if (!s || data + ETH_HLEN > frame_end(skb))
 		return BALANCE_DROP_OF(DROP_MALFORMED);
 	conf = face_conf(s, FACE_INDEX(number), net, mac_load(data));
 	if (!conf)
 		return 0; /* taken away under our eyes */
+	if (conf->mode == CLUSTER_MODE_CARRY)
+		return BALANCE_CARRY;
+	if (type_of(skb, how) == bpf_htons(ETH_P_ARP))
+		return BALANCE_ASKED;
 	if ((how & HOW_CAME) == HOW_HOST && (skb->mark & MARK_PROBE_MASK) == MARK_PROBE) {
 		reason = MARK_PROBE_ID(skb->mark);
 		skb->mark = 0;
-		return (int)reason;
+		return (int)(reason | (conf->flags & CLUSTER_NAT ? CHOSE_NAT : 0));
 	}
 	now = bpf_ktime_get_boot_ns();
 	if (conf->mode == CLUSTER_MODE_DISTRIBUTED ? READ_ONCE(s->own) <= now
 						   : !face_serves(s, FACE_INDEX(number), now))
 		return BALANCE_DROP_OF(DROP_NOT_ANCHOR);
 	reason = read_for(skb, number, how, &p);
+	if (p.flags & PACKET_ND)
+		return BALANCE_ASKED;
 	if (reason)
 		return BALANCE_DROP_OF(reason);
 	action = rule_of(conf, number, &p);
 	if (action == CLUSTER_DO_DROP)
 		return BALANCE_DROP_OF(DROP_CLUSTER_RULE);
+	if (conf->flags & CLUSTER_NAT && (how & HOW_CAME) == HOW_PORT && p.flags & PACKET_PORTS) {
+		chosen = own_answer(number, from, question_hash(conf, p));
+		if (chosen)
+			return (int)((__u32)chosen | CHOSE_NAT | CHOSE_NOTED);
+	}
 	hash = packet_hash(conf, &p);
-	if (conf->mode == CLUSTER_MODE_DISTRIBUTED)
-		return choose_own(cluster, hash,
-				  WHAT(row_number(conf, &p, hash), p.flags, p.proto, action),
-				  (__u32)(now >> FLOW_TICK_BITS));
-	return choose(cluster, hash, WHAT(row_number(conf, &p, hash), p.flags, p.proto, action),
-		      (__u32)(now >> FLOW_TICK_BITS));
+	what = WHAT(row_number(conf, &p, hash), p.flags, p.proto, action);
+	chosen = conf->mode == CLUSTER_MODE_DISTRIBUTED
+			 ? choose_own(cluster, hash, what, (__u32)(now >> FLOW_TICK_BITS))
+			 : choose(cluster, hash, what, (__u32)(now >> FLOW_TICK_BITS));
+	return also_nat(conf, &p, chosen);
 }
 
 /* --- at a member's host ---------------------------------------------------------------------- */
@@ -398,12 +439,11 @@ __noinline int balance_member(struct __sk_buff *skb, __u32 to, __u32 net, __u32 
 {
 	const struct cluster_conf *conf;
 	struct packet p;
-	int cluster, r;
+	int cluster, r, here;
 	__u32 id;
 	__u64 hash;
 
-	if (how & HOW_NESTED || read_packet(skb, l3_of(how), type_of(skb, how), &p) != READ_OK ||
-	    p.proto != PROTO_TCP || !(p.flags & PACKET_PORTS))
+	if (how & HOW_NESTED || read_packet(skb, l3_of(how), type_of(skb, how), &p) != READ_OK)
 		return BALANCE_PORT;
 	cluster = cluster_of_ip(net, p.dst);
 	if (cluster < 0)
@@ -412,12 +452,18 @@ __noinline int balance_member(struct __sk_buff *skb, __u32 to, __u32 net, __u32 
 	conf = conf_by_face(FACE_OF(cluster, 0));
 	if (!id || !conf || conf->mode == CLUSTER_MODE_CARRY)
 		return BALANCE_PORT;
+	here = conf->flags & CLUSTER_NAT ? (int)(id | CHOSE_NAT | CHOSE_HERE | (__u32)cluster << 20)
+					 : BALANCE_PORT;
+	if (p.proto != PROTO_TCP || !(p.flags & PACKET_PORTS))
+		return here;
 	hash = packet_hash(conf, &p);
 	r = member_choose(FACE_OF(cluster, 0), hash,
 			  WHAT(row_number(conf, &p, hash), p.flags, p.proto,
 			       rule_of(conf, FACE_OF(cluster, 0), &p)),
 			  id, (__u32)is_guess(skb, FACE_OF(cluster, 0)));
-	return r < 0 ? r : r | cluster << 20;
+	if (r < 0)
+		return here == BALANCE_PORT ? here : (int)((__u32)here | CHOSE_NOTED);
+	return (int)((__u32)also_nat(conf, &p, r) | (__u32)cluster << 20);
 }
 
 /* --- handing over ---------------------------------------------------------------------------- */
@@ -449,15 +495,12 @@ static __always_inline int write_da(struct __sk_buff *skb, __u64 da)
 }
 
 static __always_inline int hand_to_port(struct __sk_buff *skb, __u32 from, __u32 cluster, __u32 to,
-					__u32 way, __u64 mac, __u32 net, __u32 how,
-					struct weight w)
+					__u32 way, __u64 mac, __u32 net, __u32 how, struct weight w)
 {
 	struct uplink_frame f = { .tagged = !!(how & HOW_TAGGED),
 				  .in_band = !!(how & HOW_IN_BAND) };
-	int reason;
+	int reason, verdict;
 
-	if (to == from)
-		return drop(from, DROP_HAIRPIN, w);
 	if (way == WAY_SHUT)
 		return drop(from, DROP_RECEIVER_CLOSED, w);
 	reason = how & HOW_NESTED ? DROP_VLAN_TAG : untag(skb, &f);
@@ -466,9 +509,9 @@ static __always_inline int hand_to_port(struct __sk_buff *skb, __u32 from, __u32
 	if (reason != PASS)
 		return drop(from, (__u32)reason, w);
 	count_cluster(cluster, local, w.frames);
-	if (way == WAY_TUNNEL)
-		return into_tunnel(skb, from, to, net);
-	return send_to_port(skb, from, to, member_of(to), w);
+	verdict = way == WAY_TUNNEL ? into_tunnel(skb, from, to, net)
+				    : send_to_port(skb, from, to, member_of(to), w);
+	return verdict == TC_ACT_REDIRECT ? HANDED_HERE : verdict;
 }
 
 /* The face's address, while this host may send with it; else 0. */
@@ -481,9 +524,8 @@ __noinline __u64 face_to_say(__u32 number)
 	return conf && face_speaks(s, face, bpf_ktime_get_boot_ns()) ? conf->faces[face] : 0;
 }
 
-static __always_inline int hand_to_wire(struct __sk_buff *skb, __u32 from, __u32 cluster,
-					__u64 mac, __u64 face, __u32 net, __u32 how,
-					struct weight w)
+static __always_inline int hand_to_wire(struct __sk_buff *skb, __u32 from, __u32 cluster, __u64 mac,
+					__u64 face, __u32 net, __u32 how, struct weight w)
 {
 	__u32 number = NET_UPLINK(net) & 15, uplink = SLOT_UPLINK_0 + number, ifindex;
 	const __u64 *own = bpf_map_lookup_elem(&uplink_macs, &number);
@@ -513,7 +555,7 @@ static __always_inline int no_member(__u32 from, __u32 cluster, struct weight w)
 }
 
 /* To the member that was chosen (in the high half of `how`, as CHOSE_ID says); what fails is
- * `from`'s drop. */
+ * `from`'s drop.  HANDED_HERE: the verdict is to be TC_ACT_REDIRECT, to a port here. */
 __noinline int hand_over(struct __sk_buff *skb, __u32 from, __u32 number, __u32 net, __u64 how)
 {
 	__u32 cluster = FACE_CLUSTER(number), chosen = (__u32)(how >> 32), id = chosen & CHOSE_ID;
@@ -527,12 +569,32 @@ __noinline int hand_over(struct __sk_buff *skb, __u32 from, __u32 number, __u32 
 	if (chosen & CHOSE_SECOND)
 		count_cluster(cluster, second, w.frames);
 	to = member_port(net, mac, &way);
-	if (to != SLOT_NOBODY)
+	if (to != SLOT_NOBODY) {
+		if (to == from && !(chosen & CHOSE_NAT))
+			return drop(from, DROP_HAIRPIN, w);
 		return hand_to_port(skb, from, cluster, to, way, mac, net, (__u32)how, w);
+	}
 	if (!NET_UPLINK(net))
 		return no_member(from, cluster, w);
 	return hand_to_wire(skb, from, cluster, mac,
 			    chosen & CHOSE_GUESSED ? face_to_say(number) : 0, net, (__u32)how, w);
+}
+
+/* Hands over, and rewrites for nat, which may follow the way that the frame was given. */
+static __always_inline int hand_over_whole(struct __sk_buff *skb, __u32 from, __u32 number,
+					   __u32 net, __u32 how, __u32 chosen)
+{
+	int r = hand_over(skb, from, number, net, (__u64)chosen << 32 | how);
+
+	if (r != HANDED_HERE)
+		return r;
+	if (chosen & CHOSE_NAT) {
+		r = nat_to_member(skb, FACE_CLUSTER(number), chosen & CHOSE_ID,
+				  chosen & CHOSE_NOTED, ETH_HLEN);
+		if (r != PASS)
+			return drop(from, (__u32)r, weight_of(skb));
+	}
+	return TC_ACT_REDIRECT;
 }
 
 /* For no member of this host's choosing. */
@@ -563,15 +625,17 @@ __noinline int balance_drops(struct __sk_buff *skb, __u32 from, __u32 number, __
 	return drop(from, reason, w);
 }
 
-/* A frame for a face: a verdict, or BALANCE_WIRE. */
+/* A frame for a face: a verdict, or BALANCE_WIRE, BALANCE_ASKED, BALANCE_CARRY. */
 static __always_inline int to_face(struct __sk_buff *skb, __u32 from, __u32 number, __u32 net,
 				   __u32 how)
 {
-	int chosen = balance(skb, number, net, how);
+	int chosen = balance(skb, from, number, net, how);
 	__u32 reason;
 
 	if (chosen >= 0)
-		return hand_over(skb, from, number, net, (__u64)(__u32)chosen << 32 | how);
+		return hand_over_whole(skb, from, number, net, how, (__u32)chosen);
+	if (chosen > BALANCE_DROP)
+		return chosen;
 	reason = (__u32)(BALANCE_DROP - chosen);
 	if ((reason == DROP_NOT_ANCHOR || reason == DROP_OTHERS_ROW) &&
 	    (how & HOW_CAME) != HOW_WIRE)
@@ -583,13 +647,17 @@ static __always_inline int to_face(struct __sk_buff *skb, __u32 from, __u32 numb
 static __always_inline int to_member(struct __sk_buff *skb, __u32 from, __u32 to, __u32 net,
 				     __u32 how)
 {
-	int chosen = balance_member(skb, to, net, how);
-	__u32 cluster = (__u32)chosen >> 20;
+	int chosen = balance_member(skb, to, net, how), r;
+	__u32 cluster = (__u32)chosen >> 20 & (CLUSTER_SLOTS - 1);
 
 	if (chosen < 0)
 		return BALANCE_PORT;
-	return hand_over(skb, from, FACE_OF(cluster, 0), net,
-			 (__u64)((__u32)chosen & 0xfffff) << 32 | how);
+	if (chosen & CHOSE_HERE) {
+		r = nat_to_member(skb, cluster, (__u32)chosen & CHOSE_ID, chosen & CHOSE_NOTED,
+				  l3_of(how));
+		return r == PASS ? BALANCE_PORT : drop(from, (__u32)r, weight_of(skb));
+	}
+	return hand_over_whole(skb, from, FACE_OF(cluster, 0), net, how, (__u32)chosen & 0xfffff);
 }
 
 #endif

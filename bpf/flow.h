@@ -37,8 +37,7 @@ static __always_inline struct flow_line *flow_line_of(__u64 hash)
 
 static __always_inline int flow_is(__u64 entry, __u64 hash, __u32 cluster, __u32 tick)
 {
-	return (entry & (FLOW_FINGER | FLOW_CLUSTER_BITS)) ==
-		       FLOW_ENTRY(hash, 0, 0, cluster, 0) &&
+	return (entry & (FLOW_FINGER | FLOW_CLUSTER_BITS)) == FLOW_ENTRY(hash, 0, 0, cluster, 0) &&
 	       FLOW_STATE(entry) && flow_left(entry, tick) >= 0;
 }
 

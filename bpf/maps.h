@@ -301,4 +301,21 @@ struct {
 	__type(value, struct port_clusters);
 } port_clusters SEC(".maps");
 
+/* The link-local with which a member was last heard to ask or advertise; written by the programs.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, SLOT_PORTS + 1);
+	__type(key, __u32);
+	__type(value, struct cluster_ip);
+} member_links SEC(".maps");
+
+/* By an answer's fragment: the virtual address that is its source. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, NAT_PARTS);
+	__type(key, struct nat_part);
+	__type(value, struct cluster_ip);
+} nat_parts SEC(".maps");
+
 #endif

@@ -71,6 +71,7 @@
 #define ROW_DHCP_SERVER	  (1u << 2) /* may answer as one */
 #define ROW_ROUTER_ADVERT (1u << 3) /* may send RA and redirect */
 #define ROW_MEMBER	  (1u << 4) /* of a cluster: see port_clusters */
+#define ROW_NAT		  (1u << 5) /* … and of one with nat */
 
 #define ROW_IP4_MAX	8
 #define ROW_IP6_MAX	9 /* the link-local of the vMAC comes first */
@@ -124,6 +125,8 @@ struct claim {
 
 /* In heads[net], above the first slot: a face of the net is a group address. */
 #define HEAD_GROUP_FACE	 (1ULL << 32)
+/* … a cluster of the net is carried. */
+#define HEAD_CARRY	 (1ULL << 33)
 #define HEAD_FIRST(head) ((__u32)(head))
 
 /* --- gates ----------------------------------------------------------------------------------- */
@@ -175,14 +178,16 @@ struct gate_slot {
 #define EVENT_ANSWERED 3
 #define EVENT_FACE     4 /* a stranger with a cluster's face; port is 0 */
 
-#define EVENT_FRAME	    64
-#define EVENT_GAP_NS	    1000000000ULL
+#define EVENT_FRAME	      64
+#define EVENT_GAP_NS	      1000000000ULL
 /* Of strangers that bear what looks like a tag (src/wire/claim.h): RARP, and this in its padding.
  * Whoever waits for the true one must not be deaf for a second after a false one. */
-#define EVENT_TAGGED_GAP_NS 100000000ULL
-#define EVENT_TAG_AT	    42
-#define EVENT_TAG_0	    'v'
-#define EVENT_TAG_1	    'M'
+#define EVENT_TAGGED_GAP_NS   100000000ULL
+/* Of members that answer: of health checks every 100 ms, none may be lost. */
+#define EVENT_ANSWERED_GAP_NS 50000000ULL
+#define EVENT_TAG_AT	      42
+#define EVENT_TAG_0	      'v'
+#define EVENT_TAG_1	      'M'
 
 /* Half of it is for flips alone, and holds one of every port. */
 #define EVENTS_OCTETS (1u << 20)
@@ -192,7 +197,7 @@ struct event {
 	__u64 count;
 	__u32 port, generation; /* of the gate, then */
 	__u16 kind, len;
-	__u32 face; /* EVENT_FACE: FACE_OF() */
+	__u32 face; /* EVENT_FACE: FACE_OF(); EVENT_ANSWERED: of the first face */
 	__u8 frame[EVENT_FRAME];
 };
 
@@ -355,6 +360,15 @@ struct cluster_ip_key {
 	struct cluster_ip ip;
 };
 
+/* What is remembered of the first fragment of an answer, for the later ones (nat.h). */
+#define NAT_PARTS 1024
+
+struct nat_part {
+	struct cluster_ip to;
+	__u32 port, id;
+	__u32 proto, unused;
+};
+
 /* Flows: lines of eight entries, by the hash of the flow.  Of its 64 bits the low ones are the row,
  * those above the line, and the highest are in the entry. */
 #define FLOW_LINES	  131072
@@ -456,7 +470,8 @@ struct slot_counters {
 	X(MEMBER_ARP, "member_arp", "a cluster's member spoke for a virtual address by ARP")       \
 	X(MEMBER_ND, "member_nd", "a cluster's member spoke for a virtual address by ND")          \
 	X(FACE_SPOOF, "face_spoof", "with a cluster's vMAC as its source, from who may not")       \
-	X(NAT, "nat", "of a cluster's member, and its addresses could not be rewritten")
+	X(NAT, "nat", "of a cluster's member, and its addresses could not be rewritten")           \
+	X(NLB, "nlb", "an NLB heartbeat of a port that is no member where such are carried")
 
 enum drop_reason {
 #define DROP_REASON_ENUM_(constant, name, meaning) DROP_##constant,

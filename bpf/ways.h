@@ -5,6 +5,15 @@
 
 #include "gate.h"
 
+/* Where a frame comes from, and how its tag is, in `how`. */
+#define HOW_WIRE    0u
+#define HOW_HOST    1u
+#define HOW_PORT    2u
+#define HOW_CAME    3u
+#define HOW_TAGGED  4u
+#define HOW_IN_BAND 8u
+#define HOW_NESTED  16u
+
 static __always_inline int is_port(__u32 slot)
 {
 	return slot != SLOT_NOBODY && slot <= SLOT_PORTS;

@@ -143,12 +143,13 @@ static unsigned int keep_unset(const struct clusters *cs, const struct port_clus
 	return count;
 }
 
-bool cluster_port_list(struct plane *p, unsigned int id, unsigned int net, uint64_t mac,
-		       bool is_same)
+uint32_t cluster_port_list(struct plane *p, unsigned int id, unsigned int net, uint64_t mac,
+			   bool is_same)
 {
 	struct clusters *cs = p->clusters;
 	struct port_clusters *now = array_at(&p->tables.port_clusters, id), list = { { 0 } };
 	unsigned int count = is_same ? keep_unset(cs, now, &list) : 0;
+	bool nat = count > 0; /* perhaps; the programs find out */
 
 	for (unsigned int slot = 0; slot < CLUSTER_SLOTS; slot++) {
 		const struct cluster_known *m;
@@ -156,13 +157,15 @@ bool cluster_port_list(struct plane *p, unsigned int id, unsigned int net, uint6
 		if (!cs->of[slot].set || cs->of[slot].net != net)
 			continue;
 		m = member_with(&cs->of[slot], mac);
-		if (m && count < PORT_CLUSTERS_MAX)
-			list.of[count++] = PORT_CLUSTER(slot, m->id);
+		if (!m || count >= PORT_CLUSTERS_MAX)
+			continue;
+		list.of[count++] = PORT_CLUSTER(slot, m->id);
+		nat |= cs->of[slot].nat;
 	}
 	for (unsigned int i = 0; i < PORT_CLUSTERS_MAX; i++)
 		if (now->of[i] != list.of[i])
 			__atomic_store_n(&now->of[i], list.of[i], __ATOMIC_RELEASE);
-	return count > 0;
+	return (count ? ROW_MEMBER : 0) | (nat ? ROW_NAT : 0);
 }
 
 void cluster_port_forget(struct plane *p, unsigned int id)
@@ -435,12 +438,16 @@ static int reach(struct plane *p, unsigned int slot, const struct cluster_conf *
 
 static void head_mark(struct plane *p, unsigned int net)
 {
-	bool has = false;
+	uint64_t marks = 0;
 
-	for (unsigned int slot = 0; slot < CLUSTER_SLOTS; slot++)
-		has |= p->clusters->of[slot].set && p->clusters->of[slot].net == net &&
-		       p->clusters->of[slot].has_group_face;
-	tables_head_group(&p->tables, net, has);
+	for (unsigned int slot = 0; slot < CLUSTER_SLOTS; slot++) {
+		const struct cluster_state *s = &p->clusters->of[slot];
+
+		if (s->set && s->net == net)
+			marks |= (s->has_group_face ? HEAD_GROUP_FACE : 0) |
+				 (s->carried ? HEAD_CARRY : 0);
+	}
+	tables_head_mark(&p->tables, net, marks);
 }
 
 /* --- setting --------------------------------------------------------------------------------- */
@@ -452,6 +459,8 @@ static int state_of(const struct plane_cluster *c, struct cluster_state *ret)
 				   .net = NET_OF(c->net.slot, c->net.vlan),
 				   .row_count = rec->table == CLUSTER_MAGLEV ? CLUSTER_MAGLEV_ROWS
 									     : CLUSTER_ROWS,
+				   .nat = rec->nat,
+				   .carried = rec->mode == CLUSTER_CARRY,
 				   .member_count = rec->member_count };
 
 	s.members = calloc(rec->member_count ? rec->member_count : 1, sizeof(*s.members));

@@ -11,7 +11,7 @@
 struct cluster_state {
 	bool set;
 	unsigned int net, row_count;
-	bool has_group_face;
+	bool nat, carried, has_group_face;
 	unsigned int member_count;
 	struct cluster_known {
 		uint64_t mac;

@@ -31,8 +31,9 @@ static int on_event(void *ctx, void *data, size_t size)
 	const struct event *from = data;
 	struct plane_event e = { 0 };
 
-	if (size < sizeof(*from) || from->kind >= PLANE_EVENT_KIND_COUNT || !from->port ||
-	    from->port > PORTS_MAX || from->len > PLANE_EVENT_FRAME)
+	if (size < sizeof(*from) || from->kind >= PLANE_EVENT_KIND_COUNT ||
+	    (!from->port && from->kind != EVENT_FACE) || from->port > PORTS_MAX ||
+	    from->len > PLANE_EVENT_FRAME)
 		return 0;
 	if (from->kind == EVENT_FLIPPED) {
 		if (!flip_holds(p, from->port, from->generation) ||
@@ -45,6 +46,8 @@ static int on_event(void *ctx, void *data, size_t size)
 	e.kind = (enum plane_event_kind)from->kind;
 	e.port = from->port;
 	e.at.ns = (int64_t)from->at;
+	e.cluster = FACE_CLUSTER(from->face);
+	e.face = FACE_INDEX(from->face);
 	e.count = from->count;
 	e.len = from->len;
 	memcpy(e.frame, from->frame, from->len);

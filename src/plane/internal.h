@@ -86,10 +86,10 @@ void clusters_close(struct clusters *cs);			    /* NULL is fine */
 void clusters_purge(struct plane *p);
 /* Whether the slot (of the forwarding table) is a face of a cluster that is set. */
 bool cluster_face_is_used(const struct plane *p, unsigned int slot);
-/* Lists the clusters of a port's guest anew; whether there are any.  `is_same`: the guest is who it
- * was. */
-bool cluster_port_list(struct plane *p, unsigned int id, unsigned int net, uint64_t mac,
-		       bool is_same);
+/* Lists the clusters of a port's guest anew; returns what its row is to say of that.  `is_same`:
+ * the guest is who it was. */
+uint32_t cluster_port_list(struct plane *p, unsigned int id, unsigned int net, uint64_t mac,
+			   bool is_same);
 void cluster_port_forget(struct plane *p, unsigned int id);
 
 /* open.c: loads the object with its maps, fresh or taken over. */

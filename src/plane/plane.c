@@ -436,7 +436,8 @@ int plane_port_set(struct plane *p, const struct plane_port *port, struct error 
 	struct port_row row = row_of(port, false);
 	const struct port_row *old;
 	char name[ATTACH_NAME_MAX];
-	bool open, is_member;
+	uint32_t is_member;
+	bool open, is_same;
 
 	r = check_port(p, port, ret_error);
 	if (r < 0)
@@ -449,13 +450,12 @@ int plane_port_set(struct plane *p, const struct plane_port *port, struct error 
 	if (r < 0)
 		return r;
 	old = tables_row(&p->tables, port->id);
-	is_member = old && old->net == row.net && old->mac == row.mac;
+	is_same = old && old->net == row.net && old->mac == row.mac;
 	r = port_leave_old(p, &row, port);
 	if (r < 0)
 		return tables_failed(r, ret_error);
-	is_member = cluster_port_list(p, port->id, row.net, row.mac, is_member);
-	if (is_member)
-		row.flags |= ROW_MEMBER;
+	is_member = cluster_port_list(p, port->id, row.net, row.mac, is_same);
+	row.flags |= is_member;
 	/* A gate that stays open has its row say so; one that shuts does before all else. */
 	open = gate_is_open(p, port->id);
 	if (open && port->gate != PLANE_OPEN)

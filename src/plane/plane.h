@@ -155,10 +155,13 @@ enum plane_event_kind {
 			 * one a second at most */
 	PLANE_STRANGER, /* from the wire, with the vMAC of a port here as its source; likewise, but
 			 * what looks like a host's claim (wire/claim.h) up to ten a second */
-	PLANE_ANSWERED, /* a cluster's member answered ARP for a virtual address (which is dropped);
-			 * one a second at most */
-	PLANE_FACE_STRANGER, /* from the wire, with a cluster's face as its source; as STRANGER, and
-			      * port is 0 */
+	/* A cluster's member answered ARP or ND for a virtual address, or for any other a question
+	 * that was asked as a face; which is dropped.  Twenty a second of a port at most. */
+	PLANE_ANSWERED,
+	/* From the wire, with a cluster's face as its source; port is 0.  What looks like a host's
+	 * claim is told of as with STRANGER, all else only while this host has the face's lease,
+	 * and is dropped then. */
+	PLANE_FACE_STRANGER,
 	PLANE_EVENT_KIND_COUNT
 };
 #define PLANE_EVENT_FRAME 64
@@ -166,7 +169,7 @@ struct plane_event {
 	enum plane_event_kind kind;
 	uint32_t port; /* id */
 	mono_t at;
-	unsigned int cluster, face; /* FACE_STRANGER: slot (plane/cluster.h), index */
+	unsigned int cluster, face; /* FACE_STRANGER, ANSWERED: slot (plane/cluster.h); index */
 	uint64_t count;		    /* frames of that kind so far, of that port */
 	unsigned int len;	    /* of frame: how much of it is here, without a VLAN tag */
 	uint8_t frame[PLANE_EVENT_FRAME];

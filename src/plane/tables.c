@@ -286,10 +286,10 @@ static void set_first(struct tables *t, unsigned int net, unsigned int first)
 	store(head, (load(head) & ~0xffffffffULL) | first);
 }
 
-void tables_head_group(struct tables *t, unsigned int net, bool has)
+void tables_head_mark(struct tables *t, unsigned int net, uint64_t marks)
 {
 	uint64_t *head = tables_word(&t->heads, net), was = load(head);
-	uint64_t now = has ? was | HEAD_GROUP_FACE : was & ~HEAD_GROUP_FACE;
+	uint64_t now = HEAD_FIRST(was) | marks;
 
 	if (now != was)
 		store(head, now);
@@ -376,7 +376,7 @@ void tables_say_open(struct tables *t, unsigned int slot, bool open)
 	}
 }
 
-void tables_say_member(struct tables *t, unsigned int slot, bool is_member)
+void tables_say_member(struct tables *t, unsigned int slot, uint32_t is_member)
 {
 	uint64_t *member = tables_word(&t->members, slot), m = load(member);
 	uint32_t ifindex = MEMBER_IFINDEX(m), now = ifindex | MEMBER_FLAGS;
@@ -389,7 +389,7 @@ void tables_say_member(struct tables *t, unsigned int slot, bool is_member)
 		store(member, MEMBER(now, MEMBER_MTU(m), MEMBER_NEXT(m)));
 	for (unsigned int which = 0; which < 2; which++) {
 		struct port_row *row = tables_any_row(t, slot, which);
-		uint32_t flags = is_member ? row->flags | ROW_MEMBER : row->flags & ~ROW_MEMBER;
+		uint32_t flags = (row->flags & ~(ROW_MEMBER | ROW_NAT)) | is_member;
 
 		if (row->ifindex && flags != row->flags)
 			__atomic_store_n(&row->flags, flags, __ATOMIC_RELEASE);

@@ -121,11 +121,12 @@ void tables_member_set(struct tables *t, unsigned int slot, uint32_t ifindex, un
  * port's stays as it is), each in a store of its own. */
 void tables_say_open(struct tables *t, unsigned int slot, bool open);
 
-/* Whether the member and both rows of a slot say that its guest is a cluster's member. */
-void tables_say_member(struct tables *t, unsigned int slot, bool is_member);
+/* Whether the member and both rows of a slot say that its guest is a cluster's member: ROW_MEMBER,
+ * and ROW_NAT perhaps, or 0. */
+void tables_say_member(struct tables *t, unsigned int slot, uint32_t is_member);
 
-/* Whether a net's head says that a face there is a group address. */
-void tables_head_group(struct tables *t, unsigned int net, bool has);
+/* What a net's head says of its clusters: HEAD_GROUP_FACE, HEAD_CARRY. */
+void tables_head_mark(struct tables *t, unsigned int net, uint64_t marks);
 
 /* Writes the free one of a gate's peers and returns which it is, or -errno. */
 int tables_peer_set(struct tables *t, unsigned int slot, struct tunnel_ip peer);
