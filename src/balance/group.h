@@ -69,6 +69,8 @@
 #define GROUP_ROWS	SPAN_MS(850) /* GROUP_DEAD, a heartbeat (an echo's age), and a bit */
 #define GROUP_ABSENT	SPAN_MS(500)
 #define GROUP_RESTART	SPAN_S(10)
+/* The flows of members whose host is silent: its daemon may be dead alone, and then they live. */
+#define GROUP_MOURN	SPAN_S(10)
 #define GROUP_BEHIND	SPAN_S(2)
 #define GROUP_LATE	SPAN_MS(150) /* a timer: it stood still, and has not heard what was said */
 #define GROUP_REACT	SPAN_MS(300) /* for what its own heartbeat will say better */
@@ -249,7 +251,9 @@ struct group {
 	mono_t echoed; /* when that heartbeat was sent which the coordinator echoed last */
 
 	/* By member's id; MONO_NEVER: not so. */
-	mono_t gone[CLUSTER_MEMBERS_MAX + 1];	  /* nobody hosts it: until then it counts */
+	mono_t gone[CLUSTER_MEMBERS_MAX + 1]; /* nobody hosts it: until then it counts */
+	mono_t mourned[CLUSTER_MEMBERS_MAX +
+		       1]; /* its host is silent: until then it keeps its flows */
 	mono_t draining[CLUSTER_MEMBERS_MAX + 1]; /* since */
 	mono_t idle[CLUSTER_MEMBERS_MAX + 1];	  /* draining, and without a flow: since */
 	struct heartbeat_bits drained, told_up;

@@ -91,6 +91,8 @@ mono_t views_expiry(const struct group *g);
 void members_record(struct group *g, mono_t now);
 /* Of a host that fell silent: what it hosted counts no more. */
 void members_forsake(struct group *g, const struct heartbeat_bits *hosted);
+/* … but their flows stay for a while. */
+void members_mourn(struct group *g, const struct heartbeat_bits *hosted, mono_t now);
 void members_review(struct step *s);
 mono_t members_expiry(const struct group *g);
 /* Which members take new flows, and which may still have some, as it stands now; false: nobody is

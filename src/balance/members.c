@@ -77,6 +77,20 @@ void members_forsake(struct group *g, const struct heartbeat_bits *hosted)
 			g->gone[id] = (mono_t){ 0 };
 }
 
+void members_mourn(struct group *g, const struct heartbeat_bits *hosted, mono_t now)
+{
+	for (uint16_t id = 1; id <= CLUSTER_MEMBERS_MAX; id++)
+		if (heartbeat_bit(hosted, id))
+			g->mourned[id] = mono_after(now, GROUP_MOURN);
+}
+
+/* It may be there though nobody says so; distributed, its host takes nothing any more. */
+static bool is_mourned(const struct group *g, const struct cluster_member *m, mono_t now)
+{
+	return g->record->mode == CLUSTER_DIRECTOR && heartbeat_bit(&g->known, m->id) &&
+	       !mono_due(g->mourned[m->id], now) && !presence_of(g, m->id).hosted;
+}
+
 static void review_drain(struct step *s, const struct cluster_member *m, bool busy)
 {
 	struct group *g = s->g;
@@ -117,6 +131,8 @@ void members_review(struct step *s)
 		const struct cluster_member *m = &g->record->members[i];
 		const struct presence p = presence_of(g, m->id);
 
+		if (p.hosted || (g->mourned[m->id].ns && mono_due(g->mourned[m->id], s->now)))
+			g->mourned[m->id] = (mono_t){ 0 };
 		if (p.hosted)
 			g->gone[m->id] = MONO_NEVER;
 		else if (g->gone[m->id].ns == INT64_MAX)
@@ -136,6 +152,8 @@ mono_t members_expiry(const struct group *g)
 
 		if (heartbeat_bit(&g->told_up, m->id))
 			next = mono_earlier(next, g->gone[m->id]);
+		if (g->mourned[m->id].ns && heartbeat_bit(&g->known, m->id))
+			next = mono_earlier(next, g->mourned[m->id]);
 		if (m->state != MEMBER_DRAINING || heartbeat_bit(&g->drained, m->id))
 			continue;
 		if (m->drain_ms)
@@ -161,11 +179,13 @@ bool members_now(const struct group *g, mono_t now, struct heartbeat_bits *fresh
 
 		if (active && heartbeat_bit(&g->fresh, m->id))
 			heartbeat_set_bit(&last, m->id, true);
+		const bool up = is_up(g, m, now);
+
 		if (m->state == MEMBER_FAILED || heartbeat_bit(&g->drained, m->id) ||
-		    !is_up(g, m, now))
+		    (!up && !is_mourned(g, m, now)))
 			continue;
 		heartbeat_set_bit(known, m->id, true);
-		heartbeat_set_bit(fresh, m->id, active);
+		heartbeat_set_bit(fresh, m->id, up && active);
 	}
 	if (bits_any(fresh) || !bits_any(&last))
 		return true;

@@ -146,6 +146,7 @@ static void review(struct step *s, struct group_peer *p)
 		tell_host(s, p, GROUP_REASON_HOST_SILENT);
 	}
 	if (p->counts && !p->there && mono_due(counts_until(s->g, p), s->now)) {
+		members_mourn(s->g, &p->hosted, s->now);
 		members_forsake(s->g, &p->hosted);
 		forget(p);
 	}
