@@ -42,10 +42,6 @@ struct balance_choice {
 	bool known; /* may still have flows: may be second */
 };
 
-struct balance_row {
-	uint16_t first, second; /* member ids; 0 = none */
-};
-
 /* Words of scratch memory for so many members (of both tables). */
 size_t balance_scratch_words(unsigned int member_count);
 

@@ -75,6 +75,11 @@ struct cluster_member {
 	uint32_t drain_ms;
 };
 
+/* Which members a row of a cluster's table has (balance/table.h); the data plane copies it. */
+struct balance_row {
+	uint16_t first, second; /* member ids; 0 = none */
+};
+
 enum cluster_check {
 	CLUSTER_CHECK_NONE, /* a member is fit while its port is up */
 	CLUSTER_CHECK_ARP,  /* … and answers ARP (IPv6: ND) */

@@ -49,8 +49,6 @@
 #define PLANE_CLUSTERS_MAX  CLUSTERS_MAX /* slots: 0 … */
 #define PLANE_FLOWS_DEFAULT (1u << 20)	 /* entries of the flow table */
 
-struct balance_row;
-
 struct plane_cluster {
 	unsigned int slot;
 	struct plane_net net;

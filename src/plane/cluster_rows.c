@@ -11,7 +11,6 @@
 
 #include <bpf/bpf.h>
 
-#include "balance/table.h"
 #include "base/cleanup.h"
 
 static_assert(sizeof(struct balance_row) == sizeof(uint32_t) &&

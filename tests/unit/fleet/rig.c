@@ -795,7 +795,5 @@ enum migrate_state rig_state(struct rig *rig, unsigned int host, int number)
 	struct fleet_name n = rig_name(number);
 	struct fleet_move_view v;
 
-	if (!fleet_move(rig->hosts[host].fleet, &n, &v))
-		return MIGRATE_NONE;
-	return v.state;
+	return fleet_move(rig->hosts[host].fleet, &n, &v) ? v.state : MIGRATE_NONE;
 }
