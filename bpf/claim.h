@@ -202,11 +202,14 @@ static __noinline __u32 claimed_by(__u32 number, __u64 key)
 	return holder <= SLOT_PORTS ? holder : SLOT_NOBODY;
 }
 
+/* A slot, or FACE_SLOT_0 and more for a cluster's face. */
 static __always_inline __u32 receiver_of(__u32 net, __u64 mac)
 {
 	__u32 slot = fdb_slot(net, mac);
 
-	return slot < CLAIM_SLOT_0 ? slot : claimed_by(slot - CLAIM_SLOT_0, FDB_KEY(net, mac));
+	if (slot < CLAIM_SLOT_0 || slot >= FACE_SLOT_0)
+		return slot;
+	return claimed_by(slot - CLAIM_SLOT_0, FDB_KEY(net, mac));
 }
 
 #endif

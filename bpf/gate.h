@@ -52,13 +52,23 @@ static __always_inline int is_tagged(struct __sk_buff *skb, __u32 tag_octets)
 	       tag[0] == EVENT_TAG_0 && tag[1] == EVENT_TAG_1;
 }
 
+/* One of those that tell in the same moment may.  Events that can wait leave half of the ring. */
+static __always_inline int is_due(__u64 *due, __u64 gap)
+{
+	__u64 was = READ_ONCE(*due), now = bpf_ktime_get_boot_ns();
+
+	if (now < was || __sync_val_compare_and_swap(due, was, now + gap) != was)
+		return 0;
+	return bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) < EVENTS_OCTETS / 2;
+}
+
 /* Counts, and says how many there were if it is time to tell; else 0. */
 static __always_inline __u64 tell_now(struct __sk_buff *skb, struct gate_slot *g, __u32 kind,
 				      __u32 tag_octets)
 {
 	__u32 which = kind == EVENT_SPOKE ? TOLD_SPOKE : TOLD_STRANGER;
 	__u64 *count = &g->told[which].count, *due = &g->told[which].due;
-	__u64 so_far, was, now, gap = EVENT_GAP_NS;
+	__u64 so_far, gap = EVENT_GAP_NS;
 	__u32 frames = weight_of(skb).frames;
 
 	so_far = __sync_fetch_and_add(count, frames) + frames;
@@ -66,37 +76,25 @@ static __always_inline __u64 tell_now(struct __sk_buff *skb, struct gate_slot *g
 		due = &g->told[TOLD_TAGGED].due;
 		gap = EVENT_TAGGED_GAP_NS;
 	}
-	was = READ_ONCE(*due);
-	now = bpf_ktime_get_boot_ns();
-	if (now < was || __sync_val_compare_and_swap(due, was, now + gap) != was)
-		return 0;
-	return bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) < EVENTS_OCTETS / 2 ? so_far : 0;
+	return is_due(due, gap) ? so_far : 0;
 }
 
 /* `tag_octets`: 4 where a VLAN tag is in the frame, to be left out. */
-__noinline int tell(struct __sk_buff *skb, __u32 slot, __u32 kind, __u32 tag_octets,
-		    __u32 generation)
+static __always_inline void event_submit(struct __sk_buff *skb, const struct event *head,
+					 __u32 tag_octets)
 {
 	__u32 len = skb->len, more;
-	struct gate_slot *g = gate_of(slot);
-	struct event *e;
-	__u64 count = 1;
+	struct event *e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
 
-	if (!g || tag_octets > 4)
-		return 0;
-	if (kind != EVENT_FLIPPED)
-		count = tell_now(skb, g, kind, tag_octets);
-	if (!count)
-		return 0;
-	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
 	if (!e)
-		return 0;
+		return;
 	__builtin_memset(e, 0, sizeof(*e));
 	e->at = bpf_ktime_get_boot_ns();
-	e->count = count;
-	e->port = slot;
-	e->generation = generation;
-	e->kind = (__u16)kind;
+	e->count = head->count;
+	e->port = head->port;
+	e->generation = head->generation;
+	e->kind = head->kind;
+	e->face = head->face;
 	if (!bpf_skb_load_bytes(skb, 0, e->frame, 2 * ETH_ALEN)) {
 		more = len - tag_octets - 2 * ETH_ALEN;
 		if (more > EVENT_FRAME - 2 * ETH_ALEN)
@@ -108,6 +106,58 @@ __noinline int tell(struct __sk_buff *skb, __u32 slot, __u32 kind, __u32 tag_oct
 			e->len = (__u16)(2 * ETH_ALEN + more);
 	}
 	bpf_ringbuf_submit(e, BPF_RB_FORCE_WAKEUP);
+}
+
+__noinline int tell(struct __sk_buff *skb, __u32 slot, __u32 kind, __u32 tag_octets,
+		    __u32 generation)
+{
+	struct event head = { .count = 1, .port = slot, .generation = generation };
+	struct gate_slot *g = gate_of(slot);
+
+	if (!g || tag_octets > 4)
+		return 0;
+	head.kind = (__u16)kind;
+	if (kind != EVENT_FLIPPED)
+		head.count = tell_now(skb, g, kind, tag_octets);
+	if (head.count)
+		event_submit(skb, &head, tag_octets);
+	return 0;
+}
+
+/* A cluster's member answered at its port. */
+__noinline int tell_answered(struct __sk_buff *skb, __u32 slot, __u32 cluster)
+{
+	struct event head = { .port = slot, .kind = EVENT_ANSWERED, .face = FACE_OF(cluster, 0) };
+	struct gate_slot *g = gate_of(slot);
+
+	if (!g)
+		return 0;
+	head.generation = GATE_GENERATION(READ_ONCE(g->word));
+	head.count = __sync_fetch_and_add(&g->told[TOLD_ANSWERED].count, 1) + 1;
+	if (is_due(&g->told[TOLD_ANSWERED].due, EVENT_ANSWERED_GAP_NS))
+		event_submit(skb, &head, 0);
+	return 0;
+}
+
+/* From the wire, with a cluster's face as its source.  What another anchor sends is no news to who
+ * is none, but for what looks like a claim. */
+__noinline int tell_face(struct __sk_buff *skb, __u32 number, __u32 tag_octets, __u32 held)
+{
+	struct event head = { .kind = EVENT_FACE, .face = number };
+	__u32 cluster = FACE_CLUSTER(number), face = FACE_INDEX(number);
+	struct cluster_slot *s = bpf_map_lookup_elem(&clusters, &cluster);
+	__u32 frames = weight_of(skb).frames;
+	int tagged;
+
+	if (!s || tag_octets > 4)
+		return 0;
+	tagged = is_tagged(skb, tag_octets);
+	if (!tagged && !held)
+		return 0;
+	head.count = __sync_fetch_and_add(&s->told[face].count, frames) + frames;
+	if (is_due(tagged ? &s->told[face].due_tagged : &s->told[face].due,
+		   tagged ? EVENT_TAGGED_GAP_NS : EVENT_GAP_NS))
+		event_submit(skb, &head, tag_octets);
 	return 0;
 }
 
@@ -229,7 +279,7 @@ static __always_inline __u32 gated_link(__u32 slot, __u32 ifindex)
 {
 	if ((__s32)ifindex > 0)
 		return ifindex;
-	return gated_way(slot, ifindex) == WAY_PORT ? ifindex & ~MEMBER_GATED : 0;
+	return gated_way(slot, ifindex) == WAY_PORT ? ifindex & ~MEMBER_FLAGS : 0;
 }
 
 /* --- a port's address as a source, from elsewhere -------------------------------------------- */

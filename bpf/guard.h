@@ -48,6 +48,13 @@
 #define PORT_BOOTPC  68
 #define PORT_DHCP6_S 547
 
+/* The second word of a mapped IPv4 address, ::ffff:0:0/96, of which the first is 0. */
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define IP4_LOW(ip) (0xffff0000ULL | (__u64)(ip) << 32)
+#else
+#define IP4_LOW(ip) (0xffffULL << 32 | (__u64)(ip))
+#endif
+
 struct arp_ether_ip4 {
 	__be16 hardware, protocol;
 	__u8 hardware_len, protocol_len;
@@ -94,9 +101,29 @@ __noinline int row_holds(__u32 number, __u64 mac)
 	return c && claim_holder(c) == ROW_SLOT(number);
 }
 
+/* Clusters (member.h): whether a member may send with that address, though it is not the port's
+ * own; whether the address is a cluster's, for which the port must not speak; whether an NLB host
+ * may call itself so. */
+int member_sends(__u32 number, __u64 high, __u64 low);
+int cluster_forbids(__u32 number, __u64 high, __u64 low);
+int carry_names(__u32 port, __u64 mac, __u32 as_face);
+
 static __always_inline int row_names(const struct port_row *row, __u32 number, __u64 mac)
 {
-	return mac == row->mac || (row->router_count && row_holds(number, mac));
+	return mac == row->mac || (row->router_count && row_holds(number, mac)) ||
+	       (row->flags & ROW_MEMBER && carry_names(ROW_SLOT(number), mac, 1));
+}
+
+static __always_inline int sends4(const struct port_row *row, __u32 number, __u32 ip)
+{
+	return row_has_ip4(row, ip) ||
+	       (row->flags & ROW_MEMBER && member_sends(number, 0, IP4_LOW(ip)));
+}
+
+static __always_inline int sends6(const struct port_row *row, __u32 number, __u64 high, __u64 low)
+{
+	return row_has_ip6(row, high, low) ||
+	       (row->flags & ROW_MEMBER && member_sends(number, high, low));
 }
 
 /* --- ARP, RARP (RFC 826, 903, 5227) ---------------------------------------------------------- */
@@ -114,18 +141,20 @@ static __always_inline int guard_arp(__u32 number, const struct port_row *row, c
 		return DROP_MALFORMED;
 	if (!row_names(row, number, mac_load(arp->sender_mac)))
 		return DROP_SPOOFED_ARP;
+	__builtin_memcpy(&sender, arp->sender_ip, sizeof(sender));
+	if (sender && cluster_forbids(number, 0, IP4_LOW(sender)))
+		return DROP_SPOOFED_ARP;
 	if (!(row->flags & ROW_CHECK_IP))
 		return PASS;
-	__builtin_memcpy(&sender, arp->sender_ip, sizeof(sender));
 	if (sender == 0) /* a probe asks without claiming; odd operations are requests */
 		return arp->op & bpf_htons(1) ? PASS : DROP_SPOOFED_ARP;
-	return row_has_ip4(row, sender) ? PASS : DROP_SPOOFED_ARP;
+	return sends4(row, number, sender) ? PASS : DROP_SPOOFED_ARP;
 }
 
 /* --- IPv4 ------------------------------------------------------------------------------------ */
 
-static __always_inline int guard_ip4(struct __sk_buff *skb, const struct port_row *row,
-				     const void *data, const void *end)
+static __always_inline int guard_ip4(struct __sk_buff *skb, __u32 number,
+				     const struct port_row *row, const void *data, const void *end)
 {
 	const struct iphdr *ip = data + ETH_HLEN;
 	__be16 ports[4] = {}; /* source, destination, length, checksum */
@@ -152,7 +181,7 @@ static __always_inline int guard_ip4(struct __sk_buff *skb, const struct port_ro
 		is_client = !fragment && ports[0] == bpf_htons(PORT_BOOTPC) &&
 			    ports[1] == bpf_htons(PORT_BOOTPS);
 	}
-	if (!(row->flags & ROW_CHECK_IP) || row_has_ip4(row, source))
+	if (!(row->flags & ROW_CHECK_IP) || sends4(row, number, source))
 		return PASS;
 	return source == 0 && is_client ? PASS : DROP_SPOOFED_IP;
 }
@@ -200,6 +229,7 @@ __noinline int guard_icmp6(struct __sk_buff *skb, __u32 number, __u32 off, __u32
 		__u32 flags;
 		__u64 target[2];
 	} nd;
+	__u64 source[2];
 	__u16 payload;
 	__u32 end;
 
@@ -217,8 +247,11 @@ __noinline int guard_icmp6(struct __sk_buff *skb, __u32 number, __u32 off, __u32
 	if (bpf_skb_load_bytes(skb, ETH_HLEN + 4, &payload, sizeof(payload)))
 		return DROP_MALFORMED;
 	end = ETH_HLEN + sizeof(struct ipv6hdr) + bpf_ntohs(payload);
-	if (end > skb->len)
+	if (end > skb->len || bpf_skb_load_bytes(skb, ETH_HLEN + 8, source, sizeof(source)))
 		return DROP_MALFORMED;
+	/* Who hears it would learn the sender under its source. */
+	if (cluster_forbids(number, source[0], source[1]))
+		return DROP_SPOOFED_ND;
 	switch (nd.type) {
 	case ICMP6_ROUTER_SOLICIT:
 		return guard_nd_options(skb, number, off + 8, end);
@@ -234,16 +267,12 @@ __noinline int guard_icmp6(struct __sk_buff *skb, __u32 number, __u32 off, __u32
 	/* An advert claims its target; a solicitation from :: claims it, too (RFC 4862
 	 * section 5.4.2). Any other solicitation asks for somebody else's, from a source that was
 	 * checked. */
-	if (row->flags & ROW_CHECK_IP && !row_has_ip6(row, nd.target[0], nd.target[1])) {
-		__u64 source[2];
-
-		if (nd.type == ICMP6_NEIGHBOUR_ADVERT)
-			return DROP_SPOOFED_ND;
-		if (bpf_skb_load_bytes(skb, ETH_HLEN + 8, source, sizeof(source)))
-			return DROP_MALFORMED;
-		if (!(source[0] | source[1]))
-			return DROP_SPOOFED_ND;
-	}
+	if (nd.type == ICMP6_NEIGHBOUR_ADVERT &&
+	    cluster_forbids(number, nd.target[0], nd.target[1]))
+		return DROP_SPOOFED_ND;
+	if (row->flags & ROW_CHECK_IP && !sends6(row, number, nd.target[0], nd.target[1]) &&
+	    (nd.type == ICMP6_NEIGHBOUR_ADVERT || !(source[0] | source[1])))
+		return DROP_SPOOFED_ND;
 	return guard_nd_options(skb, number, off + sizeof(nd), end);
 }
 
@@ -319,7 +348,7 @@ static __always_inline int guard_ip6(struct __sk_buff *skb, __u32 number,
 		return DROP_MALFORMED;
 	if (row->flags & ROW_CHECK_IP) {
 		__builtin_memcpy(source, &ip->saddr, sizeof(source));
-		if (!row_has_ip6(row, source[0], source[1])) {
+		if (!sends6(row, number, source[0], source[1])) {
 			if (source[0] | source[1])
 				return DROP_SPOOFED_IP;
 			nobody = 1;
@@ -387,6 +416,14 @@ __noinline int guard_router(struct __sk_buff *skb, __u32 number, __u64 sa)
 		       : DROP_ROUTER_CLAIM;
 }
 
+static __always_inline int guard_other(struct __sk_buff *skb, __u32 number,
+				       const struct port_row *row, __u64 sa)
+{
+	if (row->flags & ROW_MEMBER && carry_names(ROW_SLOT(number), sa, 0))
+		return PASS;
+	return row->router_count ? guard_router(skb, number, sa) : DROP_SPOOFED_MAC;
+}
+
 /* data … end: at least an Ethernet header, linear as far as HEADERS_OCTETS. */
 static __always_inline int guard(struct __sk_buff *skb, __u32 number, const struct port_row *row,
 				 const void *data, const void *end)
@@ -400,9 +437,7 @@ static __always_inline int guard(struct __sk_buff *skb, __u32 number, const stru
 	if (mac_load(eth->h_source) != row->mac) {
 		if (type_is_tag(type))
 			return DROP_VLAN_TAG;
-		if (!row->router_count)
-			return DROP_SPOOFED_MAC;
-		verdict = guard_router(skb, number, mac_load(eth->h_source));
+		verdict = guard_other(skb, number, row, mac_load(eth->h_source));
 		if (verdict != PASS)
 			return verdict;
 	}
@@ -410,7 +445,7 @@ static __always_inline int guard(struct __sk_buff *skb, __u32 number, const stru
 	if (verdict != PASS)
 		return verdict;
 	if (type == ETH_P_IP)
-		return guard_ip4(skb, row, data, end);
+		return guard_ip4(skb, number, row, data, end);
 	if (type == ETH_P_IPV6)
 		return guard_ip6(skb, number, row, data, end);
 	if (type == ETH_P_ARP || type == ETH_P_RARP)

@@ -102,7 +102,7 @@ struct {
 	__type(value, struct slot_counters);
 } counters SEC(".maps");
 
-/* Shared by the CPUs and counted atomically: a drop is rare, and 32 words a slot and CPU are not.
+/* Shared by the CPUs and counted atomically: a drop is rare, and 64 words a slot and CPU are not.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -195,5 +195,127 @@ struct {
 	__type(key, __u32);
 	__type(value, struct router_counters);
 } router_counts SEC(".maps");
+
+/* --- clusters (balance.h) --------------------------------------------------------------------- */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, CLUSTER_SLOTS);
+	__type(key, __u32);
+	__type(value, struct cluster_slot);
+} clusters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, CLUSTER_SLOTS * 2);
+	__type(key, __u32);
+	__type(value, struct cluster_conf);
+} cluster_confs SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, CLUSTER_SLOTS);
+	__type(key, __u32);
+	__type(value, struct cluster_counters);
+} cluster_counts SEC(".maps");
+
+/* Maps in maps: what is large is made with the first cluster that needs it.  Their values are named
+ * by size, because clang does not describe a type that only an inner map names. */
+
+struct cluster_rows_inner {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, CLUSTER_ROW_WORDS);
+	__type(key, __u32);
+	__type(value, __u64);
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, CLUSTER_SLOTS *CLUSTER_SETS);
+	__type(key, __u32);
+	__array(values, struct cluster_rows_inner);
+} cluster_rows SEC(".maps");
+
+struct cluster_members_inner {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, CLUSTER_IDS + 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct cluster_member_conf));
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, CLUSTER_SLOTS);
+	__type(key, __u32);
+	__array(values, struct cluster_members_inner);
+} cluster_members SEC(".maps");
+
+struct cluster_member_counts_inner {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, CLUSTER_IDS + 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct cluster_member_counters));
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, CLUSTER_SLOTS);
+	__type(key, __u32);
+	__array(values, struct cluster_member_counts_inner);
+} cluster_member_counts SEC(".maps");
+
+struct flows_inner {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, FLOW_LINES);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct flow_line));
+};
+
+/* One element; written by the programs alone. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__array(values, struct flows_inner);
+} flows SEC(".maps");
+
+/* (net, virtual address) → slot of the cluster. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, CLUSTER_IPS_ALL);
+	__type(key, struct cluster_ip_key);
+	__type(value, __u32);
+} cluster_ips SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, SLOT_PORTS + 1);
+	__type(key, __u32);
+	__type(value, struct port_clusters);
+} port_clusters SEC(".maps");
+
+/* The link-local with which a member was last heard to ask or advertise; written by the programs.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, SLOT_PORTS + 1);
+	__type(key, __u32);
+	__type(value, struct cluster_ip);
+} member_links SEC(".maps");
+
+/* By an answer's fragment: the virtual address that is its source. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, NAT_PARTS);
+	__type(key, struct nat_part);
+	__type(value, struct cluster_ip);
+} nat_parts SEC(".maps");
 
 #endif

@@ -9,7 +9,7 @@
 
 #include <linux/types.h>
 
-#define VMAC_SCHEMA 3
+#define VMAC_SCHEMA 4
 
 /* --- slots: who a frame is counted for ------------------------------------------------------- */
 
@@ -70,6 +70,8 @@
 #define ROW_CHECK_IP	  (1u << 1) /* senders must be among ip4 and ip6 */
 #define ROW_DHCP_SERVER	  (1u << 2) /* may answer as one */
 #define ROW_ROUTER_ADVERT (1u << 3) /* may send RA and redirect */
+#define ROW_MEMBER	  (1u << 4) /* of a cluster: see port_clusters */
+#define ROW_NAT		  (1u << 5) /* … and of one with nat */
 
 #define ROW_IP4_MAX	8
 #define ROW_IP6_MAX	9 /* the link-local of the vMAC comes first */
@@ -117,6 +119,15 @@ struct claim {
 #define MEMBER_MTU(m)		   ((__u32)((m) >> 16) & 0xffff)
 #define MEMBER_NEXT(m)		   ((__u32)(m)&0xffff)
 #define MEMBER_GATED		   0x80000000u
+/* Together with MEMBER_GATED, whatever the gate: the port is a cluster's member. */
+#define MEMBER_CLUSTERED	   0x40000000u
+#define MEMBER_FLAGS		   (MEMBER_GATED | MEMBER_CLUSTERED)
+
+/* In heads[net], above the first slot: a face of the net is a group address. */
+#define HEAD_GROUP_FACE	 (1ULL << 32)
+/* … a cluster of the net is carried. */
+#define HEAD_CARRY	 (1ULL << 33)
+#define HEAD_FIRST(head) ((__u32)(head))
 
 /* --- gates ----------------------------------------------------------------------------------- */
 
@@ -142,7 +153,7 @@ struct claim {
 	((__u64)(generation) << 32 | (__u64)(state_and_flags))
 #define GATE_OPENED(word) GATE_WORD(GATE_GENERATION(word), GATE_IS_OPEN | GATE_FLIPPED)
 
-enum gate_told { TOLD_SPOKE, TOLD_STRANGER, TOLD_TAGGED, TOLD_COUNT };
+enum gate_told { TOLD_SPOKE, TOLD_STRANGER, TOLD_TAGGED, TOLD_ANSWERED, TOLD_COUNT };
 
 /* IPv4: mapped, ::ffff:0:0/96; as on the wire. */
 struct tunnel_ip {
@@ -164,15 +175,19 @@ struct gate_slot {
 #define EVENT_FLIPPED  0
 #define EVENT_SPOKE    1
 #define EVENT_STRANGER 2
+#define EVENT_ANSWERED 3
+#define EVENT_FACE     4 /* a stranger with a cluster's face; port is 0 */
 
-#define EVENT_FRAME	    64
-#define EVENT_GAP_NS	    1000000000ULL
+#define EVENT_FRAME	      64
+#define EVENT_GAP_NS	      1000000000ULL
 /* Of strangers that bear what looks like a tag (src/wire/claim.h): RARP, and this in its padding.
  * Whoever waits for the true one must not be deaf for a second after a false one. */
-#define EVENT_TAGGED_GAP_NS 100000000ULL
-#define EVENT_TAG_AT	    42
-#define EVENT_TAG_0	    'v'
-#define EVENT_TAG_1	    'M'
+#define EVENT_TAGGED_GAP_NS   100000000ULL
+/* Of members that answer: of health checks every 100 ms, none may be lost. */
+#define EVENT_ANSWERED_GAP_NS 50000000ULL
+#define EVENT_TAG_AT	      42
+#define EVENT_TAG_0	      'v'
+#define EVENT_TAG_1	      'M'
 
 /* Half of it is for flips alone, and holds one of every port. */
 #define EVENTS_OCTETS (1u << 20)
@@ -182,7 +197,7 @@ struct event {
 	__u64 count;
 	__u32 port, generation; /* of the gate, then */
 	__u16 kind, len;
-	__u32 unused;
+	__u32 face; /* EVENT_FACE: FACE_OF(); EVENT_ANSWERED: of the first face */
 	__u8 frame[EVENT_FRAME];
 };
 
@@ -238,6 +253,171 @@ struct router_counters {
 	__u64 not_accepted;
 };
 
+/* --- clusters (balance.h) --------------------------------------------------------------------- */
+
+#define CLUSTER_SLOTS	  256
+#define CLUSTER_FACES	  8
+#define CLUSTER_ADDRESSES 16
+#define CLUSTER_RULES	  16
+#define CLUSTER_IDS	  1024 /* of members: 1 … 1024 */
+#define CLUSTER_SETS	  2    /* of rows */
+
+/* The forwarding table leads from (net, face) to FACE_SLOT_0 and the face's number.  Who finds it
+ * there compares conf->net and conf->faces[] with what it looked for. */
+#define FACE_SLOT_0	       0xc000
+#define FACE_OF(cluster, face) ((__u32)(cluster)*CLUSTER_FACES + (__u32)(face))
+#define FACE_CLUSTER(number)   ((__u32)(number) / CLUSTER_FACES & (CLUSTER_SLOTS - 1))
+#define FACE_INDEX(number)     ((__u32)(number) & (CLUSTER_FACES - 1))
+
+#define CLUSTER_MODE_DIRECTOR	 0
+#define CLUSTER_MODE_DISTRIBUTED 1
+#define CLUSTER_MODE_CARRY	 2
+
+#define CLUSTER_BY_FLOW	   0
+#define CLUSTER_BY_CLIENT  1
+#define CLUSTER_BY_NETWORK 2
+
+#define CLUSTER_DO_BALANCE  0
+#define CLUSTER_DO_PRIORITY 1
+#define CLUSTER_DO_DROP	    2
+
+#define CLUSTER_NAT (1u << 0)
+
+/* An IP address as on the wire; IPv4: mapped, ::ffff:0:0/96. */
+struct cluster_ip {
+	__u64 word[2];
+};
+
+struct cluster_rule_conf {
+	__u8 protocol, action;
+	__u16 from, to; /* ports */
+	__u16 has_ports;
+};
+
+/* What never changes while it is read: two a slot, of which the slot names one. */
+#define CLUSTER_CONF_OF(slot, which) ((__u32)(slot)*2 + (which))
+
+struct cluster_conf {
+	__u64 key[2]; /* of SipHash, as the CPU loads them */
+	__u32 net;
+	__u8 mode, affinity, flags, face_count;
+	__u32 row_count; /* 65536, or of Maglev */
+	__u32 address_count, rule_count;
+	__u32 udp_ticks, tcp_ticks; /* a flow lives so long without a frame */
+	__u64 faces[CLUSTER_FACES]; /* MAC_WORD */
+	struct cluster_ip addresses[CLUSTER_ADDRESSES];
+	struct cluster_rule_conf rules[CLUSTER_RULES];
+};
+
+/* What changes word by word. */
+struct cluster_slot {
+	__u64 conf; /* 0 = none; else 1 + CLUSTER_CONF_OF() */
+	__u64 own;  /* distributed: until; CLOCK_BOOTTIME, as are all here */
+	struct {
+		__u64 serve, speak; /* until */
+	} faces[CLUSTER_FACES];
+	__u64 known[CLUSTER_IDS / 64]; /* bit id - 1 */
+	__u32 priority[CLUSTER_SETS];  /* a row: the members of rules by priority */
+	struct {
+		__u64 count, due, due_tagged; /* of strangers with the face: as gate_slot.told */
+	} told[CLUSTER_FACES];
+};
+
+/* Rows: a first and a second member's id, two rows a word.  Two sets a cluster. */
+#define CLUSTER_INSTALLED	   0
+#define CLUSTER_COMMITTED	   1
+#define CLUSTER_ROWS_OF(slot, set) ((__u32)(slot)*CLUSTER_SETS + (set))
+#define CLUSTER_ROW_WORDS	   32769 /* of 65,537 rows */
+#define CLUSTER_ROW(word, row)	   ((__u32)((word) >> ((row)&1) * 32))
+#define CLUSTER_FIRST(row)	   ((__u32)(row)&0xffff)
+#define CLUSTER_SECOND(row)	   ((__u32)(row) >> 16)
+
+/* By cluster and id.  Where the member is, the forwarding table says. */
+struct cluster_member_conf {
+	__u64 mac;		  /* MAC_WORD; 0 = none */
+	struct cluster_ip own[2]; /* nat: its own addresses, IPv4 (mapped) and IPv6; 0 = none */
+};
+
+struct cluster_member_counters {
+	__u64 frames, octets;
+};
+
+/* Of which clusters a port's guest is a member, the first first; 0 = no more. */
+#define PORT_CLUSTERS_MAX	 16
+#define PORT_CLUSTER(slot, id)	 ((__u32)(slot) << 16 | (__u32)(id))
+#define PORT_CLUSTER_SLOT(entry) ((__u32)(entry) >> 16 & (CLUSTER_SLOTS - 1))
+#define PORT_CLUSTER_ID(entry)	 ((__u32)(entry)&0xffff)
+
+struct port_clusters {
+	__u32 of[PORT_CLUSTERS_MAX];
+};
+
+/* The address's cluster, for who asks for it (ARP, ND) and for frames at a member's host. */
+#define CLUSTER_IPS_ALL (CLUSTER_SLOTS * CLUSTER_ADDRESSES)
+
+struct cluster_ip_key {
+	__u32 net, unused;
+	struct cluster_ip ip;
+};
+
+/* What is remembered of the first fragment of an answer, for the later ones (nat.h). */
+#define NAT_PARTS 1024
+
+struct nat_part {
+	struct cluster_ip to;
+	__u32 port, id;
+	__u32 proto, unused;
+};
+
+/* Flows: lines of eight entries, by the hash of the flow.  Of its 64 bits the low ones are the row,
+ * those above the line, and the highest are in the entry. */
+#define FLOW_LINES	  131072
+#define FLOW_WAYS	  8
+#define FLOW_LINE(hash)	  ((__u32)((hash) >> 16) & (FLOW_LINES - 1))
+#define FLOW_FINGER	  (~0ULL << 34)
+#define FLOW_NEW	  1u /* made by its first frame, */
+#define FLOW_CONFIRMED	  2u /* … and this by its second */
+#define FLOW_CLOSING	  3u
+#define FLOW_GUESSED	  4u /* or'ed: the beginning of the flow was not seen here */
+/* An entry expires at a tick, of CLOCK_BOOTTIME by 2^32 ns (4.3 s), modulo 4,096: what is not swept
+ * in the half of that (2.4 h) is taken for alive again, which nobody but a flow with the same hash
+ * would notice. */
+#define FLOW_TICK_BITS	  32
+#define FLOW_UNTIL_BITS	  12
+#define FLOW_UNTILS	  (1u << FLOW_UNTIL_BITS)
+#define FLOW_IDLE_MAX	  (FLOW_UNTILS / 2 - 1)
+#define FLOW_CHANGING	  ((__u64)(FLOW_UNTILS - 1) << 19 | 3ULL << 31)
+#define FLOW_CLUSTER_BITS ((__u64)(CLUSTER_SLOTS - 1) << 11)
+#define FLOW_ENTRY(hash, state, until, cluster, id)                                                \
+	(((__u64)(hash)&FLOW_FINGER) | (__u64)(state) << 31 |                                      \
+	 (__u64)((until) & (FLOW_UNTILS - 1)) << 19 | (__u64)(cluster) << 11 | (__u64)(id))
+#define FLOW_STATE(entry)      ((__u32)((entry) >> 31) & 3)
+#define FLOW_IS_GUESSED(entry) ((__u32)((entry) >> 33) & 1)
+#define FLOW_UNTIL(entry)      ((__u32)((entry) >> 19) & (FLOW_UNTILS - 1))
+#define FLOW_CLUSTER(entry)    ((__u32)((entry) >> 11) & (CLUSTER_SLOTS - 1))
+#define FLOW_ID(entry)	       ((__u32)(entry)&0x7ff)
+#define FLOW_NEW_TICKS	       8
+#define FLOW_CLOSING_TICKS     3
+
+struct flow_line {
+	__u64 entry[FLOW_WAYS];
+};
+
+/* A probe's mark bears the id of the member that it is for. */
+#define MARK_PROBE	    0x76700000u
+#define MARK_PROBE_MASK	    0xfffff000u
+#define MARK_PROBE_ID(mark) ((__u32)(mark)&0xfff)
+
+/* Per CPU and cluster; plane/cluster.h says what each is. */
+struct cluster_counters {
+	__u64 local, remote, second;
+	__u64 answered_arp, answered_nd;
+	__u64 not_anchor, others;
+	__u64 no_member, rule, no_address, malformed;
+	__u64 arp_filtered, nd_filtered;
+	__u64 flows_made, flows_denied;
+};
+
 /* --- counters -------------------------------------------------------------------------------- */
 
 /* Per CPU and slot: what every frame touches. */
@@ -280,7 +460,18 @@ struct slot_counters {
 	X(TUNNEL_PEER, "tunnel_peer", "through the tunnel, from a host that is no peer")           \
 	X(TUNNEL_NET, "tunnel_net", "through the tunnel, with a number that no segment has")       \
 	X(TUNNEL_PORT, "tunnel_port", "through the tunnel, for nobody who takes frames from it")   \
-	X(TUNNEL_ECHO, "tunnel_echo", "through the tunnel, a guest's own frame back to it")
+	X(TUNNEL_ECHO, "tunnel_echo", "through the tunnel, a guest's own frame back to it")        \
+	X(NOT_ANCHOR, "not_anchor", "for a cluster's vMAC that this host does not serve now")      \
+	X(OTHERS_ROW, "others_row", "for a cluster's member elsewhere, whose host gets it, too")   \
+	X(NO_MEMBER, "no_member", "for a cluster that has no member to take it")                   \
+	X(CLUSTER_RULE, "cluster_rule", "for a cluster, and one of its rules drops it")            \
+	X(CLUSTER_ADDRESS, "cluster_address", "for a cluster's vMAC, but none of its addresses")   \
+	X(CLUSTER_FRAME, "cluster_frame", "for a cluster, but its headers cannot be read")         \
+	X(MEMBER_ARP, "member_arp", "a cluster's member spoke for a virtual address by ARP")       \
+	X(MEMBER_ND, "member_nd", "a cluster's member spoke for a virtual address by ND")          \
+	X(FACE_SPOOF, "face_spoof", "with a cluster's vMAC as its source, from who may not")       \
+	X(NAT, "nat", "of a cluster's member, and its addresses could not be rewritten")           \
+	X(NLB, "nlb", "an NLB heartbeat of a port that is no member where such are carried")
 
 enum drop_reason {
 #define DROP_REASON_ENUM_(constant, name, meaning) DROP_##constant,
@@ -289,7 +480,7 @@ enum drop_reason {
 		DROP_REASON_COUNT
 };
 
-#define DROP_REASONS_MAX 32 /* the stride of the counters */
+#define DROP_REASONS_MAX 64 /* the stride of the counters */
 
 struct slot_drops {
 	__u64 frames[DROP_REASONS_MAX];

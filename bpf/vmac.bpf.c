@@ -26,47 +26,16 @@
  * the receiving device wrote and nobody else can; on its way into the host it carries MARK_TO_HOST,
  * since there the uplink overwrites skb_iif.  vmac_port never answers TC_ACT_UNSPEC or TC_ACT_OK:
  * both would hand the guest's frame to the host. */
-#include "gate.h"
 #include "lease.h"
+#include "answer.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
-/* --- ways out -------------------------------------------------------------------------------- */
+/* --- copies ---------------------------------------------------------------------------------- */
 
-static __always_inline int drop(__u32 slot, __u32 reason, struct weight w)
-{
-	count_drop(slot, reason, w);
-	return TC_ACT_SHOT;
-}
-
-/* The frame (or each segment of it) is no longer than the link takes.  An unsegmented frame needs
- * one comparison; the tag of a VLAN does not count as long as it is not in the frame. */
-static __always_inline int fits(struct __sk_buff *skb, __u32 ifindex, __u32 mtu)
-{
-	__u32 link_mtu = 0;
-
-	if (skb->len <= mtu + ETH_HLEN)
-		return 1;
-	if (!skb->gso_size)
-		return 0;
-	return bpf_check_mtu(skb, ifindex, &link_mtu, 0, BPF_MTU_CHK_SEGS) == 0;
-}
-
-/* To the port `to` by its link; what fails is `from`'s drop. */
-static __always_inline int send_to_port(struct __sk_buff *skb, __u32 from, __u32 to, __u64 member,
-					struct weight w)
-{
-	__u32 ifindex = MEMBER_IFINDEX(member) & ~MEMBER_GATED;
-
-	if (!fits(skb, ifindex, MEMBER_MTU(member)))
-		return drop(from, DROP_MTU, w);
-	count_tx(to, w);
-	return bpf_redirect(ifindex, 0);
-}
-
-/* Copies the frame to every open port of the net but one.  A copy that fails is its receiver's
- * loss. */
-__noinline int replicate(struct __sk_buff *skb, __u32 net, __u32 except)
+/* Copies the frame to every open port of the net but one, and to none but those for `whom` it is
+ * (carry.h).  A copy that fails is its receiver's loss. */
+__noinline int replicate(struct __sk_buff *skb, __u32 net, __u32 except, __u32 whom)
 {
 	__u64 *head = bpf_map_lookup_elem(&heads, &net), member;
 	struct weight w = weight_of(skb);
@@ -80,7 +49,7 @@ __noinline int replicate(struct __sk_buff *skb, __u32 net, __u32 except)
 			break;
 		member = member_of(slot);
 		ifindex = gated_link(slot, MEMBER_IFINDEX(member));
-		if (ifindex && slot != except) {
+		if (ifindex && slot != except && (!whom || copy_is_for(slot, whom))) {
 			if (fits(skb, ifindex, MEMBER_MTU(member)) &&
 			    bpf_clone_redirect(skb, ifindex, 0) == 0)
 				count_tx(slot, w);
@@ -90,6 +59,83 @@ __noinline int replicate(struct __sk_buff *skb, __u32 net, __u32 except)
 		slot = MEMBER_NEXT(member);
 	}
 	return 0;
+}
+
+/* --- for a face ------------------------------------------------------------------------------ */
+
+/* A question that hear() found: its answer goes back to where it came from.  One that is not right
+ * is dropped. */
+static __always_inline int answer_goes(struct __sk_buff *skb, __u32 from, int heard, __u32 net,
+				       __u32 how, struct weight w)
+{
+	__u32 number = NET_UPLINK(net) & 15;
+	const __u64 *own = bpf_map_lookup_elem(&uplink_macs, &number);
+
+	if (answer(skb, l3_of(how), (__u32)(HEARD_ASK - heard)))
+		return drop(from, DROP_MALFORMED, w);
+	if ((how & HOW_CAME) == HOW_PORT)
+		return send_to_port(skb, from, from, member_of(from), w);
+	if ((how & HOW_CAME) == HOW_HOST) {
+		skb->mark = MARK_TO_HOST;
+		return bpf_redirect(skb->ifindex, BPF_F_INGRESS);
+	}
+	if (own && mac_at(skb, ETH_ALEN) != READ_ONCE(*own))
+		skb->mark = MARK_ANNOUNCE;
+	count_tx(from, w);
+	return bpf_redirect(skb->ifindex, 0);
+}
+
+__noinline int serves_face(__u32 number)
+{
+	const struct cluster_slot *s = cluster_slot_of(FACE_CLUSTER(number));
+
+	return s && face_serves(s, FACE_INDEX(number), bpf_ktime_get_boot_ns());
+}
+
+/* A verdict, or BALANCE_WIRE.  `from` counts what is dropped. */
+static __always_inline int face_gets(struct __sk_buff *skb, __u32 from, __u32 number, __u32 net,
+				     __u32 how, struct weight w)
+{
+	int verdict = to_face(skb, from, number, net, how), reason;
+
+	if (verdict == BALANCE_CARRY) {
+		reason = how & HOW_NESTED ? DROP_VLAN_TAG
+					  : carry(skb, FACE_CLUSTER(number), net, from, how);
+		if (reason != PASS)
+			return drop(from, (__u32)reason, w);
+		/* From the wire, and where there is none: all copies made. */
+		return (how & HOW_CAME) == HOW_WIRE || !NET_UPLINK(net) ? TC_ACT_SHOT
+									: BALANCE_WIRE;
+	}
+	if (verdict == BALANCE_ASKED) {
+		verdict = how & HOW_NESTED ? 0 : hear(skb, net, l3_of(how), number + 1);
+		if (verdict <= HEARD_ASK)
+			return answer_goes(skb, from, verdict, net, how, w);
+		if (serves_face(number))
+			return balance_drops(skb, from, number, DROP_CLUSTER_ADDRESS);
+		return (how & HOW_CAME) == HOW_WIRE
+			       ? balance_drops(skb, from, number, DROP_NOT_ANCHOR)
+			       : BALANCE_WIRE;
+	}
+	return verdict;
+}
+
+static __always_inline __u64 head_of(__u32 net)
+{
+	const __u64 *head = bpf_map_lookup_elem(&heads, &net);
+
+	return head ? READ_ONCE(*head) : 0;
+}
+
+/* The face that a group address is there, as the forwarding table has it; else SLOT_NOBODY. */
+static __always_inline __u32 group_face(__u32 net, __u64 head, __u64 da)
+{
+	__u32 slot;
+
+	if (!(head & HEAD_GROUP_FACE))
+		return SLOT_NOBODY;
+	slot = fdb_slot(net, da);
+	return slot >= FACE_SLOT_0 ? slot : SLOT_NOBODY;
 }
 
 /* --- from a port ----------------------------------------------------------------------------- */
@@ -119,13 +165,6 @@ static __always_inline int flood_allowed(const struct port_row *row, __u32 slot,
 	return 1;
 }
 
-static __always_inline int tag_for_uplink(struct __sk_buff *skb, __u32 net)
-{
-	if (!NET_VLAN(net))
-		return 0;
-	return bpf_skb_vlan_push(skb, bpf_htons(ETH_P_8021Q), NET_VLAN(net));
-}
-
 static __always_inline int port_to_uplink(struct __sk_buff *skb, __u32 slot, __u32 net,
 					  struct weight w, __u64 flags)
 {
@@ -146,14 +185,14 @@ static __always_inline int port_to_uplink(struct __sk_buff *skb, __u32 slot, __u
 }
 
 static __always_inline int port_floods(struct __sk_buff *skb, const struct port_row *row,
-				       __u32 slot, struct weight w)
+				       __u32 slot, __u32 whom, struct weight w)
 {
 	__u32 net = row->net, uplink = SLOT_UPLINK_0 + NET_UPLINK(net), ifindex;
 	__u64 member;
 
 	if (!flood_allowed(row, slot, w.frames))
 		return drop(slot, DROP_FLOOD_LIMIT, w);
-	replicate(skb, net, slot);
+	replicate(skb, net, slot, whom);
 	if (!NET_UPLINK(net))
 		return TC_ACT_SHOT; /* all copies made: the original is not needed */
 	member = member_of(uplink);
@@ -163,9 +202,11 @@ static __always_inline int port_floods(struct __sk_buff *skb, const struct port_
 		return drop(uplink, DROP_NO_UPLINK, w);
 	if (!fits(skb, ifindex, MEMBER_MTU(member)) || tag_for_uplink(skb, net))
 		return drop(uplink, DROP_COPY_FAILED, w);
-	skb->mark = MARK_TO_HOST;
-	bpf_clone_redirect(skb, ifindex, BPF_F_INGRESS);
-	skb->mark = 0;
+	if (whom != COPY_ONLY_CARRIED) {
+		skb->mark = MARK_TO_HOST;
+		bpf_clone_redirect(skb, ifindex, BPF_F_INGRESS);
+		skb->mark = 0;
+	}
 	count_tx(uplink, w);
 	return bpf_redirect(ifindex, 0);
 }
@@ -188,14 +229,21 @@ static __always_inline int port_sends(struct __sk_buff *skb, const struct port_r
 {
 	__u32 net = row->net, to, way;
 	__u64 member;
+	int verdict;
 
 	if (da == row->mac)
 		return drop(slot, DROP_HAIRPIN, w);
 	to = receiver_of(net, da);
 	if (to == slot)
 		return drop(slot, DROP_HAIRPIN, w);
-	if (to > SLOT_PORTS)
-		return port_to_uplink(skb, slot, net, w, BPF_F_INGRESS);
+	if (to > SLOT_PORTS) {
+		if (to < FACE_SLOT_0)
+			return port_to_uplink(skb, slot, net, w, BPF_F_INGRESS);
+		verdict = face_gets(skb, slot, to - FACE_SLOT_0, net, HOW_PORT, w);
+		if (verdict != BALANCE_WIRE)
+			return verdict;
+		to = SLOT_NOBODY;
+	}
 	if (to != SLOT_NOBODY) {
 		member = member_of(to);
 		if ((__s32)MEMBER_IFINDEX(member) > 0)
@@ -211,6 +259,24 @@ static __always_inline int port_sends(struct __sk_buff *skb, const struct port_r
 	if (!NET_UPLINK(net))
 		return drop(slot, DROP_UNKNOWN_UNICAST, w);
 	return port_to_uplink(skb, slot, net, w, host_routes(net, da) ? BPF_F_INGRESS : 0);
+}
+
+static __always_inline int port_sends_group(struct __sk_buff *skb, const struct port_row *row,
+					    __u32 slot, __u64 da, struct weight w)
+{
+	__u32 net = row->net, face = group_face(net, head_of(net), da);
+	int r;
+
+	if (face != SLOT_NOBODY) {
+		r = face_gets(skb, slot, face - FACE_SLOT_0, net, HOW_PORT, w);
+		return r == BALANCE_WIRE ? port_to_uplink(skb, slot, net, w, 0) : r;
+	}
+	r = hear(skb, net, ETH_HLEN, 0);
+	if (r <= HEARD_ASK)
+		return answer_goes(skb, slot, r, net, HOW_PORT, w);
+	if (r == COPY_ONLY_CARRIED && !port_carries(slot))
+		return drop(slot, DROP_NLB, w);
+	return port_floods(skb, row, slot, (__u32)r, w);
 }
 
 SEC("tc")
@@ -249,11 +315,22 @@ int vmac_port(struct __sk_buff *skb)
 		if (reason != PASS)
 			return drop(slot, reason, w);
 	}
+	if (row->flags & ROW_MEMBER) {
+		reason = member_says(skb, number);
+		if (reason != PASS)
+			return drop(slot, reason, w);
+		data = frame_start(skb);
+		end = frame_end(skb);
+		if (data + ETH_HLEN > end)
+			return drop(slot, DROP_MALFORMED, w);
+	}
 	reason = guard(skb, number, row, data, end);
+	if (reason == PASS && row->flags & ROW_NAT)
+		reason = nat_from_member(skb, slot);
 	if (reason != PASS)
 		return drop(slot, reason, w);
 	if (group)
-		return port_floods(skb, row, slot, w);
+		return port_sends_group(skb, row, slot, da, w);
 	return port_sends(skb, row, slot, da, w);
 }
 
@@ -267,15 +344,6 @@ int vmac_drop_net(struct __sk_buff *skb)
 }
 
 /* --- uplinks --------------------------------------------------------------------------------- */
-
-/* A frame as an uplink sees it.  `tagged`: an 802.1Q tag, in metadata or in the frame, made `vlan`;
- * `nested`: there is another one behind it, so it is no access frame of any net here. */
-struct uplink_frame {
-	__u64 da, sa;
-	__u32 slot, net;
-	__u16 tci;
-	__u8 tagged, in_band, nested, group, control;
-};
 
 /* 0, or -1 when the frame is none of our business; *f is zero before. */
 static __always_inline int uplink_read(struct __sk_buff *skb, struct uplink_frame *f)
@@ -322,30 +390,25 @@ static __always_inline int uplink_read(struct __sk_buff *skb, struct uplink_fram
 	return 0;
 }
 
-/* Takes the tag off.  The kernel looks for one in the frame only where skb->protocol says so, which
- * a raw socket may have set to anything: then the tag is still there, and no port must see it. */
-static __always_inline int untag(struct __sk_buff *skb, const struct uplink_frame *f)
+static __always_inline __u32 how_of(const struct uplink_frame *f, __u32 came)
 {
-	__be16 type;
-
-	if (!f->tagged)
-		return PASS;
-	if (bpf_skb_vlan_pop(skb))
-		return DROP_NO_MEMORY;
-	if (f->in_band && (bpf_skb_load_bytes(skb, 2 * ETH_ALEN, &type, sizeof(type)) ||
-			   type_is_tag(bpf_ntohs(type))))
-		return DROP_VLAN_TAG;
-	return PASS;
+	return came | (f->tagged ? HOW_TAGGED : 0) | (f->in_band ? HOW_IN_BAND : 0) |
+	       (f->nested ? HOW_NESTED : 0);
 }
 
 static __always_inline int uplink_to_port(struct __sk_buff *skb, const struct uplink_frame *f,
-					  __u32 to, struct weight w)
+					  __u32 to, __u32 came, struct weight w)
 {
 	__u64 member = member_of(to);
 	__u32 way = WAY_PORT;
 	int reason;
 
 	if ((__s32)MEMBER_IFINDEX(member) <= 0) {
+		if (MEMBER_IFINDEX(member) & MEMBER_CLUSTERED && came == HOW_WIRE) {
+			reason = to_member(skb, f->slot, to, f->net, how_of(f, came));
+			if (reason != BALANCE_PORT)
+				return reason;
+		}
 		way = gated_way(to, MEMBER_IFINDEX(member));
 		if (way == WAY_WIRE)
 			return TC_ACT_UNSPEC;
@@ -362,26 +425,29 @@ static __always_inline int uplink_to_port(struct __sk_buff *skb, const struct up
 
 /* Copies to the ports but one, then gives the frame back as it was. */
 static __always_inline int uplink_floods(struct __sk_buff *skb, const struct uplink_frame *f,
-					 __u32 except, struct weight w)
+					 __u32 except, __u32 came, struct weight w)
 {
-	__u32 net = f->net;
-	__u64 *head = bpf_map_lookup_elem(&heads, &net);
-	int reason;
+	__u32 net = f->net, face;
+	__u64 head = head_of(net);
+	int reason, whom;
 
-	if (!head || !READ_ONCE(*head) || f->nested || f->control)
+	if (!head || f->nested || f->control)
 		return TC_ACT_UNSPEC;
+	face = group_face(net, head, f->da);
+	if (face != SLOT_NOBODY) {
+		reason = face_gets(skb, f->slot, face - FACE_SLOT_0, net, how_of(f, came), w);
+		return reason == BALANCE_WIRE ? TC_ACT_UNSPEC : reason;
+	}
+	whom = hear(skb, net, l3_of(how_of(f, came)), 0);
+	if (whom <= HEARD_ASK)
+		return answer_goes(skb, f->slot, whom, net, how_of(f, came), w);
 	reason = untag(skb, f);
 	if (reason != PASS)
 		return drop(f->slot, reason, w);
-	replicate(skb, net, except);
+	replicate(skb, net, except, (__u32)whom);
 	if (f->tagged && bpf_skb_vlan_push(skb, bpf_htons(ETH_P_8021Q), f->tci))
 		return drop(f->slot, DROP_NO_MEMORY, w);
 	return TC_ACT_UNSPEC;
-}
-
-static __always_inline int is_port(__u32 slot)
-{
-	return slot != SLOT_NOBODY && slot <= SLOT_PORTS;
 }
 
 static __always_inline __u32 tag_octets(const struct uplink_frame *f)
@@ -397,14 +463,51 @@ static __always_inline int claim_spoofed(struct __sk_buff *skb, const struct upl
 			       ETH_HLEN + tag_octets(f));
 }
 
-/* Whether the source is a port's, from elsewhere than the port. */
+/* From the wire: dropped while this host has the face's lease. */
+static __noinline int face_is_stranger(struct __sk_buff *skb, __u32 net, __u64 sa, __u32 number,
+				       __u32 tag)
+{
+	const struct cluster_slot *s = cluster_slot_of(FACE_CLUSTER(number));
+	__u32 face = FACE_INDEX(number);
+	int held;
+
+	if (!s || !face_conf(s, face, net, sa))
+		return 0;
+	held = face_serves(s, face, bpf_ktime_get_boot_ns());
+	tell_face(skb, number, tag, (__u32)held);
+	return held;
+}
+
+/* From the host: what it announces, by the mark, and while it may speak for the face; for one that
+ * is carried nobody ever does. */
+static __noinline int face_is_spoofed(struct __sk_buff *skb, __u32 net, __u64 sa, __u32 number)
+{
+	const struct cluster_slot *s = cluster_slot_of(FACE_CLUSTER(number));
+	const struct cluster_conf *conf;
+	__u32 face = FACE_INDEX(number);
+
+	conf = s ? face_conf(s, face, net, sa) : 0;
+	if (!conf)
+		return 0;
+	if (conf->mode == CLUSTER_MODE_CARRY || skb->mark != MARK_ANNOUNCE ||
+	    !face_speaks(s, face, bpf_ktime_get_boot_ns()))
+		return 1;
+	skb->mark = 0;
+	return 0;
+}
+
+/* Whether the source is a port's or a face, from elsewhere than where that is: 0, or the reason. */
 static __always_inline int wire_spoofs(struct __sk_buff *skb, const struct uplink_frame *f)
 {
 	__u32 slot = fdb_slot(f->net, f->sa);
 
+	if (slot >= FACE_SLOT_0)
+		return face_is_stranger(skb, f->net, f->sa, slot - FACE_SLOT_0, tag_octets(f))
+			       ? DROP_FACE_SPOOF
+			       : 0;
 	if (slot >= CLAIM_SLOT_0)
-		return claim_spoofed(skb, f, slot);
-	return is_port(slot) && wire_is_stranger(skb, slot, tag_octets(f));
+		return claim_spoofed(skb, f, slot) ? DROP_WIRE_SPOOF : 0;
+	return is_port(slot) && wire_is_stranger(skb, slot, tag_octets(f)) ? DROP_WIRE_SPOOF : 0;
 }
 
 /* The host itself may speak for a port that is open, where it says by the mark that it means it;
@@ -414,6 +517,8 @@ static __always_inline int host_spoofs(struct __sk_buff *skb, const struct uplin
 {
 	__u32 slot = fdb_slot(f->net, f->sa);
 
+	if (slot >= FACE_SLOT_0)
+		return face_is_spoofed(skb, f->net, f->sa, slot - FACE_SLOT_0);
 	if (slot >= CLAIM_SLOT_0)
 		return claim_spoofed(skb, f, slot);
 	if (!is_port(slot))
@@ -430,7 +535,8 @@ int vmac_uplink_in(struct __sk_buff *skb)
 {
 	struct weight w = weight_of(skb);
 	struct uplink_frame f = {};
-	__u32 to;
+	__u32 to = SLOT_NOBODY;
+	int reason;
 
 	if (skb->mark == MARK_TO_HOST) {
 		skb->mark = 0;
@@ -439,17 +545,21 @@ int vmac_uplink_in(struct __sk_buff *skb)
 	if (uplink_read(skb, &f))
 		return TC_ACT_UNSPEC;
 	count_rx(f.slot, w);
-	if (f.group) {
-		if (wire_spoofs(skb, &f))
-			return drop(f.slot, DROP_WIRE_SPOOF, w);
-		return uplink_floods(skb, &f, SLOT_NOBODY, w);
+	if (!f.group) {
+		to = receiver_of(f.net, f.da);
+		if (!is_port(to) && to < FACE_SLOT_0)
+			return TC_ACT_UNSPEC;
 	}
-	to = receiver_of(f.net, f.da);
-	if (!is_port(to))
-		return TC_ACT_UNSPEC;
-	if (wire_spoofs(skb, &f))
-		return drop(f.slot, DROP_WIRE_SPOOF, w);
-	return uplink_to_port(skb, &f, to, w);
+	reason = wire_spoofs(skb, &f);
+	if (reason)
+		return drop(f.slot, (__u32)reason, w);
+	if (f.group)
+		return uplink_floods(skb, &f, SLOT_NOBODY, HOW_WIRE, w);
+	if (to >= FACE_SLOT_0) {
+		reason = face_gets(skb, f.slot, to - FACE_SLOT_0, f.net, how_of(&f, HOW_WIRE), w);
+		return reason == BALANCE_WIRE ? TC_ACT_UNSPEC : reason;
+	}
+	return uplink_to_port(skb, &f, to, HOW_WIRE, w);
 }
 
 SEC("tc")
@@ -459,6 +569,7 @@ int vmac_uplink_out(struct __sk_buff *skb)
 	struct weight w = weight_of(skb);
 	struct uplink_frame f = {};
 	__u32 to, number, speaker = SLOT_NOBODY;
+	int verdict;
 
 	if (came && !(came & INDEX_UPLINK))
 		return TC_ACT_UNSPEC; /* a port's, guarded where it entered */
@@ -469,11 +580,15 @@ int vmac_uplink_out(struct __sk_buff *skb)
 	if ((!own || f.sa != READ_ONCE(*own)) && host_spoofs(skb, &f, &speaker))
 		return drop(f.slot, DROP_HOST_SPOOF, w);
 	if (f.group)
-		return uplink_floods(skb, &f, speaker, w);
+		return uplink_floods(skb, &f, speaker, HOW_HOST, w);
 	to = receiver_of(f.net, f.da);
-	if (!is_port(to))
-		return TC_ACT_UNSPEC;
-	return uplink_to_port(skb, &f, to, w);
+	if (!is_port(to)) {
+		if (to < FACE_SLOT_0)
+			return TC_ACT_UNSPEC;
+		verdict = face_gets(skb, f.slot, to - FACE_SLOT_0, f.net, how_of(&f, HOW_HOST), w);
+		return verdict == BALANCE_WIRE ? TC_ACT_UNSPEC : verdict;
+	}
+	return uplink_to_port(skb, &f, to, HOW_HOST, w);
 }
 
 /* --- the tunnel ------------------------------------------------------------------------------ */

@@ -2,7 +2,9 @@
  * measured against, a redirect that looks at nothing. */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
+#include <linux/ip.h>
 #include <linux/pkt_cls.h>
+#include <linux/udp.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
@@ -43,12 +45,42 @@ static void wait_until_due(void)
 	waited_ns += bpf_ktime_get_ns() - start;
 }
 
+/* Flows: the i-th frame is of flow i % flows, which are told apart by source address and port; 0 =
+ * all are of one. */
+const volatile __u32 flows = 0;
+const volatile __u32 source = 0;   /* IPv4, of the first; host order */
+const volatile __u32 checksum = 0; /* of the header without its source address, not folded */
+__u64 flow;
+
+#define FLOW_PORTS 4096
+#define FLOW_PORT  1024
+
+static int set_flow(struct xdp_md *ctx)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	struct iphdr *ip = data + ETH_HLEN;
+	struct udphdr *udp = (void *)(ip + 1);
+	__u32 i = flow++ % flows, address = source + i / FLOW_PORTS;
+	__u32 sum = checksum + (address >> 16) + (address & 0xffff);
+
+	if ((void *)(udp + 1) > end)
+		return -1;
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	ip->saddr = bpf_htonl(address);
+	ip->check = bpf_htons((__u16)~sum);
+	udp->source = bpf_htons((__u16)(FLOW_PORT + i % FLOW_PORTS));
+	return 0;
+}
+
 /* Run on live frames by BPF_PROG_RUN: each goes out of the veth as if a NIC had received it. */
 SEC("xdp")
 int generate(struct xdp_md *ctx)
 {
 	if (interval_ns && made++ % batch == 0)
 		wait_until_due();
+	if (flows && set_flow(ctx) < 0)
+		return XDP_ABORTED;
 	return bpf_redirect(out_ifindex, 0);
 }
 

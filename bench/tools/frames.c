@@ -29,6 +29,7 @@
 #include <net/if.h>
 #include <netinet/ether.h>
 #include <sched.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -239,6 +240,8 @@ struct job {
 	size_t size;
 	uint64_t frames, pps; /* pps 0: as fast as it goes */
 	int cpu, peer_pid;
+	uint32_t flows; /* told apart by source address and port; 0: one */
+	uint64_t first; /* the flow that the first frame is of */
 };
 
 static uint16_t ip_checksum(const void *data, size_t len)
@@ -270,6 +273,25 @@ static void build_frame(const struct job *job, uint8_t *frame)
 	memcpy(frame, &eth, sizeof(eth));
 	memcpy(frame + sizeof(eth), &ip, sizeof(ip));
 	memcpy(frame + sizeof(eth) + sizeof(ip), &udp, sizeof(udp));
+}
+
+/* Of the IPv4 header but for its source address, as the generator goes on with it. */
+static uint32_t partial_checksum(const struct job *job)
+{
+	uint8_t frame[FRAME_MAX];
+	uint32_t sum = 0;
+
+	build_frame(job, frame);
+	for (size_t i = sizeof(struct ethhdr); i < sizeof(struct ethhdr) + sizeof(struct iphdr);
+	     i += 2) {
+		size_t at = i - sizeof(struct ethhdr);
+
+		if (at == offsetof(struct iphdr, check) || at == offsetof(struct iphdr, saddr) ||
+		    at == offsetof(struct iphdr, saddr) + 2)
+			continue;
+		sum += (uint32_t)frame[i] << 8 | frame[i + 1];
+	}
+	return sum;
 }
 
 static uint64_t received_total(int map_fd)
@@ -359,6 +381,8 @@ static int parse_job(int argc, char **argv, struct job *job)
 		{ "pps", required_argument, NULL, 'r' },
 		{ "cpu", required_argument, NULL, 'C' },
 		{ "peer-pid", required_argument, NULL, 'p' },
+		{ "flows", required_argument, NULL, 'f' },
+		{ "first", required_argument, NULL, 'F' },
 		{},
 	};
 	bool good = true;
@@ -386,6 +410,10 @@ static int parse_job(int argc, char **argv, struct job *job)
 			job->cpu = atoi(optarg);
 		else if (c == 'p')
 			job->peer_pid = atoi(optarg);
+		else if (c == 'f')
+			job->flows = (uint32_t)strtoul(optarg, NULL, 10);
+		else if (c == 'F')
+			job->first = strtoull(optarg, NULL, 10);
 		else
 			good = false;
 	}
@@ -417,6 +445,10 @@ static int verb_send(int argc, char **argv)
 	bpf->rodata->out_ifindex = if_nametoindex(job.out);
 	bpf->rodata->batch = BATCH_PACED;
 	bpf->rodata->interval_ns = job.pps ? BATCH_PACED * 1000000000ULL / job.pps : 0;
+	bpf->rodata->flows = job.flows;
+	bpf->rodata->source = ntohl(job.sip.s_addr);
+	bpf->rodata->checksum = partial_checksum(&job);
+	bpf->bss->flow = job.first;
 	r = frames_bpf__load(bpf);
 	r = r < 0 ? fail("cannot load the generator", -r) : measure(&job, bpf, map_fd);
 	frames_bpf__destroy(bpf);

@@ -42,7 +42,9 @@ int vmac_client_call(struct vmac_client *c, const char *method, const char *path
 void vmac_reply_done(struct vmac_reply *r);
 
 /* One event of the stream; texts valid during the call.  `what` is "vmac", "port", "segment",
- * "pool", "uplink", or "lost" when the daemon had to drop some.  Not 0: ends the stream. */
+ * "pool", "uplink" or "router", among hosts that share a registry also "move", "host" and
+ * "registry"; or "lost" when the daemon had to drop some.  What is none of these is a newer
+ * daemon's, and to be passed over.  Not 0: ends the stream. */
 typedef int (*vmac_event_fn)(void *ctx, const char *id, const char *what, const char *json);
 
 /* Follows /v1/events until fn says so, seconds (0 = for ever) are over, or the daemon goes. last_id

@@ -24,7 +24,12 @@ __vmac_value() # OPTION
 	case $1 in
 	--segment) __vmac_field segment name ;;
 	--pool) __vmac_field pool name ;;
-	--mac) [[ $noun == router ]] || __vmac_macs ;;
+	--mac) [[ $noun == @(router|cluster) ]] || __vmac_macs ;;
+	--member) __vmac_macs ;;
+	--mode) echo director distributed carry ;;
+	--affinity) echo none single network ;;
+	--table) echo rendezvous maglev ;;
+	--check) echo none arp tcp http ;;
 	--interface) ls /sys/class/net 2>/dev/null ;;
 	--protocol) echo vrrp3 vrrp2 hsrp1 hsrp2 carp ;;
 	--checksum) echo auto pseudo-header plain ;;
@@ -49,7 +54,8 @@ __vmac_value() # OPTION
 		--mtu | --flood-pps | --since | --seconds | --reason | --set | --priority | --interval | \
 		--hold | --preempt-delay | --boot-hold | --announce-count | --announce-refresh | \
 		--linger | --peer | --source | --device | --host | --lifetime | --fenced-by | --endpoint | \
-		--prefix) ;;
+		--prefix | --faces | --rule | --check-port | --check-path | --check-interval | \
+		--check-timeout | --rise | --fall | --weight | --within) ;;
 	--key)
 		[[ $noun == registry ]] && compgen -f -- "$cur"
 		[[ "$noun $verb" == "pool add" || $noun == @(router|decode|registry) ]]
@@ -64,6 +70,12 @@ __vmac_router_options()
 		--preempt --no-preempt --preempt-delay --boot-hold --accept --no-accept --also-v2 \
 		--checksum --garp --announce-count --announce-refresh --linger --peer --source --mac \
 		--device --auth --auth-mode --key --key-file --track --notify --note --reason
+}
+
+__vmac_cluster_options()
+{
+	echo --address --rule --affinity --table --nat --check --check-port --check-path --check-interval \
+		--check-timeout --rise --fall --member --note --reason
 }
 
 __vmac_registry_options()
@@ -104,6 +116,11 @@ __vmac_options()
 	"router set") __vmac_router_options; echo --no-learn --no-also-v2 --no-tracks --enable --disable ;;
 	"router delete") echo --reason ;;
 	"router history") echo --limit ;;
+	"cluster add") __vmac_cluster_options; echo --segment --mode --mac --faces --pool ;;
+	"cluster set") __vmac_cluster_options; echo --no-nat --no-rules ;;
+	"cluster member add") echo --weight --priority --reason ;;
+	"cluster member drain") echo --within --reason ;;
+	"cluster delete" | "cluster member "*) echo --reason ;;
 	"import keepalived") echo --host ;;
 	"decode "*) echo --key --key-file --address --offloaded --all ;;
 	"history "*) echo --segment --since --limit ;;
@@ -121,6 +138,12 @@ __vmac_arguments()
 		;;
 	"router show" | "router set" | "router delete" | "router history")
 		__vmac_field router name
+		;;
+	"cluster show" | "cluster set" | "cluster delete") __vmac_field cluster name ;;
+	"cluster member") echo add weight priority drain fail activate remove ;;
+	"cluster member "*)
+		__vmac_field cluster name
+		__vmac_macs
 		;;
 	"host show" | "host drain" | "host undrain" | "host dead" | "host forget") __vmac_field host name ;;
 	"import keepalived" | "decode "* | "registry export" | "registry import" | "hook qmp") compgen -f -- "$cur" ;;
@@ -145,6 +168,7 @@ __vmac_verbs()
 	hook) echo libvirt libvirt-events qmp ;;
 	port) echo add list show set open close delete ;;
 	router) echo add list show set delete history ;;
+	cluster) echo add list show set delete member ;;
 	import) echo keepalived ;;
 	esac
 }
@@ -176,6 +200,8 @@ _vmac()
 				noun=${words[i]}
 			else
 				verb=${words[i]}
+				# The verbs about a cluster's members have two words.
+				[[ "$noun $verb" == "cluster member" && i -lt ${#words[@]}-2 ]] && verb+=" ${words[i + 1]}"
 				break
 			fi
 			;;
@@ -191,8 +217,8 @@ _vmac()
 		offer="$(__vmac_options) --help"
 		[[ -z $noun ]] && offer="--socket --json --quiet --help --version"
 	elif [[ -z $noun ]]; then
-		offer="segment pool mac port router history status watch classify decode import host registry hook"
-	elif [[ -z $verb && $noun == @(segment|pool|mac|port|router|import|host|registry|hook) ]]; then
+		offer="segment pool mac port router cluster history status watch classify decode import host registry hook"
+	elif [[ -z $verb && $noun == @(segment|pool|mac|port|router|cluster|import|host|registry|hook) ]]; then
 		offer=$(__vmac_verbs)
 	else
 		offer=$(__vmac_arguments)

@@ -45,6 +45,28 @@ struct body_router {
 	} given;
 };
 
+/* A member as a request names it: an address, or a name of this host's. */
+struct body_cluster_member {
+	const char *which;
+	bool has_weight, has_priority, has_state, has_within;
+	uint16_t weight;
+	uint8_t priority, state;
+	uint32_t within_ms;
+};
+
+/* What was said of a cluster, and what not: cluster_form.h makes a record of it. */
+struct body_cluster {
+	struct cluster record; /* members apart, below */
+	const char *segment, *pool;
+	uint32_t allocate;
+	unsigned int member_count;
+	const struct body_cluster_member *members;
+	struct body_cluster_given {
+		bool name, mode, table, affinity, nat, faces, addresses, rules, members, check,
+			check_port, check_interval, check_timeout, check_target, rise, fall, note;
+	} given;
+};
+
 /* The schema says which member is meant; all texts point into root. */
 struct body {
 	struct json_t *root;
@@ -62,14 +84,17 @@ struct body {
 		struct body_port_add port_add;
 		struct port_set port_set;
 		struct body_router router;
+		struct body_cluster cluster;
+		struct body_cluster_member member;
 	};
 };
 
 extern const struct schema body_segment_add, body_pool_add, body_pool_set, body_vmac_add,
 	body_vmac_allocate, body_vmac_batch, body_vmac_set, body_vmac_renew, body_port_add,
 	body_port_set, body_router_add, body_router_set, body_router_auth, body_router_key,
-	body_router_group, body_router_track,
-	body_move_prepare, body_move_hint, body_move_take, body_host_set;
+	body_router_group, body_router_track, body_move_prepare, body_move_hint, body_move_take,
+	body_host_set, body_cluster_add, body_cluster_set, body_cluster_rule, body_cluster_check,
+	body_cluster_member, body_member_add, body_member_set;
 
 /* Reads data as an object of that schema; no octets at all are an empty object.  The texts of *ret
  * live until body_done().  Errors: BAD_JSON (with line and column), UNKNOWN_FIELD, WRONG_TYPE,

@@ -111,6 +111,15 @@ int field_parse_pace(const char *text, void *to, struct error *ret_error);   /* 
 int field_parse_hold(const char *text, void *to, struct error *ret_error);   /* "", "auto": 0 */
 int field_parse_linger(const char *text, void *to, struct error *ret_error); /* also "auto" */
 
+/* Of clusters (field_cluster.c): enums as uint8_t; a rule's match as struct cluster_rule. */
+int field_parse_cluster_mode(const char *text, void *to, struct error *ret_error);
+int field_parse_cluster_table(const char *text, void *to, struct error *ret_error);
+int field_parse_cluster_affinity(const char *text, void *to, struct error *ret_error);
+int field_parse_cluster_action(const char *text, void *to, struct error *ret_error);
+int field_parse_cluster_check(const char *text, void *to, struct error *ret_error);
+int field_parse_cluster_match(const char *text, void *to, struct error *ret_error);
+int field_parse_member_state(const char *text, void *to, struct error *ret_error);
+
 /* The number of the value with that name, or a refusal that lists them. */
 int field_parse_enum(const char *text, unsigned int count, const char *(*name)(unsigned int),
 		     struct error *ret_error);

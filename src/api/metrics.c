@@ -334,6 +334,7 @@ void metrics_show(struct request *r)
 	rows_write(&o, "uplink", &uplinks);
 	pools_and_segments(config->engine, &o);
 	metrics_routers(config->engine, &o);
+	metrics_clusters(config->engine, &o);
 	metrics_fleet(config->engine, &s.fleet, &o);
 	registry(&o, &s);
 	metric_single(&o, "commands_total", "counter", "Commands that were carried out or refused",

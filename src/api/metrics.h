@@ -16,5 +16,8 @@ void metric_label(struct out *o, const char *key, const char *value);
 /* metrics_fleet.c: nothing where the host is alone. */
 void metrics_fleet(struct engine *engine, const struct fleet_status *s, struct out *o);
 
+/* metrics_cluster.c */
+void metrics_clusters(struct engine *engine, struct out *o);
+
 /* metrics_router.c */
 void metrics_routers(struct engine *engine, struct out *o);

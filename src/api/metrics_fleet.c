@@ -17,6 +17,22 @@ static void strangers_sample(void *ctx, const struct move_view *v)
 	out_printf(o, "} %llu\n", (unsigned long long)v->strangers);
 }
 
+static void wire_samples(void *ctx, const struct move_view *v)
+{
+	char text[VMAC_MAC_TEXT_MAX];
+	struct out *o = ctx;
+
+	for (unsigned int i = 0; v->wire.frames && i < WIRE_USES; i++) {
+		out_puts(o, "vmac_wire_looked_total{");
+		metric_label(o, "segment", v->segment);
+		out_puts(o, ",");
+		metric_label(o, "address", vmac_mac_format(v->address, VMAC_MAC_COLON, text));
+		out_puts(o, ",");
+		metric_label(o, "as", v->wire.uses[i].name);
+		out_printf(o, "} %llu\n", (unsigned long long)v->wire.uses[i].looked);
+	}
+}
+
 static void frames(struct out *o, const struct fleet_status *s)
 {
 	metric_single(o, "announcements_sent_total", "counter",
@@ -82,4 +98,9 @@ void metrics_fleet(struct engine *engine, const struct fleet_status *s, struct o
 	metric(o, "strangers_total", "counter",
 	       "Untagged frames on an uplink with this vMAC as their source");
 	engine_moves(engine, strangers_sample, o);
+	metric(o, "wire_looked_total", "counter",
+	       "Frames on an uplink with this vMAC as their source that were looked at, by what "
+	       "they "
+	       "are");
+	engine_moves(engine, wire_samples, o);
 }

@@ -67,6 +67,16 @@ const struct route routes[] = {
 	{ "GET",    "/v1/routers/{name}/history", "Read a router's transitions", routers_history, NONE,
 	  NULL, true },
 
+	{ "GET",    "/v1/clusters", "List the clusters", clusters_list, NONE, NULL, true },
+	{ "POST",   "/v1/clusters", "Add a cluster", clusters_add, NONE, &body_cluster_add },
+	{ "GET",    "/v1/clusters/{name}", "Show a cluster", clusters_show, NONE, NULL, true },
+	{ "PATCH",  "/v1/clusters/{name}", "Change a cluster", clusters_set, NONE, &body_cluster_set },
+	{ "DELETE", "/v1/clusters/{name}", "Delete a cluster", clusters_delete, REASON },
+	{ "POST",   "/v1/clusters/{name}/members", "Add a member", members_add, NONE, &body_member_add },
+	{ "PATCH",  "/v1/clusters/{name}/members/{member}", "Weigh, drain, fail or activate a member",
+	  members_set, NONE, &body_member_set },
+	{ "DELETE", "/v1/clusters/{name}/members/{member}", "Remove a member", members_remove, REASON },
+
 	{ "GET",    "/v1/history", "Read the history", history_list, &query_history },
 	{ "GET",    "/v1/status", "Show the daemon's state", status_show, NONE, NULL, true },
 	{ "GET",    "/v1/events", "Follow what happens (SSE)", events_stream, NONE },

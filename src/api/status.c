@@ -111,6 +111,7 @@ void status_show(struct request *r)
 	out_u64(&o, "quarantined", s.quarantined);
 	out_u64(&o, "ports", s.ports);
 	out_u64(&o, "routers", s.routers);
+	out_u64(&o, "clusters", s.clusters);
 	out_u64(&o, "commands", s.commands);
 	out_u64(&o, "refusals", s.refusals);
 	refusals(&o, "refusals_by_code", s.refusals_by_code);

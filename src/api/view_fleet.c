@@ -9,6 +9,20 @@ static void out_span(struct out *o, const char *key, int64_t ms)
 	out_duration(o, key, ms < WHOLE_SECONDS_MS ? ms : ms - ms % 1000);
 }
 
+static void view_wire(struct out *o, const struct wire_view *v)
+{
+	out_key(o, "wire");
+	out_open(o, '{');
+	out_text(o, "as", v->as);
+	out_text(o, "because", v->because);
+	out_u64(o, "frames", v->frames);
+	out_span(o, "first", v->first_ms);
+	out_span(o, "last", v->last_ms);
+	for (unsigned int i = 0; i < WIRE_USES; i++)
+		out_u64(o, v->uses[i].name, v->uses[i].looked);
+	out_close(o, '}');
+}
+
 void view_move(struct out *o, const struct move_view *v, bool with_name)
 {
 	out_open(o, '{');
@@ -31,6 +45,8 @@ void view_move(struct out *o, const struct move_view *v, bool with_name)
 	out_u64(o, "strangers", v->strangers);
 	if (v->stranger_ms >= 0)
 		out_span(o, "stranger_last", v->stranger_ms);
+	if (v->wire.frames)
+		view_wire(o, &v->wire);
 	out_close(o, '}');
 }
 

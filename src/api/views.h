@@ -12,6 +12,7 @@ void view_vmac(struct out *o, const struct vmac_view *v);
 void view_port(struct out *o, const struct port_view *v, const struct counters_view *counters);
 void view_counters(struct out *o, const struct counters_view *c);
 void view_router(struct out *o, const struct router_view *v);
+void view_cluster(struct out *o, const struct cluster_view *v);
 void view_transition(struct out *o, const struct elect_event *e);
 
 /* with_name: not where it stands inside of its vMAC. */

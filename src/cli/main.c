@@ -7,10 +7,10 @@
 
 int main(int argc, char **argv)
 {
-	const struct noun nouns[] = { noun_segment,  noun_pool,	   noun_mac,	noun_port,
-				      noun_router,   noun_history, noun_status, noun_watch,
-				      noun_classify, noun_decode,  noun_import,	 noun_host,
-				      noun_registry, noun_hook };
+	const struct noun nouns[] = { noun_segment, noun_pool,	   noun_mac,	 noun_port,
+				      noun_router,  noun_cluster,  noun_history, noun_status,
+				      noun_watch,   noun_classify, noun_decode,	 noun_import,
+				      noun_host,    noun_registry, noun_hook };
 	struct command c;
 	int r;
 

@@ -48,6 +48,7 @@ static void move_row(struct grid *g, const json_t *m)
 	grid_addf(g, "%llu", json_number(m, "epoch"));
 	grid_add(g, json_text(m, "since"));
 	grid_addf(g, "%llu", json_number(m, "strangers"));
+	grid_add(g, json_text(json_object_get(m, "wire"), "as"));
 	grid_add(g, json_text(m, "because"));
 }
 
@@ -55,9 +56,23 @@ int move_list(struct command *c)
 {
 	static const char *const headings[] = { "ADDRESS",    "SEGMENT", "STATE",  "GATE",
 						"HOLDER",     "TO",	 ">EPOCH", "SINCE",
-						">STRANGERS", "BECAUSE" };
+						">STRANGERS", "AS",	 "BECAUSE" };
 
 	return show_list(c, "/v1/moves", NULL, 0, headings, ARRAY_LEN(headings), move_row);
+}
+
+/* Who else is there, since when, how often, and how that is known. */
+static void wire_print(struct grid *g, const json_t *w)
+{
+	if (!json_is_object(w))
+		return;
+	show_pairf(g, "on the wire", "%s: %s", json_text(w, "as"), json_text(w, "because"));
+	show_pairf(g, "frames",
+		   "%llu frames in %s, the last %s ago; looked at: %llu move, %llu loop, "
+		   "%llu clone, %llu unknown",
+		   json_number(w, "frames"), json_text(w, "first"), json_text(w, "last"),
+		   json_number(w, "move"), json_number(w, "loop"), json_number(w, "clone"),
+		   json_number(w, "unknown"));
 }
 
 void move_print(struct grid *g, const json_t *m)
@@ -77,4 +92,5 @@ void move_print(struct grid *g, const json_t *m)
 	if (json_number(m, "strangers"))
 		show_pairf(g, "used by others", "%llu frames on the wire, the last %s ago",
 			   json_number(m, "strangers"), json_text(m, "stranger_last"));
+	wire_print(g, json_object_get(m, "wire"));
 }

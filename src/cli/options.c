@@ -95,7 +95,7 @@ static int unknown(const char *what, const char *dashes, const struct suggestion
 
 static void help_command(const struct command *c, char *buf, size_t size)
 {
-	const char *verb = c->verb ? c->verb->name : "";
+	const char *verb = c->verb ? c->verb->name : c->first ? c->first : "";
 
 	snprintf(buf, size, "vmac%s%s%s%s --help", c->noun ? " " : "", c->noun ? c->noun->name : "",
 		 verb[0] ? " " : "", verb);
@@ -240,14 +240,22 @@ static int noun_choose(const struct noun *nouns, unsigned int count, const char 
 
 static int verb_choose(const char *word, struct command *c)
 {
-	struct suggestion s = { .word = word };
-	char help[128];
+	char whole[2 * SUGGEST_LENGTH + 2], help[128];
+	struct suggestion s = { .word = whole };
+	size_t len;
 
+	len = (size_t)snprintf(whole, sizeof(whole), "%s%s%s", c->first ? c->first : "",
+			       c->first ? " " : "", word);
 	for (unsigned int i = 0; i < c->noun->verb_count; i++) {
 		const struct verb *v = &c->noun->verbs[i];
 
-		if (strcmp(v->name, word) == 0 || (v->alias && strcmp(v->alias, word) == 0)) {
+		if (strcmp(v->name, whole) == 0 || (v->alias && strcmp(v->alias, whole) == 0)) {
 			c->verb = v;
+			return 0;
+		}
+		if (!c->first && len < sizeof(whole) && strncmp(v->name, whole, len) == 0 &&
+		    v->name[len] == ' ') {
+			c->first = word;
 			return 0;
 		}
 		suggest(&s, v->name);
@@ -299,7 +307,8 @@ int command_parse(const struct noun *nouns, unsigned int noun_count, int argc, c
 	if (!ret->noun)
 		return command_misuse(ret, "what shall be done?");
 	if (!ret->verb)
-		return command_misuse(ret, "%s: what shall be done with it?", ret->noun->name);
+		return command_misuse(ret, "%s%s%s: what shall be done with it?", ret->noun->name,
+				      ret->first ? " " : "", ret->first ? ret->first : "");
 	if (ret->arg_count < ret->verb->args_min)
 		return command_misuse(ret, "%s is missing", ret->verb->args);
 	return 0;

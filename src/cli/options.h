@@ -31,7 +31,7 @@ struct option {
 struct command;
 
 struct verb {
-	const char *name;  /* "" where the noun has no verbs */
+	const char *name;  /* one word, or two ("member add"); "" where the noun has no verbs */
 	const char *alias; /* NULL or another name */
 	const char *args;  /* for the usage: "NAME", "ADDRESS|NAME…" */
 	unsigned int args_min, args_max;
@@ -61,6 +61,7 @@ struct vmac_client;
 struct command {
 	const struct noun *noun;
 	const struct verb *verb;
+	const char *first; /* the first word of a verb of two, until it has its second */
 	const char *args[ARGUMENTS_MAX];
 	unsigned int arg_count;
 	struct values values[OPTIONS_MAX]; /* as verb->options */

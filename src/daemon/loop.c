@@ -8,6 +8,7 @@
 #include <systemd/sd-event.h>
 #include <time.h>
 
+#include "anchor/anchor.h"
 #include "api/api.h"
 #include "base/cleanup.h"
 #include "elect/elect.h"
@@ -51,6 +52,18 @@ static int on_shared(sd_event_source *s, int fd, uint32_t events, void *ctx)
 static int on_elect(sd_event_source *s, int fd, uint32_t events, void *ctx)
 {
 	engine_elect_ready(((struct loop *)ctx)->parts->engine);
+	return 0;
+}
+
+static int on_anchors(sd_event_source *s, int fd, uint32_t events, void *ctx)
+{
+	engine_anchors_ready(((struct loop *)ctx)->parts->engine);
+	return 0;
+}
+
+static int on_probes(sd_event_source *s, int fd, uint32_t events, void *ctx)
+{
+	engine_probes_ready(((struct loop *)ctx)->parts->engine);
 	return 0;
 }
 
@@ -145,6 +158,11 @@ static int loop_setup(struct loop *l)
 		r = sd_event_add_io(l->event, NULL, host_fd(p->host), EPOLLIN, on_host, l);
 	if (r >= 0 && p->elect)
 		r = sd_event_add_io(l->event, NULL, elect_fd(p->elect), EPOLLIN, on_elect, l);
+	if (r >= 0 && p->anchors)
+		r = sd_event_add_io(l->event, NULL, anchor_fd(p->anchors), EPOLLIN, on_anchors, l);
+	if (r >= 0 && engine_probes_fd(p->engine) >= 0)
+		r = sd_event_add_io(l->event, NULL, engine_probes_fd(p->engine), EPOLLIN, on_probes,
+				    l);
 	if (r >= 0 && p->plane)
 		r = sd_event_add_io(l->event, NULL, plane_events_fd(p->plane), EPOLLIN, on_plane,
 				    l);

@@ -4,6 +4,7 @@
 #include "base/error.h"
 
 struct api;
+struct anchors;
 struct elect;
 struct engine;
 struct host;
@@ -12,9 +13,10 @@ struct store;
 struct loop_parts {
 	struct engine *engine;
 	struct store *store;
-	struct host *host;   /* NULL: none */
-	struct elect *elect; /* NULL: none */
-	struct plane *plane; /* its events; NULL: none, or nobody wants them */
+	struct host *host;	 /* NULL: none */
+	struct elect *elect;	 /* NULL: none */
+	struct anchors *anchors; /* NULL: none */
+	struct plane *plane;	 /* its events; NULL: none */
 	struct api *api;
 	void (*reload)(void *ctx); /* SIGHUP; ends with loop_reloaded() */
 	void *ctx;

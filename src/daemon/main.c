@@ -17,6 +17,7 @@
 #include "api/api.h"
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "daemon/anchors.h"
 #include "daemon/bootstrap.h"
 #include "daemon/loop.h"
 #include "daemon/options.h"
@@ -115,6 +116,7 @@ struct daemon {
 	struct host *host;
 	struct plane *plane;
 	struct elect *elect;
+	struct anchors *anchors;
 	struct store *store;
 	struct engine *engine;
 	struct api *api;
@@ -264,13 +266,22 @@ static int start_engine(struct daemon *d, struct error *ret_error)
 		.plane = d->plane,
 		.store = d->store,
 		.elect = d->elect,
+		.name = d->config->host.name,
 		.mono_now = mono_now,
 		.wall_now = wall_now,
 		.random = random_fill,
 	};
-	int r = 0;
+	struct anchors_parts parts = {
+		.mem = &heap,
+		.plane = d->plane,
+		.store = d->store,
+		.alone = !d->config->registry.shared,
+		.now = wall_now(),
+	};
+	int r = d->plane ? anchors_begin(&parts, &d->anchors, ret_error) : 0;
 
-	if (d->config->registry.shared) {
+	config.anchors = d->anchors;
+	if (r == 0 && d->config->registry.shared) {
 		fill_shared(d->config->registry.shared, &shared);
 		config.fleet = &fleet;
 		r = fill_fleet(d, &fleet, ret_error);
@@ -319,6 +330,8 @@ static void close_all(struct daemon *d)
 	store_close(d->store);
 	/* Blocks until every router has handed over. */
 	elect_close(d->elect);
+	/* … and every face. */
+	anchors_end(d->anchors);
 	if (d->engine)
 		engine_free(d->engine);
 	plane_close(d->plane);
@@ -407,7 +420,8 @@ static int serve(struct daemon *d, bool with_plane, struct error *ret_error)
 		.store = d->store,
 		.host = d->host,
 		.elect = d->elect,
-		.plane = d->config->registry.shared ? d->plane : NULL,
+		.anchors = d->anchors,
+		.plane = d->plane,
 		.api = d->api,
 		.reload = reload,
 		.ctx = d,

@@ -9,9 +9,18 @@
 #include "base/cleanup.h"
 #include "daemon/registry_tool.h"
 
+/* A vMAC that somebody has, by a record or an image. */
+struct standing {
+	vmac_mac_t address;
+	const char *segment;
+	uint8_t kind;
+};
+
 struct checking {
 	const struct record_set *set;
 	struct findings *to;
+	struct standing *standing; /* sorted by address; where there are clusters */
+	size_t standing_count;
 	bool no_memory;
 };
 
@@ -298,6 +307,156 @@ static void check_twice(struct checking *c)
 	free(places);
 }
 
+/* --- clusters -------------------------------------------------------------------------------- */
+
+static int compare_standing(const void *a, const void *b)
+{
+	uint64_t k = vmac_mac_u64(((const struct standing *)a)->address);
+	uint64_t l = vmac_mac_u64(((const struct standing *)b)->address);
+
+	return (k > l) - (k < l);
+}
+
+static bool has_clusters(const struct record_set *s)
+{
+	for (size_t i = 0; i < s->count; i++)
+		if (s->list[i]->kind == SHARED_CLUSTER)
+			return true;
+	return false;
+}
+
+/* Who has what, so that members are found whose hosts gave them no record of their own. */
+static void gather_standing(struct checking *c)
+{
+	const struct record_set *s = c->set;
+	size_t count = 1;
+
+	if (!has_clusters(s))
+		return;
+	for (size_t i = 0; i < s->count; i++)
+		count += s->list[i]->kind == SHARED_IMAGE ? s->list[i]->image.count : 1;
+	c->standing = calloc(count, sizeof(*c->standing));
+	c->no_memory |= !c->standing;
+	for (size_t i = 0; c->standing && i < s->count; i++) {
+		const struct shared_record *r = s->list[i];
+
+		if (r->kind == SHARED_VMAC && r->vmac.state != SHARED_RELEASED)
+			c->standing[c->standing_count++] =
+				(struct standing){ r->vmac.address, r->vmac.segment, r->vmac.kind };
+		for (size_t n = 0; r->kind == SHARED_IMAGE && n < r->image.count; n++)
+			if (r->image.vmacs[n].state != VMAC_QUARANTINED)
+				c->standing[c->standing_count++] =
+					(struct standing){ r->image.vmacs[n].address,
+							   r->image.segment,
+							   r->image.vmacs[n].kind };
+	}
+	if (c->standing)
+		qsort(c->standing, c->standing_count, sizeof(*c->standing), compare_standing);
+}
+
+/* In that segment where there is one; NULL: nobody has it. */
+static const struct standing *standing_of(const struct checking *c, vmac_mac_t address,
+					  const char *segment)
+{
+	const struct standing *end = c->standing + c->standing_count, *found = NULL;
+	size_t low = 0, high = c->standing_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (vmac_mac_u64(c->standing[middle].address) < vmac_mac_u64(address))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (const struct standing *s = c->standing + low;
+	     s < end && vmac_mac_equal(s->address, address); s++)
+		if (!found || strcmp(s->segment, segment) == 0)
+			found = s;
+	return found;
+}
+
+static bool has_face(const struct cluster *c, vmac_mac_t address)
+{
+	for (unsigned int i = 0; i < c->face_count; i++)
+		if (vmac_mac_equal(c->faces[i], address))
+			return true;
+	return false;
+}
+
+static bool cluster_of(const struct checking *c, const struct shared_vmac *v)
+{
+	for (size_t i = 0; i < c->set->count; i++) {
+		const struct shared_record *r = c->set->list[i];
+
+		if (r->kind == SHARED_CLUSTER && strcmp(r->cluster.segment, v->segment) == 0 &&
+		    has_face(r->cluster.cluster, v->address))
+			return true;
+	}
+	return false;
+}
+
+static bool has_ip(const struct cluster *c, const struct ip *ip)
+{
+	for (unsigned int i = 0; i < c->address_count; i++)
+		if (ip_equal(&c->addresses[i], ip))
+			return true;
+	return false;
+}
+
+/* What it has in common with one before it. */
+static void check_cluster_beside(struct checking *c, const struct shared_record *r,
+				 const struct shared_record *other)
+{
+	const struct cluster *a = r->cluster.cluster, *b = other->cluster.cluster;
+	char mac[VMAC_MAC_TEXT_MAX], ip[IP_TEXT_MAX];
+
+	if (strcmp(r->cluster.segment, other->cluster.segment) != 0)
+		return;
+	for (unsigned int i = 0; i < a->face_count; i++)
+		if (has_face(b, a->faces[i]))
+			find(c, r, "its face %s is cluster %s's too",
+			     vmac_mac_format(a->faces[i], VMAC_MAC_COLON, mac), b->name);
+	for (unsigned int i = 0; i < a->address_count; i++)
+		if (has_ip(b, &a->addresses[i]))
+			find(c, r, "its address %s is cluster %s's too",
+			     ip_format(&a->addresses[i], ip), b->name);
+}
+
+static void check_cluster(struct checking *c, size_t at)
+{
+	const struct shared_record *r = c->set->list[at];
+	const struct cluster *cluster = r->cluster.cluster;
+	const char *segment = r->cluster.segment;
+	char mac[VMAC_MAC_TEXT_MAX];
+
+	if (!has_segment(c, segment))
+		find(c, r, "its segment %s is not there", segment);
+	for (size_t i = 0; i < at; i++)
+		if (c->set->list[i]->kind == SHARED_CLUSTER)
+			check_cluster_beside(c, r, c->set->list[i]);
+	for (unsigned int i = 0; i < cluster->face_count; i++) {
+		const struct standing *s = standing_of(c, cluster->faces[i], segment);
+
+		if (s && strcmp(s->segment, segment) == 0 && s->kind != VMAC_CLUSTER)
+			find(c, r, "its face %s is a %s's vMAC",
+			     vmac_mac_format(cluster->faces[i], VMAC_MAC_COLON, mac),
+			     vmac_kind_name(s->kind));
+	}
+	for (unsigned int i = 0; i < cluster->member_count; i++) {
+		const struct standing *s = standing_of(c, cluster->members[i].address, segment);
+
+		vmac_mac_format(cluster->members[i].address, VMAC_MAC_COLON, mac);
+		if (!s)
+			find(c, r, "nobody has its member %s", mac);
+		else if (strcmp(s->segment, segment) != 0)
+			find(c, r, "its member %s is in segment %s", mac, s->segment);
+		else if (s->kind != VMAC_STATION)
+			find(c, r, "its member %s is no station but a %s's vMAC", mac,
+			     vmac_kind_name(s->kind));
+	}
+}
+
 /* --- vMACs, asks, identities ----------------------------------------------------------------- */
 
 static void check_vmac(struct checking *c, size_t at)
@@ -313,7 +472,11 @@ static void check_vmac(struct checking *c, size_t at)
 		find(c, r, "its pool %s is not there", v->pool);
 	if (vmac_mac_is_group(v->address))
 		find(c, r, "it is a group address");
-	if (v->state != SHARED_RELEASED && !record_set_host(c->set, &v->holder))
+	if (v->kind == VMAC_CLUSTER && v->state != SHARED_RELEASED && !cluster_of(c, v))
+		find(c, r, "it is a cluster's face, and no cluster has it");
+	/* A host that was forgotten leaves its faces to their cluster. */
+	if (v->kind != VMAC_CLUSTER && v->state != SHARED_RELEASED &&
+	    !record_set_host(c->set, &v->holder))
 		find(c, r, "its holder %s is not known",
 		     uuid_is_none(&v->holder) ? "(none)" : uuid_format(&v->holder, uuid));
 	if (moving && !record_set_host(c->set, &v->to))
@@ -394,27 +557,49 @@ static void check_alive(struct checking *c, size_t at)
 		     (unsigned long long)r->alive.incarnation, (unsigned long long)h->incarnation);
 }
 
+/* Of a part nothing else can be said, and what contradicts it may be yet to come. */
+static void check_part(struct checking *c)
+{
+	static const struct shared_record key = { .kind = SHARED_META };
+	struct finding *f = find(c, &key, "an import was begun and has not ended: hosts keep off");
+
+	snprintf(f->repair, sizeof(f->repair),
+		 "import the same file again, or empty what is below the prefix");
+}
+
 /* --- the whole ------------------------------------------------------------------------------- */
 
-int registry_findings(const struct record_set *s, struct findings *ret)
+static void check_all(struct checking *c)
 {
 	static void (*const checks[SHARED_KIND_COUNT])(struct checking * c, size_t at) = {
 		[SHARED_HOST] = check_host,	    [SHARED_ALIVE] = check_alive,
 		[SHARED_SEGMENT] = check_segment,   [SHARED_POOL] = check_pool,
 		[SHARED_BLOCK] = check_block,	    [SHARED_VMAC] = check_vmac,
 		[SHARED_IDENTITY] = check_identity, [SHARED_ASK] = check_ask,
-		[SHARED_IMAGE] = check_image,
+		[SHARED_IMAGE] = check_image,	    [SHARED_CLUSTER] = check_cluster,
 	};
+
+	gather_standing(c);
+	for (size_t i = 0; i < c->set->count; i++)
+		if (checks[c->set->list[i]->kind])
+			checks[c->set->list[i]->kind](c, i);
+	check_twice(c);
+	free(c->standing);
+}
+
+int registry_findings(const struct record_set *s, struct findings *ret)
+{
 	static const struct shared_record meta = { .kind = SHARED_META };
 	struct checking c = { .set = s, .to = ret };
+	struct error ignored;
 
 	*ret = (struct findings){ 0 };
 	if (s->count > 0 && !record_set_get(s, &meta))
 		find(&c, &meta, "there are records, and nothing says of which cluster");
-	for (size_t i = 0; i < s->count; i++)
-		if (checks[s->list[i]->kind])
-			checks[s->list[i]->kind](&c, i);
-	check_twice(&c);
+	if (record_set_is_whole(s, &ignored) < 0)
+		check_part(&c);
+	else
+		check_all(&c);
 	if (c.no_memory)
 		findings_done(ret);
 	return c.no_memory ? -ENOMEM : 0;

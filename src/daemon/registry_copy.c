@@ -253,6 +253,25 @@ static int want_vmacs(struct copying *c)
 	return 0;
 }
 
+/* As they are: their faces are this host's vMACs, whose blocks or records say so. */
+static int want_clusters(struct copying *c)
+{
+	for (size_t i = 0; i < c->own.cluster_count; i++) {
+		const struct cluster *own = c->own.clusters[i];
+		struct shared_record r = { .kind = SHARED_CLUSTER };
+		const struct shared_record *there;
+
+		r.cluster.cluster = own;
+		r.cluster.segment = own_segment(&c->own, own->segment)->name;
+		there = record_set_get(&c->there, &r);
+		if (there && !shared_equal(there, &r))
+			conflict(c, there, "the cluster is another one there");
+		if (!there && record_set_add(&c->wanted, &r) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 /* --- own -> shared: writing ------------------------------------------------------------------ */
 
 /* Deletes what was created, newest first; what somebody has changed since stays. */
@@ -300,7 +319,9 @@ static int want_all(struct copying *c)
 		r = want_pools(c);
 	for (size_t i = 0; i < c->own.pool_count && r == 0; i++)
 		r = want_blocks_of(c, &c->own.pools[i]);
-	return r == 0 ? want_vmacs(c) : r;
+	if (r == 0)
+		r = want_vmacs(c);
+	return r == 0 ? want_clusters(c) : r;
 }
 
 static int copy_to_shared(struct copying *c, struct error *ret_error)
@@ -317,6 +338,8 @@ static int copy_to_shared(struct copying *c, struct error *ret_error)
 		r = own_check(&c->own, ret_error);
 	if (r == 0)
 		r = record_set_dump(&c->tool->shared, &c->there, ret_error);
+	if (r == 0)
+		r = record_set_is_whole(&c->there, ret_error);
 	if (r == 0 && want_all(c) < 0)
 		r = out_of_memory(ret_error);
 	if (r == 0 && c->conflicts > 0)
@@ -498,9 +521,23 @@ static int take_image(struct copying *c, const struct shared_image *image)
 	return 0;
 }
 
+static int take_cluster(struct copying *c, const struct shared_cluster *r, wall_t now)
+{
+	struct cluster *own = malloc(cluster_block_size(r->cluster));
+
+	if (!own)
+		return -ENOMEM;
+	cluster_block_fill(own, r->cluster);
+	c->own.clusters[c->own.cluster_count++] = own;
+	own->id = (uint32_t)c->own.cluster_count;
+	own->segment = segment_id(&c->own, r->segment);
+	own->created = now;
+	return 0;
+}
+
 static int take_all(struct copying *c, struct error *ret_error)
 {
-	size_t most = 1, segments = 1, pools = 1;
+	size_t most = 1, segments = 1, pools = 1, clusters = 1;
 	struct timespec ts;
 	wall_t now;
 	int r = 0;
@@ -511,11 +548,13 @@ static int take_all(struct copying *c, struct error *ret_error)
 		most += record->kind == SHARED_IMAGE ? record->image.count : 1;
 		segments += record->kind == SHARED_SEGMENT;
 		pools += record->kind == SHARED_POOL;
+		clusters += record->kind == SHARED_CLUSTER;
 	}
 	c->own.segments = calloc(segments, sizeof(*c->own.segments));
 	c->own.pools = calloc(pools, sizeof(*c->own.pools));
+	c->own.clusters = calloc(clusters, sizeof(struct cluster *));
 	c->own.vmacs = calloc(most, sizeof(struct vmac *));
-	if (!c->own.segments || !c->own.pools || !c->own.vmacs)
+	if (!c->own.segments || !c->own.pools || !c->own.clusters || !c->own.vmacs)
 		return out_of_memory(ret_error);
 	clock_gettime(CLOCK_REALTIME, &ts);
 	now.ms = ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
@@ -530,6 +569,8 @@ static int take_all(struct copying *c, struct error *ret_error)
 			r = take_record(c, &record->vmac, now);
 		else if (record->kind == SHARED_IMAGE && uuid_equal(&record->image.host, &c->self))
 			r = take_image(c, &record->image);
+		else if (record->kind == SHARED_CLUSTER)
+			r = take_cluster(c, &record->cluster, now);
 	}
 	return r < 0 ? out_of_memory(ret_error) : 0;
 }
@@ -541,6 +582,8 @@ static int copy_to_own(struct copying *c, struct error *ret_error)
 	struct own found;
 	int r = record_set_dump(&c->tool->shared, &c->there, ret_error);
 
+	if (r == 0)
+		r = record_set_is_whole(&c->there, ret_error);
 	if (r < 0)
 		return r;
 	host = host_named(&c->there, c->tool->host);
@@ -561,8 +604,9 @@ static int copy_to_own(struct copying *c, struct error *ret_error)
 	if (r == 0)
 		r = own_write(store, &c->own, "copy", ret_error);
 	if (r == 0)
-		printf("%zu segments, %zu pools, %zu vMACs written\n", c->own.segment_count,
-		       c->own.pool_count, c->own.vmac_count);
+		printf("%zu segments, %zu pools, %zu vMACs, %zu clusters written\n",
+		       c->own.segment_count, c->own.pool_count, c->own.vmac_count,
+		       c->own.cluster_count);
 	own_done(&found);
 	store_close(store);
 	return r;

@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "daemon/registry_tool.h"
+#include "store/cluster_json.h"
 #include "store/router_json.h"
 #include "store/shared_members.h"
 
@@ -168,6 +169,17 @@ static json_t *router_item(const struct router *r)
 	return item;
 }
 
+/* As the shared registry has it, and what is this host's own beside. */
+static json_t *cluster_item(const struct cluster *c, struct error *error)
+{
+	json_t *item = cluster_json_object(c, "", error);
+
+	json_object_set_new(item, "id", json_integer(c->id));
+	json_object_set_new(item, "segment_id", json_integer(c->segment));
+	json_object_set_new(item, "created", json_integer(c->created.ms));
+	return item;
+}
+
 static json_t *shared_item(const struct shared_record *r, struct error *error)
 {
 	char *key, *value;
@@ -192,7 +204,8 @@ static void document_begin(struct writer *w, const char *registry)
 {
 	fprintf(w->to,
 		"{\"format\": %d,\n\"registry\": \"%s\",\n\"vmac\": \"%s\",\n"
-		"\"secrets\": \"keys of pools and of routers: keep this file to yourself\"",
+		"\"secrets\": \"keys of pools, of routers and of clusters: keep this file to "
+		"yourself\"",
 		EXPORT_FORMAT, registry, VMAC_VERSION);
 }
 
@@ -213,6 +226,10 @@ static void own_items(struct writer *w, const struct own *o)
 	array_begin(w, "routers");
 	for (size_t i = 0; i < o->router_count && w->result == 0; i++)
 		array_item(w, router_item(o->routers[i]));
+	array_end(w);
+	array_begin(w, "clusters");
+	for (size_t i = 0; i < o->cluster_count && w->result == 0; i++)
+		array_item(w, cluster_item(o->clusters[i], w->error));
 	array_end(w);
 	array_begin(w, "shared");
 	shared_items(w, &o->shared);
@@ -431,6 +448,54 @@ static int routers_read(const json_t *document, struct own *o, struct error *ret
 	return r;
 }
 
+static int cluster_read(const json_t *item, struct cluster **ret, struct error *ret_error)
+{
+	json_int_t id = json_integer_value(json_object_get(item, "id"));
+	json_int_t segment = json_integer_value(json_object_get(item, "segment_id"));
+	struct cluster_json *json = NULL;
+	void *block;
+	int r = cluster_json_from(item, &json, ret_error);
+
+	if (r < 0)
+		return r;
+	if (id < 1 || id > CLUSTERS_MAX || segment < 1 || segment > SEGMENTS_MAX) {
+		cluster_json_done(json);
+		return error_set(ret_error, ERROR_BAD_VALUE, NULL,
+				 "'id' or 'segment_id' is out of range");
+	}
+	json->cluster.id = (uint32_t)id;
+	json->cluster.segment = (uint32_t)segment;
+	json->cluster.created.ms = json_integer_value(json_object_get(item, "created"));
+	block = malloc(cluster_block_size(&json->cluster));
+	if (block)
+		*ret = cluster_block_fill(block, &json->cluster);
+	cluster_json_done(json);
+	return block ? 0 : out_of_memory(ret_error);
+}
+
+/* Exports from before there were any have no such array. */
+static int clusters_read(const json_t *document, struct own *o, struct error *ret_error)
+{
+	const json_t *array = json_object_get(document, "clusters");
+	int r = 0;
+
+	if (!array)
+		return 0;
+	r = array_of(document, "clusters", &array, ret_error);
+	if (r < 0)
+		return r;
+	o->clusters = calloc(json_array_size(array) + 1, sizeof(struct cluster *));
+	if (!o->clusters)
+		return out_of_memory(ret_error);
+	for (size_t i = 0; i < json_array_size(array) && r == 0; i++) {
+		r = cluster_read(json_array_get(array, i), &o->clusters[i], ret_error);
+		o->cluster_count += r == 0;
+		if (r < 0)
+			error_prefix(ret_error, "%zu. of 'clusters'", i + 1);
+	}
+	return r;
+}
+
 static int vmacs_read(const json_t *document, struct own *o, struct error *ret_error)
 {
 	struct ip ips[VMAC_IPS_MAX];
@@ -506,6 +571,8 @@ static int own_read(const json_t *document, struct own *o, struct error *ret_err
 	if (r == 0)
 		r = routers_read(document, o, ret_error);
 	if (r == 0)
+		r = clusters_read(document, o, ret_error);
+	if (r == 0)
 		r = records_read(document, "shared", &o->shared, ret_error);
 	if (r == 0)
 		r = vmacs_read(document, o, ret_error);
@@ -528,43 +595,6 @@ int registry_read_shared(const char *path, struct record_set *ret, struct error 
 }
 
 /* --- import ---------------------------------------------------------------------------------- */
-
-struct restoring {
-	const struct record_set *set;
-	size_t at;
-};
-
-/* ALIVE records are under the lease of who lives: an import has none to give. */
-static int next_record(void *ctx, struct shared_record *ret)
-{
-	struct restoring *g = ctx;
-
-	while (g->at < g->set->count) {
-		*ret = *g->set->list[g->at++];
-		if (ret->kind != SHARED_ALIVE)
-			return 1;
-	}
-	return 0;
-}
-
-static int import_shared(const struct tool *t, struct error *ret_error)
-{
-	struct record_set s, there;
-	struct restoring g = { .set = &s };
-	int r = registry_read_shared(t->file, &s, ret_error);
-
-	if (r < 0)
-		return r;
-	r = record_set_dump(&t->shared, &there, ret_error);
-	if (r == 0 && there.count > 0)
-		r = error_set(ret_error, ERROR_IN_USE, "give another prefix, or empty it first",
-			      "the shared registry has %zu records already", there.count);
-	else if (r == 0)
-		r = shared_restore(&t->shared, false, next_record, &g, ret_error);
-	record_set_done(&there);
-	record_set_done(&s);
-	return r;
-}
 
 static int import_own(const struct tool *t, struct error *ret_error)
 {
@@ -596,5 +626,5 @@ static int import_own(const struct tool *t, struct error *ret_error)
 int registry_import(const struct tool *t, struct error *ret_error)
 {
 	*ret_error = (struct error){ 0 };
-	return t->wants_shared ? import_shared(t, ret_error) : import_own(t, ret_error);
+	return t->wants_shared ? registry_import_shared(t, ret_error) : import_own(t, ret_error);
 }

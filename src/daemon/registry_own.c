@@ -73,6 +73,20 @@ static int take_router(void *ctx, const struct router *r)
 	return 0;
 }
 
+static int take_cluster(void *ctx, const struct cluster *c)
+{
+	struct own *o = ctx;
+	void *block = malloc(cluster_block_size(c));
+	struct cluster **to = block ? APPEND(o->clusters, o->cluster_count) : NULL;
+
+	if (!to) {
+		free(block);
+		return -ENOMEM;
+	}
+	*to = cluster_block_fill(block, c);
+	return 0;
+}
+
 static int take_shared(void *ctx, const struct shared_record *kept)
 {
 	return record_set_add(&((struct own *)ctx)->shared, kept);
@@ -102,6 +116,7 @@ int own_open(const char *directory, struct store **ret_store, struct own *ret,
 		.pool = take_pool,
 		.port = take_port,
 		.router = take_router,
+		.cluster = take_cluster,
 		.shared = take_shared,
 		.vmac = take_vmac,
 		.ctx = ret,
@@ -135,8 +150,8 @@ int own_open(const char *directory, struct store **ret_store, struct own *ret,
 
 bool own_is_empty(const struct own *o)
 {
-	return o->segment_count + o->pool_count + o->port_count + o->router_count + o->vmac_count +
-		       o->shared.count ==
+	return o->segment_count + o->pool_count + o->port_count + o->router_count +
+		       o->cluster_count + o->vmac_count + o->shared.count ==
 	       0;
 }
 
@@ -144,12 +159,15 @@ void own_done(struct own *o)
 {
 	for (size_t i = 0; i < o->router_count; i++)
 		free(o->routers[i]);
+	for (size_t i = 0; i < o->cluster_count; i++)
+		free(o->clusters[i]);
 	for (size_t i = 0; i < o->vmac_count; i++)
 		free(o->vmacs[i]);
 	free(o->segments);
 	free(o->pools);
 	free(o->ports);
 	free(o->routers);
+	free(o->clusters);
 	free(o->vmacs);
 	record_set_done(&o->shared);
 	own_init(o);
@@ -226,6 +244,39 @@ static int check_small(const struct own *o, struct error *ret_error)
 	return 0;
 }
 
+static bool share_face(const struct cluster *a, const struct cluster *b)
+{
+	for (unsigned int i = 0; i < a->face_count; i++)
+		for (unsigned int j = 0; j < b->face_count; j++)
+			if (vmac_mac_equal(a->faces[i], b->faces[j]))
+				return true;
+	return false;
+}
+
+static int check_clusters(const struct own *o, struct error *ret_error)
+{
+	for (size_t i = 0; i < o->cluster_count; i++) {
+		const struct cluster *c = o->clusters[i];
+
+		if (c->id == 0 || c->id > CLUSTERS_MAX)
+			return wrong(ret_error, "cluster", c->name, "has an id that is none");
+		if (!own_segment(o, c->segment))
+			return wrong(ret_error, "cluster", c->name,
+				     "is of a segment that is not there");
+		for (size_t j = 0; j < i; j++) {
+			const struct cluster *other = o->clusters[j];
+
+			if (other->id == c->id || strcmp(other->name, c->name) == 0)
+				return wrong(ret_error, "cluster", c->name,
+					     "has the id or the name of another");
+			if (other->segment == c->segment && share_face(other, c))
+				return wrong(ret_error, "cluster", c->name,
+					     "has a face of another");
+		}
+	}
+	return 0;
+}
+
 /* Sorted apart: their own order is that in which they were made. */
 static int check_twice(const struct own *o, struct error *ret_error)
 {
@@ -252,6 +303,8 @@ int own_check(const struct own *o, struct error *ret_error)
 	char mac[VMAC_MAC_TEXT_MAX];
 	int r = check_small(o, ret_error);
 
+	if (r == 0)
+		r = check_clusters(o, ret_error);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < o->vmac_count; i++) {
@@ -300,6 +353,8 @@ static size_t fill_changes(const struct own *o, const char *verb, struct change 
 		c[n++] = (struct change){ CHANGE_PORT, NULL, &o->ports[i], verb, "" };
 	for (size_t i = 0; i < o->router_count; i++)
 		c[n++] = (struct change){ CHANGE_ROUTER, NULL, o->routers[i], verb, "" };
+	for (size_t i = 0; i < o->cluster_count; i++)
+		c[n++] = (struct change){ CHANGE_CLUSTER, NULL, o->clusters[i], verb, "" };
 	for (size_t i = 0; i < o->shared.count; i++)
 		c[n++] = (struct change){ CHANGE_SHARED, NULL, o->shared.list[i], "", "" };
 	for (size_t i = 0; i < o->vmac_count; i++)
@@ -311,7 +366,7 @@ int own_write(struct store *s, const struct own *o, const char *verb, struct err
 {
 	struct writing w = { .txn = { .actor = "vmac registry", .done = write_done } };
 	size_t most = o->segment_count + o->pool_count + o->port_count + o->router_count +
-		      o->shared.count + o->vmac_count;
+		      o->cluster_count + o->shared.count + o->vmac_count;
 	struct change *changes = calloc(most + 1, sizeof(*changes));
 	struct timespec now;
 

@@ -158,6 +158,18 @@ int record_set_dump(const struct shared_config *config, struct record_set *ret,
 	return r;
 }
 
+int record_set_is_whole(const struct record_set *s, struct error *ret_error)
+{
+	static const struct shared_record key = { .kind = SHARED_META };
+	const struct shared_record *meta = record_set_get(s, &key);
+
+	if (!meta || !meta->meta.importing)
+		return 0;
+	return error_set(ret_error, ERROR_IN_USE,
+			 "import the same file again, or empty what is below the prefix",
+			 "an import into the shared registry was begun, and has not ended");
+}
+
 /* --- numbers of a pool ----------------------------------------------------------------------- */
 
 int registry_number(const struct pool_machine *m, vmac_mac_t address, uint64_t *ret)

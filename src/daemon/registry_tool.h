@@ -40,6 +40,9 @@ const struct shared_pool *record_set_pool(const struct record_set *s, const char
 const struct shared_block *record_set_block(const struct record_set *s, const char *pool,
 					    uint64_t number);
 
+/* IN_USE: it is the rest of an import that has not ended. */
+int record_set_is_whole(const struct record_set *s, struct error *ret_error);
+
 /* "vmac/lan/12:…" for messages; returns buf. */
 #define RECORD_KEY_MAX 512
 char *record_key(const struct shared_record *r, char buf[static RECORD_KEY_MAX]);
@@ -59,9 +62,10 @@ struct own {
 	struct pool *pools;
 	struct port *ports;
 	struct router **routers;
+	struct cluster **clusters;
 	struct record_set shared; /* kept */
 	struct vmac **vmacs;
-	size_t segment_count, pool_count, port_count, router_count, vmac_count;
+	size_t segment_count, pool_count, port_count, router_count, cluster_count, vmac_count;
 	char uuid[37];
 };
 
@@ -112,6 +116,9 @@ int registry_check(const struct tool *t, struct error *ret_error);
 int registry_export(const struct tool *t, struct error *ret_error);
 int registry_import(const struct tool *t, struct error *ret_error);
 int registry_read_shared(const char *path, struct record_set *ret, struct error *ret_error);
+
+/* registry_import.c: of the shared registry */
+int registry_import_shared(const struct tool *t, struct error *ret_error);
 
 /* registry_copy.c */
 int registry_copy(const struct tool *t, struct error *ret_error);

@@ -127,6 +127,7 @@ bool commands_do(struct elect *e)
 	}
 	while ((id = late_take(e, &record)))
 		command_do(e, id, record);
+	entries_settle(e);
 	return stop;
 }
 

@@ -82,7 +82,8 @@ void elect_core_free(struct elect_core *c); /* says nothing to anybody; NULL is 
  * protocol, number of sets, or a set's link, group, family, vMAC or device, begin anew: a graceful
  * stop of the old without lingering.  An equal record does nothing at all. A new router waits in
  * INITIALIZE until each of its sets has a usable link.  Errors: NO_MEMORY; IN_USE: another router
- * has that group on that link (VRRP and CARP share their groups, as they share their vMACs);
+ * has that group on that link (VRRP and CARP share their groups, as they share their vMACs); then
+ * what this one had before it has left, so that two may swap: set it again when the other was told.
  * LIMIT_REACHED: ELECT_SETS_MAX. */
 int elect_core_set(struct elect_core *c, const struct router *r, mono_t now,
 		   struct error *ret_error);

@@ -62,6 +62,7 @@ static void entry_try(struct elect *e, struct entry *entry)
 
 	entry->out = entry_take(e, entry, &error) < 0;
 	elect_trouble(&entry->trouble, entry->out ? &error : NULL);
+	e->place_taken |= entry->out && error.code == ERROR_IN_USE;
 	if (!entry->out) {
 		tracks_begin(e, entry);
 		return;
@@ -193,6 +194,14 @@ void entries_retry(struct elect *e)
 		else if (entry && entry->unbegun)
 			tracks_begin(e, entry);
 	}
+}
+
+void entries_settle(struct elect *e)
+{
+	if (!e->place_taken)
+		return;
+	e->place_taken = false;
+	entries_retry(e);
 }
 
 void entries_free(struct elect *e)

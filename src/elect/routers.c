@@ -400,9 +400,14 @@ int elect_core_set(struct elect_core *c, const struct router *record, mono_t now
 	if (old && !old->removing && router_equal(router_record(old), record))
 		return 0;
 	err = make_way(c, record, ret_error);
-	if (err < 0)
-		return err;
 	old = elect_core_find(c, record->id);
+	if (err < 0) {
+		/* What it has it is not to have any more, and the other may be about to get it: if
+		 * each waited for the other's place, two that swap would wait for ever. */
+		if (old)
+			router_end(c, old, FHRP_REASON_RECONFIGURED);
+		return err;
+	}
 	if (old && !old->removing && body_same_shape(router_record(old), record))
 		return router_change(c, old, record, ret_error);
 	if (c->slots_taken - given + record->set_count > ELECT_SETS_MAX)

@@ -22,8 +22,8 @@
 #include "base/table.h"
 #include "elect/core.h"
 #include "elect/elect.h"
-#include "elect/errands.h"
-#include "elect/probe.h"
+#include "errand/errands.h"
+#include "errand/clock.h"
 #include "elect/track.h"
 #include "host/packet.h"
 #include "host/virtual.h"
@@ -157,6 +157,7 @@ struct elect {
 
 	struct entry *entries[ROUTERS_MAX + 1]; /* by id */
 	unsigned int entry_count;
+	bool place_taken; /* by one that was not told yet that it has another */
 	const struct router *owed[ROUTERS_MAX + 1]; /* by id: no memory for it, is tried again */
 	struct carrier *carriers[ELECT_SETS_MAX];   /* by slot */
 	struct table carriers_by_index;		    /* those that have a device */
@@ -207,6 +208,8 @@ const struct error *entry_trouble(const struct elect *e, uint32_t id);
 void entry_gone(struct elect *e, const struct elect_router *r);
 void entry_report(struct elect *e, const struct elect_router *r, const struct elect_report *report);
 void entries_retry(struct elect *e);
+/* The same at once, where one found its place taken by another that has been told since. */
+void entries_settle(struct elect *e);
 void entries_free(struct elect *e);
 
 /* --- links.c --------------------------------------------------------------------------------- */

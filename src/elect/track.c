@@ -73,18 +73,29 @@ static void track_router(struct elect *e, struct entry *entry, struct track *t)
 	track_take(e, entry, t, false, "no such router");
 }
 
+static uint8_t errand_of(uint8_t kind)
+{
+	static const uint8_t errands[ROUTER_TRACK_KIND_COUNT] = {
+		[ROUTER_TRACK_SCRIPT] = ERRAND_SCRIPT, [ROUTER_TRACK_FILE] = ERRAND_FILE,
+		[ROUTER_TRACK_ROUTE] = ERRAND_ROUTE,   [ROUTER_TRACK_HTTP] = ERRAND_HTTP,
+		[ROUTER_TRACK_PING] = ERRAND_PING,
+	};
+
+	return errands[kind];
+}
+
 static void track_begin(struct elect *e, struct entry *entry, struct track *t)
 {
 	struct errand_probe probe = {
-		.kind = t->record->kind,
+		.kind = errand_of(t->record->kind),
 		.target = t->record->target,
 		.interval_ms = t->record->interval_ms,
 		.timeout_ms = t->record->timeout_ms,
 	};
 
-	if (probe.kind == ROUTER_TRACK_INTERFACE) {
+	if (t->record->kind == ROUTER_TRACK_INTERFACE) {
 		track_interface(e, entry, t);
-	} else if (probe.kind == ROUTER_TRACK_ROUTER) {
+	} else if (t->record->kind == ROUTER_TRACK_ROUTER) {
 		e->router_tracks_due = true;
 	} else {
 		probe.id = probe_id(e, entry->record->id);
@@ -157,14 +168,14 @@ void tracks_end(struct elect *e, struct entry *entry)
 
 /* --- what happens ---------------------------------------------------------------------------- */
 
-static void on_result(void *ctx, uint64_t id, bool up, const char *detail)
+static void on_result(void *ctx, uint64_t id, enum errand_outcome outcome, const char *detail)
 {
 	struct elect *e = ctx;
 	struct entry *entry = probe_entry(e, id);
 
 	for (unsigned int i = 0; entry && entry->tracks && i < entry->record->track_count; i++)
 		if (entry->tracks[i].probe == id) {
-			track_take(e, entry, &entry->tracks[i], up, detail);
+			track_take(e, entry, &entry->tracks[i], outcome == ERRAND_UP, detail);
 			return;
 		}
 }

@@ -1,7 +1,7 @@
 /* A track's results as one opinion, and opinions as a priority; no I/O. */
 #pragma once
 
-#include "elect/errands.h"
+#include "errand/errands.h"
 #include "model/router.h"
 
 struct track {

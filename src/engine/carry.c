@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "engine/cluster.h"
 #include "engine/side.h"
 #include "model/record.h"
 
@@ -96,6 +97,13 @@ static enum plane_gate port_gate(const struct engine *e, const struct port *p,
 	return v->state == VMAC_BOUND	 ? PLANE_OPEN
 	       : v->state == VMAC_MOVING ? PLANE_CLOSED
 					 : PLANE_FENCED;
+}
+
+bool carry_port_open(const struct engine *e, const struct port *p)
+{
+	struct plane_gate_more more;
+
+	return p->gate == GATE_OPEN && port_gate(e, p, &more) == PLANE_OPEN;
 }
 
 /* The NIC has to take frames where they may pass, also a moment before the gate opens by itself and
@@ -196,6 +204,13 @@ static int port_filter(struct engine *e, const struct port *p, bool wanted, stru
 	return r < 0 ? r : port_filter_routers(e, p, wanted, ret_error);
 }
 
+/* Who has to know how the port is. */
+static void port_told(struct engine *e, const struct port *p)
+{
+	side_port(e, p);
+	cluster_port(e, p);
+}
+
 static void phase_becomes(struct engine *e, const struct port *p, enum port_phase phase,
 			  const struct error *trouble)
 {
@@ -237,6 +252,7 @@ void carry_gate(struct engine *e, uint32_t id)
 	if (!gate_listens(gate))
 		port_filter(e, p, false, &error);
 	st->flip_seen |= gate == PLANE_TUNNEL_IN && open;
+	cluster_port(e, p);
 }
 
 void carry_port(struct engine *e, uint32_t id)
@@ -255,7 +271,7 @@ void carry_port(struct engine *e, uint32_t id)
 		bool absent = error.code == ERROR_NO_INTERFACE || error.code == ERROR_NOT_FOUND;
 
 		phase_becomes(e, p, absent ? PORT_WAITING : PORT_FAILED, &error);
-		side_port(e, p);
+		port_told(e, p);
 		return;
 	}
 	st->ifindex = link.ifindex;
@@ -270,7 +286,7 @@ void carry_port(struct engine *e, uint32_t id)
 	/* Asked for again because the data plane may have opened it while nobody looked. */
 	if (st->set && st->gated && st->gate == PLANE_TUNNEL_IN)
 		carry_gate(e, id);
-	side_port(e, p);
+	port_told(e, p);
 }
 
 void carry_port_away(struct engine *e, const struct port *p)
@@ -285,7 +301,7 @@ void carry_port_away(struct engine *e, const struct port *p)
 		log_warning("port %s: %s", p->name, error.message);
 	st->set = false;
 	st->ifindex = 0;
-	side_port(e, p);
+	port_told(e, p);
 }
 
 void carry_port_lost(struct engine *e, uint32_t id)
@@ -306,5 +322,5 @@ void carry_port_lost(struct engine *e, uint32_t id)
 			  : "the port goes on when an interface of that name appears",
 		  "%s is gone", p->ifname);
 	phase_becomes(e, p, PORT_WAITING, &error);
-	side_port(e, p);
+	port_told(e, p);
 }

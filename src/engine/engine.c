@@ -1,5 +1,6 @@
 /* Life of the engine: begin, bring host and plane in line, end. */
 #include "base/log.h"
+#include "engine/cluster.h"
 #include "engine/side.h"
 
 int engine_new(const struct engine_config *config, struct engine **ret, struct error *ret_error)
@@ -12,6 +13,10 @@ int engine_new(const struct engine_config *config, struct engine **ret, struct e
 	e->retry = MONO_NEVER;
 	e->waiters_tail = &e->waiters;
 	e->started = config->mono_now();
+	if (balancing_new(e, ret_error) < 0) {
+		engine_dispose(e, e);
+		return -error_errno(ERROR_NO_MEMORY);
+	}
 	world_init(&e->world, config->mem);
 	e->world.in_blocks = config->fleet != NULL;
 	*ret = e;
@@ -20,7 +25,10 @@ int engine_new(const struct engine_config *config, struct engine **ret, struct e
 
 void engine_free(struct engine *e)
 {
+	/* What waits for the hosts ends while fleet/ is still there to hear of it. */
+	cluster_jobs_end(e);
 	side_free(e);
+	balancing_free(e);
 	while (e->waiters) {
 		struct waiter *w = e->waiters;
 
@@ -42,6 +50,7 @@ static void reconcile(struct engine *e)
 		carry_uplink(e, slot);
 	for (uint32_t id = 1; id <= PORTS_MAX; id++)
 		carry_port(e, id);
+	balancing_start(e);
 	for (unsigned int slot = 1; slot <= UPLINKS_MAX; slot++)
 		uplink_filter_tidy(e, slot);
 	if (plane_sweep(e->cfg.plane, &removed, &error) < 0)

@@ -20,9 +20,11 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "elect/elect.h"
+#include "model/cluster.h"
 #include "model/model.h"
 #include "model/router.h"
 
+struct anchors;
 struct elect;
 struct engine;
 struct host;
@@ -49,11 +51,13 @@ struct engine_fleet {
 
 struct engine_config {
 	const struct mem *mem;
-	struct host *host;   /* borrowed; NULL: no ports can exist (tests of the registry) */
-	struct plane *plane; /* borrowed; NULL as above */
-	struct store *store; /* borrowed; loaded by engine_start() */
-	struct elect *elect; /* borrowed; NULL: routers are kept, and nobody elects */
+	struct host *host;	 /* borrowed; NULL: no ports can exist (tests of the registry) */
+	struct plane *plane;	 /* borrowed; NULL as above */
+	struct store *store;	 /* borrowed; loaded by engine_start() */
+	struct elect *elect;	 /* borrowed; NULL: routers are kept, and nobody elects */
+	struct anchors *anchors; /* borrowed; NULL: clusters are kept, and nothing balances */
 	const struct engine_fleet *fleet; /* NULL: this host is alone */
+	const char *name; /* this host's, where it is alone; NULL = "this host" */
 	mono_t (*mono_now)(void);
 	wall_t (*wall_now)(void);
 	void (*random)(void *buf, size_t len); /* for pool keys */
@@ -86,8 +90,11 @@ void engine_free(struct engine *e);
  * is due. */
 void engine_host_ready(struct engine *e);
 void engine_elect_ready(struct engine *e);
+void engine_anchors_ready(struct engine *e);
 void engine_store_ready(struct engine *e);
 void engine_plane_ready(struct engine *e);  /* plane_events_fd() */
+int engine_probes_fd(struct engine *e);	    /* of health checks; -1 = there are none */
+void engine_probes_ready(struct engine *e); /* it is readable */
 int engine_shared_fd(struct engine *e);	    /* of the shared registry; -1 = there is none */
 void engine_shared_ready(struct engine *e); /* it is readable */
 void engine_time_passed(struct engine *e);
@@ -115,6 +122,7 @@ struct answer {
 	const struct vmac *vmac;
 	const struct port *port;
 	const struct router *router;
+	const struct cluster *cluster;
 	const struct move_view *move; /* engine_move(): as it stands now */
 	const vmac_mac_t *addresses;  /* batch */
 	size_t address_count;
@@ -271,6 +279,51 @@ void engine_routers_apply(struct engine *e, const struct caller *c,
 			  const struct router *const *list, size_t count, answer_fn done,
 			  void *ctx);
 
+/* --- clusters -------------------------------------------------------------------------------- */
+
+struct cluster_add {
+	const char *segment;	      /* "" = the only one */
+	const struct cluster *record; /* but for id, segment, key, generation, created, changed */
+	unsigned int allocate;	      /* record->face_count 0: so many faces, from `pool`; 0 = 1 */
+	const char *pool;	      /* "" = the segment's only one */
+};
+/* Makes a cluster; among hosts it is everybody's.  Errors: what cluster_check_record() says;
+ * NAME_IN_USE; ADDRESS_IN_USE (a face, or a virtual address of another cluster, or bound to a vMAC,
+ * or in use on the wire: asked by ARP and ND); NOT_FOUND (a member that is no station here or at
+ * another host; CONFLICT where it is in another segment); LIMIT_REACHED; REGISTRY_UNREACHABLE. */
+void engine_cluster_add(struct engine *e, const struct caller *c, const struct cluster_add *a,
+			answer_fn done, void *ctx);
+/* Puts this record in the place of the one with that name (its name, segment, mode, faces and key
+ * stay).  An equal one is answered at once and nothing is touched. CONFLICT: somebody else changed
+ * it meanwhile. */
+void engine_cluster_set(struct engine *e, const struct caller *c, const char *name,
+			const struct cluster *r, answer_fn done, void *ctx);
+/* Its faces go into quarantine. */
+void engine_cluster_delete(struct engine *e, const struct caller *c, const char *name,
+			   answer_fn done, void *ctx);
+
+enum engine_member_verb {
+	ENGINE_MEMBER_ADD,
+	ENGINE_MEMBER_SET, /* weight, priority */
+	ENGINE_MEMBER_DRAIN,
+	ENGINE_MEMBER_FAIL,
+	ENGINE_MEMBER_ACTIVATE, /* back, from draining or failed */
+	ENGINE_MEMBER_REMOVE,
+	ENGINE_MEMBER_VERB_COUNT
+};
+const char *engine_member_verb_name(enum engine_member_verb v); /* "add", "set", … */
+struct member_set {
+	bool has_weight, has_priority;
+	uint16_t weight;
+	uint8_t priority;
+	uint32_t drain_ms; /* DRAIN */
+};
+/* `member`: an address, or a name of a vMAC or port of this host; one change of the record.  Errors
+ * as above; IN_USE: it is a member already. */
+void engine_cluster_member(struct engine *e, const struct caller *c, const char *name,
+			   enum engine_member_verb verb, const char *member,
+			   const struct member_set *set, answer_fn done, void *ctx);
+
 /* --- many hosts ------------------------------------------------------------------------------ */
 
 enum engine_move_verb {
@@ -336,6 +389,18 @@ struct pool_view {
 	uint32_t block_size;
 };
 
+/* Frames that came by the uplink with a vMAC of this host as their source; see fleet/fleet.h. */
+#define WIRE_USES 4 /* "unknown", "move", "loop", "clone" */
+struct wire_view {
+	uint64_t frames; /* 0 = none, and nothing else counts */
+	struct {
+		const char *name;
+		uint64_t looked; /* of those that were looked at, so many were this */
+	} uses[WIRE_USES];
+	int64_t first_ms, last_ms; /* ago */
+	const char *as, *because;  /* one of these names, and why, for people */
+};
+
 /* A vMAC that two hosts have to do with, as this one sees it. */
 struct move_view {
 	const char *segment;
@@ -349,6 +414,7 @@ struct move_view {
 	int64_t expires_ms;  /* until a reservation ends; -1 = there is none */
 	uint64_t strangers;  /* frames of others with this address as their source, untagged */
 	int64_t stranger_ms; /* ago: the last; -1 = none */
+	struct wire_view wire;
 };
 
 struct vmac_view {
@@ -459,6 +525,44 @@ void engine_election_links(struct engine *e,
 const char *engine_verdict_name(unsigned int verdict);	    /* < VERDICT_COUNT */
 const char *engine_election_state_name(unsigned int state); /* < FHRP_STATE_COUNT */
 
+struct cluster_view {
+	const struct cluster *cluster;
+	const char *segment;
+	bool live; /* else there is no data plane here, or its mode has no anchors */
+	unsigned int face_count, member_count, host_count;
+	struct cluster_face_view {
+		vmac_mac_t address;
+		const char *anchor; /* the host's name; "" = nobody */
+		bool here;
+		uint64_t epoch;
+		int64_t lease_ms; /* here: left; -1 = none */
+	} faces[CLUSTER_FACES_MAX];
+	/* By the record's order.  Lent until the next view. */
+	const struct cluster_member_view {
+		const struct cluster_member *member;
+		const char *live; /* "up", "down", "draining", "drained", "failed", "absent" */
+		const char *host, *port, *name; /* "" = none, not here */
+		const char *health, *detail;	/* here: of its check */
+		uint32_t rows;			/* of the table in force: its share of new flows */
+		uint32_t flows;			/* live ones, as this host knows them */
+		uint64_t frames, octets;	/* handed to it from here */
+	} * members;
+	uint32_t row_count, rows_unassigned;
+	uint64_t view_epoch, view_number;
+	bool coordinator, fail_open;
+	const struct cluster_counters_view {
+		const char *name; /* of struct plane_cluster_counters and heartbeats' verdicts */
+		uint64_t value;
+	} * counters;
+	unsigned int counter_count;
+	struct error trouble; /* code NONE = well */
+};
+int engine_cluster_view(struct engine *e, const char *name, struct cluster_view *ret,
+			struct error *ret_error);
+/* All, by name. */
+void engine_clusters(struct engine *e, void (*fn)(void *ctx, const struct cluster_view *v),
+		     void *ctx);
+
 struct counters_view {
 	uint64_t rx_frames, rx_octets, tx_frames, tx_octets;
 	uint64_t link_dropped; /* by the device: a tap whose guest does not read */
@@ -480,7 +584,7 @@ struct engine_status {
 	const char *version, *registry_backend, *registry_where, *registry_uuid, *attach;
 	bool registry_healthy;
 	struct error registry_error;
-	uint64_t segments, pools, vmacs, ports, routers, quarantined, pending;
+	uint64_t segments, pools, vmacs, ports, routers, clusters, quarantined, pending;
 	uint64_t commits, transactions, failures;
 	int64_t commit_ns_last, commit_ns_most;
 	uint64_t registry_octets;
@@ -528,10 +632,11 @@ void engine_history(struct engine *e, const struct history_filter *f,
 struct engine_event {
 	uint64_t seq; /* of this run, 1 … */
 	wall_t at;
-	/* "vmac", "port", "segment", "pool", "uplink", "router"; among hosts also "move" (subject:
-	 * an address; verb "transition", "alarm"; from, to: states), "host" (subject: its name;
-	 * verb "note"), "registry" (verb "note", "reachable", "unreachable") and, of "pool", verb
-	 * "block" */
+	/* "vmac", "port", "segment", "pool", "uplink", "router", "cluster" (beside its changes:
+	 * verb "note", "alarm", "health"; to: an address, or "up", "down"); among hosts also "move"
+	 * (subject: an address; verb "transition", "alarm"; from, to: states), "host" (subject: its
+	 * name; verb "note"), "registry" (verb "note", "reachable", "unreachable") and, of "pool",
+	 * verb "block" */
 	const char *what;
 	const char *segment; /* "" = none */
 	const char *subject; /* an address or a name */

@@ -75,6 +75,10 @@ void event_change(struct engine *e, const struct txn *t, const struct change *c)
 	case CHANGE_ROUTER:
 		event.subject = ((const struct router *)record)->name;
 		break;
+	case CHANGE_CLUSTER:
+		event.subject = ((const struct cluster *)record)->name;
+		event.segment = segment_name(e, ((const struct cluster *)record)->segment);
+		break;
 	case CHANGE_SHARED:
 	case CHANGE_KIND_COUNT:
 		return;

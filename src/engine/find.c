@@ -95,3 +95,16 @@ int engine_find_router(struct engine *e, const char *name, const struct router *
 	*ret = r;
 	return 0;
 }
+
+int engine_find_cluster(struct engine *e, const char *name, const struct cluster **ret,
+			struct error *ret_error)
+{
+	const struct cluster *c = world_cluster_named(&e->world, name);
+
+	if (!c)
+		return error_set(ret_error, ERROR_NOT_FOUND,
+				 "`vmac cluster list` shows what exists",
+				 "there is no cluster '%.63s'", name);
+	*ret = c;
+	return 0;
+}

@@ -1,6 +1,7 @@
 /* What time and the kernel report -> carry, txn. */
 #include <string.h>
 
+#include "engine/cluster.h"
 #include "engine/side.h"
 
 #define EXPIRIES_AT_ONCE 1024
@@ -55,6 +56,7 @@ static void link_here(struct engine *e, const struct host_link *link)
 
 		if (same) {
 			u->link = *link;
+			cluster_uplink(e, slot);
 			return;
 		}
 		carry_uplink(e, slot);
@@ -63,6 +65,7 @@ static void link_here(struct engine *e, const struct host_link *link)
 		   e->ports[id].mtu == link->mtu) {
 		e->ports[id].carrier = link->up && link->carrier;
 		side_port(e, e->world.ports[id]);
+		cluster_port(e, e->world.ports[id]);
 	} else if (id) {
 		carry_port(e, id);
 	}
@@ -222,6 +225,7 @@ void engine_time_passed(struct engine *e)
 	}
 	if (mono_due(e->expiry_hold, now))
 		expire(e);
+	balancing_time(e, now);
 	side_time(e, now);
 }
 
@@ -229,25 +233,26 @@ struct engine_expiry engine_next_expiry(const struct engine *e)
 {
 	struct engine_expiry next = { .mono = e->retry, .wall = WALL_NEVER };
 	const struct heap_entry *first = heap_first(&e->world.deadlines);
+	mono_t at;
 
 	if (first)
 		next.wall = (wall_t){ first->at };
 	table_for_each (&e->world.pools_by_name, struct world_pool, p) {
-		wall_t at = pool_machine_next_expiry(&p->machine);
+		wall_t free = pool_machine_next_expiry(&p->machine);
 
-		if (at.ms < next.wall.ms)
-			next.wall = at;
+		if (free.ms < next.wall.ms)
+			next.wall = free;
 	}
 	if (next.wall.ms != WALL_NEVER.ms && !mono_due(e->expiry_hold, e->cfg.mono_now())) {
 		next.wall = WALL_NEVER;
 		if (e->expiry_hold.ns < next.mono.ns)
 			next.mono = e->expiry_hold;
 	}
-	if (e->side) {
-		mono_t at = side_next_expiry(e->side);
-
-		if (at.ns < next.mono.ns)
-			next.mono = at;
-	}
+	at = balancing_expiry(e);
+	if (at.ns < next.mono.ns)
+		next.mono = at;
+	at = e->side ? side_next_expiry(e->side) : MONO_NEVER;
+	if (at.ns < next.mono.ns)
+		next.mono = at;
 	return next;
 }

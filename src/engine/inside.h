@@ -8,6 +8,7 @@
  *   load       the registry's records, checked against each other      load.c
  *   follow     what host and time report -> carry, txn      follow.c
  *   view       the world as others may see it                    view.c router_view.c
+ *   cluster    load balancing                                     cluster.h, cluster_*.c
  *   side       this host among others: fleet/, the shared registry, the tunnel
  *              side.h, side*.c */
 #pragma once
@@ -33,6 +34,7 @@ struct port_state {
 	mono_t told_at;	    /* then */
 	bool primed;	    /* … and it has the frame that a guest to come may lose */
 	uint64_t strangers; /* of frames of others with its vMAC: how many fleet/ knows of */
+	mono_t announced;   /* when this host last announced it; ns 0 = never */
 	bool gated;	    /* fleet/ has said what the gate is to be: */
 	bool flip_seen;	    /* the data plane says that it stands open, and fleet/ is yet to hear */
 	enum plane_gate gate;
@@ -72,6 +74,7 @@ struct engine {
 	uint64_t drops[PLANE_REASONS_MAX]; /* the counters that a view lent out last */
 	struct elect_view live;		   /* the same of a router */
 	struct fleet_side *side;	   /* NULL: this host is alone */
+	struct balancing *balancing;	   /* cluster.h */
 	bool electing; /* the elections have all routers, and hear of every change */
 };
 
@@ -164,6 +167,8 @@ int engine_find_port(struct engine *e, const char *name, const struct port **ret
 		     struct error *ret_error);
 int engine_find_router(struct engine *e, const char *name, const struct router **ret,
 		       struct error *ret_error);
+int engine_find_cluster(struct engine *e, const char *name, const struct cluster **ret,
+			struct error *ret_error);
 
 /* vmac.c: chooses an address as `a` says and adds the record to the txn (state RESERVED).
  * Among hosts a pinned, adopted or stable one must have been agreed upon before: then a->address is
@@ -247,6 +252,9 @@ void carry_port_lost(struct engine *e, uint32_t id);
 
 /* The gate alone is to be as the port's state says (st->gate, st->more), at once. */
 void carry_gate(struct engine *e, uint32_t id);
+
+/* Whether its frames pass, as far as the operator and the other hosts have a say in that. */
+bool carry_port_open(const struct engine *e, const struct port *p);
 
 /* Whether a port of this record could be made; checks only. */
 int carry_port_check(struct engine *e, const struct port *p, struct error *ret_error);

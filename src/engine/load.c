@@ -98,6 +98,22 @@ static int load_router(void *ctx, const struct router *r)
 	return load_record(load, CHANGE_ROUTER, r);
 }
 
+static int load_cluster(void *ctx, const struct cluster *c)
+{
+	struct load *load = ctx;
+	struct world *w = &load->e->world;
+	bool twice = world_cluster(w, c->id) || world_cluster_named(w, c->name);
+
+	for (unsigned int i = 0; i < c->face_count; i++)
+		twice |= world_cluster_of_face(w, c->segment, c->faces[i]) != NULL;
+	if (c->id == 0 || c->id > CLUSTERS_MAX || twice || !world_segment(w, c->segment))
+		return error_set(load->error, ERROR_REGISTRY_CORRUPT, CORRUPT_HINT,
+				 "the registry is damaged: cluster '%s' or a face of it is there "
+				 "twice, or without its segment",
+				 c->name);
+	return load_record(load, CHANGE_CLUSTER, c);
+}
+
 static int load_kept(void *ctx, const struct shared_record *kept)
 {
 	return load_record(ctx, CHANGE_SHARED, kept);
@@ -166,6 +182,7 @@ int engine_load(struct engine *e, struct error *ret_error)
 		.pool = load_pool,
 		.port = load_port,
 		.router = load_router,
+		.cluster = load_cluster,
 		.shared = load_kept,
 		.expect_vmacs = load_expect,
 		.vmac = load_vmac,

@@ -7,6 +7,7 @@
 #include <vmac/classify.h>
 
 #include "base/cleanup.h"
+#include "engine/cluster.h"
 #include "engine/side.h"
 #include "model/record.h"
 
@@ -178,6 +179,8 @@ static int port_vmac(struct txn *t, const struct port_add *a, const struct vmac 
 	if (e->side && side_elsewhere(e->side, &ref, ret_place))
 		return 0;
 	r = engine_find_vmac(e, &ref, ret, ret_error);
+	if (r == 0)
+		r = cluster_check_no_face(e, *ret, ret_error);
 	if (r < 0 || (*ret)->state == VMAC_RESERVED)
 		return r;
 	vmac_mac_format((*ret)->address, VMAC_MAC_COLON, text);
@@ -456,7 +459,9 @@ static void port_delete_now(void *ctx)
 	const struct port *p;
 	struct error error;
 
-	if (find_staying(e, d->name, &p, &error) < 0)
+	if (find_staying(e, d->name, &p, &error) < 0 ||
+	    (d->release &&
+	     cluster_check_loose(e, world_vmac(&e->world, p->segment, p->address), &error) < 0))
 		engine_refuse(e, d->done, d->ctx, &error);
 	else
 		port_remove(e, &c, p, d->release ? VMAC_RETIRES : VMAC_STAYS, "delete", d->done,

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "engine/cluster.h"
 
 void *side_alloc(struct fleet_side *s, size_t size)
 {
@@ -29,6 +30,8 @@ static void on_told(void *ctx, const struct shared_record *r)
 	struct fleet_side *s = ctx;
 
 	side_told(s, r);
+	if (r->kind == SHARED_VMAC && r->revision > 0 && r->vmac.kind == VMAC_CLUSTER)
+		side_told_face(s, &r->vmac);
 	fleet_told(s->fleet, r, side_now(s));
 }
 
@@ -54,6 +57,7 @@ static void member_turn(struct fleet_side *s)
 	if (s->agree_due) {
 		s->agree_due = false;
 		side_agree_all(s);
+		side_agree_clusters(s);
 	}
 	s->complete = true;
 	while (s->waiters) {
@@ -86,6 +90,7 @@ static int side_new(struct engine *e, struct error *ret_error)
 {
 	struct fleet_side *s = engine_alloc(e, sizeof(*s));
 	struct store_facts *facts = engine_alloc(e, sizeof(*facts));
+	char key_check[CLAIM_KEY_CHECK_LEN + 1];
 	struct fleet_config config = {
 		.mem = e->cfg.mem,
 		.ops = &side_ops,
@@ -118,6 +123,10 @@ static int side_new(struct engine *e, struct error *ret_error)
 		return error_set(ret_error, ERROR_REGISTRY_CORRUPT, NULL,
 				 "this host's registry has no identity");
 	config.self = s->self;
+	if (s->cfg.has_key) {
+		claim_key_check(s->cfg.key, key_check);
+		config.key_check = key_check;
+	}
 	e->cfg.random(&config.seed, sizeof(config.seed));
 	return fleet_new(&config, &s->fleet, ret_error);
 }
@@ -184,7 +193,7 @@ int side_start(struct engine *e, struct error *ret_error)
 			side_port(e, e->world.ports[id]);
 	/* What opened by itself while nobody looked. */
 	if (e->cfg.plane)
-		plane_events(e->cfg.plane, on_plane, s);
+		plane_events(e->cfg.plane, on_plane, e);
 	side_turn(e);
 	if (s->cfg.address.family && !s->cfg.tunnel_ifindex && e->cfg.plane) {
 		error_set(&error, ERROR_NO_INTERFACE, NULL, "there is no tunnel device");
@@ -197,6 +206,7 @@ void engine_leave(struct engine *e)
 {
 	struct fleet_side *s = e->side;
 
+	cluster_jobs_end(e);
 	if (!s || !s->running || !s->fleet)
 		return;
 	fleet_stop(s->fleet, side_now(s));
@@ -224,6 +234,7 @@ void side_free(struct engine *e)
 	side_unwritten(s);
 	side_orders_free(s);
 	side_wanted_free(s);
+	side_clusters_free(s);
 	inject_close(s->inject);
 	engine_dispose(e, s);
 	e->side = NULL;
@@ -299,33 +310,7 @@ bool side_gate_of(struct fleet_side *s, const struct port *p, enum plane_gate *r
 	return true;
 }
 
-static void on_stranger(struct fleet_side *s, const struct fleet_name *name,
-			const struct plane_event *event, mono_t now)
-{
-	struct port_state *st = &s->e->ports[event->port];
-	enum claim_verdict verdict = CLAIM_UNTAGGED;
-	struct fleet_claim claim;
-	struct claim_tag tag;
-	uint64_t unseen;
-
-	if (s->cfg.has_key)
-		verdict = claim_read(event->frame, event->len, s->cfg.key, &tag);
-	/* A tag of another address, sent on by somebody. */
-	if (verdict == CLAIM_VALID && !vmac_mac_equal(tag.address, name->address))
-		verdict = CLAIM_FORGED;
-	/* The data plane tells of some, and counts all. */
-	unseen = event->count > st->strangers ? event->count - st->strangers - 1 : 0;
-	st->strangers = event->count;
-	s->claims[verdict]++;
-	s->claims[verdict == CLAIM_VALID ? CLAIM_UNTAGGED : verdict] += unseen;
-	if (verdict == CLAIM_FORGED)
-		log_warning("a frame from %02x:… bears a tag that is not of this cluster's key",
-			    name->address.octet[0]);
-	claim = (struct fleet_claim){ tag.host, tag.epoch };
-	fleet_wire(s->fleet, name, verdict == CLAIM_VALID ? &claim : NULL, unseen, now);
-}
-
-static void on_plane(void *ctx, const struct plane_event *event)
+static void on_gate(void *ctx, const struct plane_event *event)
 {
 	struct fleet_side *s = ctx;
 	const struct port *p = event->port <= PORTS_MAX ? s->e->world.ports[event->port] : NULL;
@@ -346,18 +331,30 @@ static void on_plane(void *ctx, const struct plane_event *event)
 			fleet_spoke(s->fleet, &name, now);
 		break;
 	case PLANE_STRANGER:
-		on_stranger(s, &name, event, now);
+		side_stranger(s, &name, event, now);
 		break;
+	case PLANE_ANSWERED:
+	case PLANE_FACE_STRANGER:
 	case PLANE_EVENT_KIND_COUNT:
 		break;
 	}
 }
 
+static void on_plane(void *ctx, const struct plane_event *event)
+{
+	struct engine *e = ctx;
+
+	if (event->kind == PLANE_ANSWERED)
+		cluster_health_answered(e, event);
+	else if (event->kind == PLANE_FACE_STRANGER)
+		cluster_on_stranger(e, event);
+	else if (e->side)
+		on_gate(e->side, event);
+}
+
 void engine_plane_ready(struct engine *e)
 {
-	if (!e->side)
-		return;
-	plane_events(e->cfg.plane, on_plane, e->side);
+	plane_events(e->cfg.plane, on_plane, e);
 	side_turn(e);
 }
 
@@ -414,6 +411,8 @@ void side_settled(struct fleet_side *s, const struct txn *t)
 
 		if (c->kind == CHANGE_SEGMENT && !c->before)
 			side_segment_came(s, c->after);
+		if (c->kind == CHANGE_SEGMENT && !c->before)
+			side_clusters_of_segment(s, c->after);
 		if (c->kind != CHANGE_VMAC)
 			continue;
 		vmac_settled(s, c->before, c->after);
@@ -503,6 +502,8 @@ void side_turn(struct engine *e)
 		return;
 	side_orders_kept(s);
 	side_unwritten(s);
+	cluster_jobs_turn(e);
+	balancing_identity(e);
 	if (s->counts_due)
 		tell_counts(s);
 	if (s->ports_due)

@@ -1,12 +1,13 @@
 /* This host among others: what stands between fleet/ (which decides), the shared registry (where
  * the hosts agree) and the rest of the engine (which carries out).  Private to this room.
  *
- *   side.c           life; what the shared registry, the data plane, ports and time report ->
- * fleet/ side_ops.c       fleet/'s orders -> gates, frames, the shared registry, events
+ *   side.c           life; what the shared registry, the data plane, ports and time report: fleet/
+ *   side_ops.c       fleet/'s orders -> gates, frames, the shared registry, events
  *   side_journal.c   fleet/'s orders -> this host's own registry
  *   side_wanted.c    what is agreed upon: segments, pools, who can be reached by the tunnel
  *   side_command.c   commands that the hosts have to agree upon first
  *   side_park.c      … while they wait
+ *   side_cluster.c   clusters that are everybody's
  *   side_view.c      hosts and moves as others may see them
  *
  * fleet/ is never called from inside one of its own calls.  What its orders make necessary to tell
@@ -33,6 +34,12 @@ struct wanted {
 	struct shared_pool pool;
 };
 
+/* A cluster that hosts agreed upon. */
+struct wanted_cluster {
+	struct wanted_cluster *next;
+	struct shared_record *record;
+};
+
 struct fleet_side {
 	struct engine *e;
 	struct engine_fleet cfg;
@@ -45,6 +52,7 @@ struct fleet_side {
 	bool running;	       /* fleet_start() was called, and fleet_stop() was not */
 	bool complete;	       /* the shared registry was read once, and this host is a member */
 	struct wanted *wanted;
+	struct wanted_cluster *clusters;
 	struct order *orders, **orders_tail; /* that could not be carried out yet, in order */
 	struct order *kept;		     /* durable, and fleet/ is yet to hear */
 	mono_t retry;			     /* of the orders; MONO_NEVER = none waits */
@@ -106,6 +114,12 @@ extern const struct fleet_ops side_ops;
 /* The port that carries a vMAC, 0 = none. */
 uint32_t side_port_of(const struct fleet_side *s, const struct fleet_name *n);
 void side_gate(struct fleet_side *s, uint32_t id, enum migrate_gate gate, const struct ip *peer);
+
+/* --- side_wire.c ----------------------------------------------------------------------------- */
+
+/* A frame with the vMAC of a port as its source came by the uplink. */
+void side_stranger(struct fleet_side *s, const struct fleet_name *name,
+		   const struct plane_event *event, mono_t now);
 
 /* --- side_journal.c -------------------------------------------------------------------------- */
 
@@ -171,6 +185,15 @@ bool side_has_record(struct fleet_side *s, uint32_t segment, vmac_mac_t address)
 /* Whether this is a vMAC that another host has, or may have, and which: for a port that waits for
  * it. */
 bool side_elsewhere(struct fleet_side *s, const struct vmac_ref *ref, struct fleet_place *ret);
+
+/* --- side_cluster.c (more of it: cluster.h) -------------------------------------------------- */
+
+/* Adds to the txn what makes this host's record be as it is told; < 0: no memory now, or (and then
+ * never) SIDE_CLUSTER_CANNOT. */
+#define SIDE_CLUSTER_CANNOT (-1000)
+int side_do_cluster(struct txn *t, const struct shared_cluster *told, bool gone);
+void side_told_face(struct fleet_side *s, const struct shared_vmac *v);
+void side_clusters_free(struct fleet_side *s);
 
 /* --- side_view.c ----------------------------------------------------------------------------- */
 

@@ -9,17 +9,27 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "engine/cluster.h"
 #include "engine/side.h"
 #include "model/record.h"
 
 #define ORDER_RETRY SPAN_S(1)
 
-enum order_kind { ORDER_HOLD, ORDER_YIELD, ORDER_FORGET, ORDER_KEEP, ORDER_POOL, ORDER_POOL_GONE };
+enum order_kind {
+	ORDER_HOLD,
+	ORDER_YIELD,
+	ORDER_FORGET,
+	ORDER_KEEP,
+	ORDER_POOL,
+	ORDER_POOL_GONE,
+	ORDER_CLUSTER,
+	ORDER_CLUSTER_GONE
+};
 
 struct order {
 	struct order *next;
 	enum order_kind kind;
-	struct shared_record *before, *after; /* KEEP; HOLD: after */
+	struct shared_record *before, *after; /* KEEP; HOLD, CLUSTER: after */
 	struct shared_pool pool;
 	char segment[NAME_MAX_LEN + 1], peer[NAME_MAX_LEN + 1], reason[NOTE_MAX_LEN + 1];
 	vmac_mac_t address;
@@ -97,6 +107,12 @@ void side_describe(struct fleet_side *s, struct vmac *v)
 	v->epoch = record->epoch;
 }
 
+/* A face's record follows its anchor, and goes with its cluster only. */
+static bool is_face(const struct world *w, const struct vmac *v)
+{
+	return v->kind == VMAC_CLUSTER && world_cluster_of_face(w, v->segment, v->address);
+}
+
 static int do_hold(struct txn *t, struct order *o)
 {
 	struct world *w = &t->e->world;
@@ -149,7 +165,7 @@ static int do_yield(struct txn *t, struct order *o)
 
 	if (!v)
 		return 0;
-	if (!v->port && !is_home(t->e->side, v))
+	if (!v->port && !is_home(t->e->side, v) && !is_face(&t->e->world, v))
 		return vmac_forget(t, v, "leave", &ignored);
 	new = *v;
 	new.state = VMAC_AWAY;
@@ -167,7 +183,8 @@ static int do_forget(struct txn *t, struct order *o)
 	struct error ignored;
 
 	/* While there is a port it waits for whoever may come; it goes with the port. */
-	return v && !v->port ? vmac_forget(t, v, "forget", &ignored) : 0;
+	return v && !v->port && !is_face(&t->e->world, v) ? vmac_forget(t, v, "forget", &ignored)
+							  : 0;
 }
 
 static int do_keep(struct txn *t, struct order *o)
@@ -233,6 +250,16 @@ static int do_pool_gone(struct txn *t, struct order *o)
 		       : txn_change(t, CHANGE_POOL, p->record, NULL, "delete");
 }
 
+static int do_cluster(struct txn *t, struct order *o)
+{
+	return side_do_cluster(t, &o->after->cluster, false);
+}
+
+static int do_cluster_gone(struct txn *t, struct order *o)
+{
+	return side_do_cluster(t, &o->after->cluster, true);
+}
+
 /* --- the row --------------------------------------------------------------------------------- */
 
 /* Durable, or nothing was to be done: a token goes back to fleet/, but never from inside of it. */
@@ -250,6 +277,7 @@ static int order_durable(struct txn *t, struct error *ret_error)
 {
 	if (t->port && t->e->world.ports[t->port])
 		carry_port(t->e, t->port);
+	cluster_durable(t, ret_error);
 	order_done(t->e->side, t->order);
 	return 0;
 }
@@ -271,6 +299,7 @@ static const char *order_reason(const struct order *o, char *buf, size_t size)
 		[ORDER_HOLD] = "moved here",	  [ORDER_YIELD] = "moved away",
 		[ORDER_FORGET] = "nobody has it", [ORDER_KEEP] = "",
 		[ORDER_POOL] = "of the hosts",	  [ORDER_POOL_GONE] = "of the hosts no more",
+		[ORDER_CLUSTER] = "of the hosts", [ORDER_CLUSTER_GONE] = "of the hosts no more",
 	};
 
 	snprintf(buf, size, "%s%s%s%s%s", plain[o->kind], o->peer[0] ? " to " : "", o->peer,
@@ -282,20 +311,26 @@ static const char *order_reason(const struct order *o, char *buf, size_t size)
 static bool order_run(struct fleet_side *s, struct order *o)
 {
 	static int (*const kinds[])(struct txn * t, struct order * o) = {
-		[ORDER_HOLD] = do_hold, [ORDER_YIELD] = do_yield, [ORDER_FORGET] = do_forget,
-		[ORDER_KEEP] = do_keep, [ORDER_POOL] = do_pool,	  [ORDER_POOL_GONE] = do_pool_gone,
+		[ORDER_HOLD] = do_hold,	      [ORDER_YIELD] = do_yield,
+		[ORDER_FORGET] = do_forget,   [ORDER_KEEP] = do_keep,
+		[ORDER_POOL] = do_pool,	      [ORDER_POOL_GONE] = do_pool_gone,
+		[ORDER_CLUSTER] = do_cluster, [ORDER_CLUSTER_GONE] = do_cluster_gone,
 	};
 	char reason[NOTE_MAX_LEN + NAME_MAX_LEN + 64];
 	struct caller c = { .who = "vmacd", .reason = order_reason(o, reason, sizeof(reason)) };
 	struct txn *t = txn_begin(s->e, &c, NULL, NULL);
 	struct error error;
+	int r;
 
 	if (!t)
 		return false;
-	if (kinds[o->kind](t, o) < 0) {
+	r = kinds[o->kind](t, o);
+	if (r < 0) {
 		engine_no_memory(&error);
 		txn_refuse(t, &error);
-		return false;
+		if (r == SIDE_CLUSTER_CANNOT)
+			order_done(s, o);
+		return r == SIDE_CLUSTER_CANNOT;
 	}
 	if (t->base.count == 0) {
 		txn_drop(t);
@@ -437,6 +472,28 @@ void side_drop_pool(struct fleet_side *s, const struct shared_pool *p)
 
 	o->pool = *p;
 	order_take(s, o);
+}
+
+static struct order *cluster_order(struct fleet_side *s, const struct shared_cluster *c, bool gone)
+{
+	struct order *o = order_new(s, gone ? ORDER_CLUSTER_GONE : ORDER_CLUSTER, c->segment,
+				    (vmac_mac_t){ { 0 } });
+	struct shared_record whole = { .kind = SHARED_CLUSTER, .revision = 1, .cluster = *c };
+
+	o->after = copy_of(s, &whole);
+	return o;
+}
+
+void side_write_cluster(struct fleet_side *s, const struct shared_cluster *c, bool gone)
+{
+	order_take(s, cluster_order(s, c, gone));
+}
+
+void side_insist_cluster(struct txn *t, const struct shared_cluster *c, bool gone)
+{
+	t->order = cluster_order(t->e->side, c, gone);
+	t->carry = order_durable;
+	t->recover = order_refused;
 }
 
 /* --- a port goes ----------------------------------------------------------------------------- */

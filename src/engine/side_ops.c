@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "engine/cluster.h"
 #include "engine/side.h"
 #include "wire/announce.h"
 #include "wire/query.h"
@@ -167,6 +168,7 @@ static void op_announce(void *ctx, const struct fleet_name *n, uint64_t epoch, u
 	if (!v || !s->inject || segment_slot(segment) == 0)
 		return;
 	log_debug("announcement %u of epoch %llu", nth, (unsigned long long)epoch);
+	s->e->ports[v->port].announced = s->e->cfg.mono_now();
 	fleet_facts(s->fleet, &facts);
 	tag.host = facts.number;
 	if (s->cfg.has_key)
@@ -339,6 +341,7 @@ const struct fleet_ops side_ops = {
 	.keep = side_keep,
 	.block = side_block,
 	.pool = side_told_pool,
+	.cluster = side_told_cluster,
 	.journal = op_journal,
 	.locate = op_locate,
 	.each = op_each,

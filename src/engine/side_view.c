@@ -26,6 +26,25 @@ static int64_t ms_between(mono_t later, mono_t earlier)
 
 /* --- moves ----------------------------------------------------------------------------------- */
 
+_Static_assert(WIRE_USES == FLEET_USE_COUNT, "every use has a place");
+
+static void see_wire(const struct fleet_use_view *v, mono_t now, struct wire_view *ret)
+{
+	if (v->frames == 0)
+		return;
+	*ret = (struct wire_view){
+		.frames = v->frames,
+		.first_ms = ms_between(now, v->first),
+		.last_ms = ms_between(now, v->last),
+		.as = fleet_use_name(v->use),
+		.because = v->because,
+	};
+	for (unsigned int i = 0; i < WIRE_USES; i++) {
+		ret->uses[i].name = fleet_use_name((enum fleet_use)i);
+		ret->uses[i].looked = v->looked[i];
+	}
+}
+
 static void see_move(const struct fleet_side *s, const struct fleet_move_view *v,
 		     struct move_view *ret)
 {
@@ -48,6 +67,7 @@ static void see_move(const struct fleet_side *s, const struct fleet_move_view *v
 		.strangers = v->strangers,
 		.stranger_ms = v->strangers ? ms_between(now, v->stranger_last) : -1,
 	};
+	see_wire(&v->wire, now, &ret->wire);
 }
 
 bool side_move(struct fleet_side *s, const char *segment, vmac_mac_t address, struct move_view *ret)

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "engine/inside.h"
+#include "engine/cluster.h"
 
 unsigned int uplink_slot(const struct engine *e, const char *ifname)
 {
@@ -71,6 +71,7 @@ static void uplink_absent(struct engine *e, unsigned int slot, const struct erro
 			e->ports[id].filtered = false;
 			e->ports[id].router_count = 0;
 		}
+	cluster_uplink(e, slot);
 	if (was)
 		event_uplink(e, u->ifname, "vanish", why->message);
 }
@@ -98,6 +99,7 @@ void carry_uplink(struct engine *e, unsigned int slot)
 		u->trouble = error;
 		log_warning("uplink %s: %s", u->ifname, error.message);
 	}
+	cluster_uplink(e, slot);
 	if (!was)
 		event_uplink(e, u->ifname, "appear", u->trouble.message);
 }
@@ -122,6 +124,8 @@ static void tidy_entry(void *ctx, vmac_mac_t address)
 		if (segment_slot(s->record) != tidy->slot)
 			continue;
 		if (v && v->port && e->ports[v->port].filtered)
+			return;
+		if (cluster_filters(e, tidy->slot, address))
 			return;
 		ours |= v || world_pool_over(&e->world, s->record->id, address);
 	}

@@ -479,6 +479,7 @@ void engine_status(struct engine *e, struct engine_status *ret)
 		.quarantined = e->world.quarantined,
 		.ports = e->world.port_count,
 		.routers = e->world.routers_by_name.count,
+		.clusters = e->world.clusters_by_name.count,
 		.pending = e->submitted - e->settled,
 		.commits = store.commits,
 		.transactions = store.transactions,

@@ -5,6 +5,7 @@
 
 #include <vmac/classify.h>
 
+#include "engine/cluster.h"
 #include "engine/side.h"
 #include "model/record.h"
 
@@ -257,6 +258,8 @@ int vmac_create(struct txn *t, const struct vmac_add *a, const struct vmac **ret
 	if (r == 0)
 		r = ips_check(a->ips, a->ip_count, ret_error);
 	if (r == 0)
+		r = cluster_addresses_free(e, s->record->id, a->ips, a->ip_count, ret_error);
+	if (r == 0)
 		r = name_free(e, s, a->name, ret_error);
 	if (r < 0)
 		return r;
@@ -416,6 +419,8 @@ static int vmac_carry(struct txn *t, struct error *ret_error)
 {
 	if (t->port && t->e->world.ports[t->port])
 		carry_port(t->e, t->port);
+	/* A cluster that rewrites addresses has its members' own. */
+	cluster_vmac_changed(t->e, t->changes[0].after);
 	return 0;
 }
 
@@ -477,7 +482,10 @@ void engine_vmac_set(struct engine *e, const struct caller *c, const struct vmac
 
 	if (find_live(e, ref, &v, &error) < 0 ||
 	    texts_check(s->name, s->owner, s->tenant, s->note, &error) < 0 ||
+	    cluster_check_no_face(e, v, &error) < 0 ||
 	    (s->has_ips && ips_check(s->ips, s->ip_count, &error) < 0) ||
+	    (s->has_ips &&
+	     cluster_addresses_free(e, v->segment, s->ips, s->ip_count, &error) < 0) ||
 	    (s->has_ttl && ttl_check(s->ttl_ms, &error) < 0) ||
 	    (s->name && strcmp(s->name, v->name) != 0 &&
 	     name_free(e, world_segment(&e->world, v->segment), s->name, &error) < 0)) {
@@ -531,7 +539,7 @@ void engine_vmac_release(struct engine *e, const struct caller *c, const struct 
 	struct error error;
 	struct txn *t;
 
-	if (find_live(e, ref, &v, &error) < 0) {
+	if (find_live(e, ref, &v, &error) < 0 || cluster_check_loose(e, v, &error) < 0) {
 		engine_refuse(e, done, ctx, &error);
 		return;
 	}

@@ -72,6 +72,7 @@ void world_init(struct world *w, const struct mem *mem)
 	for (size_t i = 0; i < ARRAY_LEN(tables); i++)
 		table_init(tables[i], mem);
 	claims_init(&w->claims, mem);
+	world_clusters_init(w);
 	heap_init(&w->deadlines, mem);
 }
 
@@ -102,6 +103,7 @@ void world_done(struct world *w)
 	table_done(&w->ports_by_name);
 	table_done(&w->routers_by_name);
 	claims_done(&w->claims);
+	world_clusters_done(w);
 	heap_done(&w->deadlines);
 }
 
@@ -460,6 +462,8 @@ int world_apply(struct world *w, enum change_kind kind, const void *before, cons
 		return apply_router(w, before, after);
 	case CHANGE_SHARED:
 		return apply_kept(w, before, after);
+	case CHANGE_CLUSTER:
+		return world_apply_cluster(w, before, after);
 	case CHANGE_KIND_COUNT:
 		break;
 	}
@@ -480,6 +484,7 @@ static size_t record_size(enum change_kind kind, const void *record)
 		return sizeof(struct port);
 	case CHANGE_ROUTER: /* made otherwise */
 	case CHANGE_SHARED:
+	case CHANGE_CLUSTER:
 	case CHANGE_KIND_COUNT:
 		break;
 	}
@@ -496,6 +501,8 @@ void *world_copy(const struct world *w, enum change_kind kind, const void *recor
 		return shared_copy(w->mem, record);
 	if (kind == CHANGE_ROUTER)
 		return (void *)router_record_new(record, w->mem);
+	if (kind == CHANGE_CLUSTER)
+		return (void *)cluster_record_new(record, w->mem);
 	size = record_size(kind, record);
 	copy = mem_alloc(w->mem, size);
 	if (!copy)
@@ -509,6 +516,8 @@ void world_drop(const struct world *w, enum change_kind kind, const void *copy)
 {
 	if (kind == CHANGE_ROUTER)
 		router_release(copy);
+	else if (kind == CHANGE_CLUSTER)
+		cluster_release(copy);
 	else
 		mem_free(w->mem, (void *)copy);
 }

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/table.h"
 #include "engine/claims.h"
+#include "model/cluster.h"
 #include "model/model.h"
 #include "model/router.h"
 #include "model/shared.h"
@@ -43,6 +44,10 @@ struct world {
 	struct table routers_by_name;		       /* of const struct router */
 	struct claims claims;			       /* of the same */
 	uint32_t router_id_last;		       /* given to a new one */
+	const struct cluster *clusters[CLUSTERS_MAX + 1]; /* by id */
+	struct table clusters_by_name;			  /* of const struct cluster */
+	struct table cluster_places; /* of the same: by face, virtual address and member */
+	uint32_t cluster_id_last;    /* given to a new one */
 	struct table kept; /* of const struct shared_record: what fleet/ must know at a start */
 	uint64_t quarantined;
 	bool in_blocks; /* hosts share the pools: each takes from its own blocks only */
@@ -62,6 +67,15 @@ const struct vmac *world_vmac(const struct world *w, uint32_t segment, vmac_mac_
 const struct vmac *world_vmac_named(const struct world *w, uint32_t segment, const char *name);
 const struct port *world_port_named(const struct world *w, const char *name);
 const struct router *world_router_named(const struct world *w, const char *name);
+const struct cluster *world_cluster(const struct world *w, uint32_t id);
+const struct cluster *world_cluster_named(const struct world *w, const char *name);
+const struct cluster *world_cluster_of_face(const struct world *w, uint32_t segment,
+					    vmac_mac_t face);
+const struct cluster *world_cluster_of_address(const struct world *w, uint32_t segment,
+					       const struct ip *address);
+/* All that have this member; returns how many. */
+unsigned int world_clusters_of_member(const struct world *w, uint32_t segment, vmac_mac_t member,
+				      const struct cluster *ret[static CLUSTERS_MAX]);
 const struct shared_record *world_kept(const struct world *w, const struct shared_record *key);
 
 /* The pool of this segment whose ranges hold the address, or NULL. */
@@ -76,6 +90,11 @@ int world_apply(struct world *w, enum change_kind kind, const void *before, cons
  * -ENOMEM; *ret_done of them became the world's. */
 int world_load_vmacs(struct world *w, struct vmac *const *records, size_t count, size_t *ret_done);
 
+/* cluster_world.c: parts of the above. */
+void world_clusters_init(struct world *w);
+void world_clusters_done(struct world *w);
+int world_apply_cluster(struct world *w, const struct cluster *before, const struct cluster *after);
+
 /* Copies a record into memory of its own, with all that it points to; a router's may be held by
  * others, too. NULL: no memory. */
 void *world_copy(const struct world *w, enum change_kind kind, const void *record);
@@ -89,6 +108,7 @@ uint32_t world_free_port_id(const struct world *w);
 
 /* Not the smallest, but the next: a deleted router's is still in use while it hands over. */
 uint32_t world_free_router_id(struct world *w);
+uint32_t world_free_cluster_id(struct world *w);
 
 /* A cursor is made durable this far ahead, once in so many allocations.  After a restart the pool
  * goes on at the mark; the numbers in between stay free and come in the next round. */

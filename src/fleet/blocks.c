@@ -307,11 +307,12 @@ void place_fence(struct fleet *f, struct place *p, const struct block *home)
 	struct fleet_name n = place_name(p);
 	struct shared_record seed = vmac_key_record(n.segment, n.address, SHARED_VMAC);
 
-	if (p->record)
+	if (p->record || p->face)
 		return;
 	place_look(f, p);
 	seed.vmac.holder = home->host->uuid;
 	seed.vmac.epoch = p->local_epoch + 1;
+	p->forfeit = p->port_up;
 	mem_free(f->mem, p->seed);
 	p->seed = shared_copy(f->mem, &seed);
 	if (!p->seed)
@@ -400,12 +401,14 @@ static void settle_not_mine(struct fleet *f, struct own_block *o)
 	}
 	if (!o->kept)
 		return;
-	/* Not at once: META and our own record, which say whose registry this is and whether it is
-	 * old, may be told after it. */
+	/* Not at once, where not all is told: META and our own record, which say whose registry
+	 * this is and whether it is old, may come after it. */
 	if (o->lost_at.ns == MONO_NEVER.ns) {
 		o->lost_at = mono_after(f->now, FLEET_LOST_WAIT);
 		block_ours(f, o, false); /* nothing is allocated from it meanwhile */
 	}
+	if (f->all_told)
+		o->lost_at = f->now;
 	fleet_retry_at(f, o->lost_at);
 	if (!mono_due(o->lost_at, f->now))
 		return;

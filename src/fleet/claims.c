@@ -1,4 +1,5 @@
-/* What is claimed before the journal has it: addresses, identities, segments, pools.
+/* What is claimed before the journal has it: addresses, identities, segments, pools,
+ * clusters.
  *
  * A claim is looked at, told, and looked at again until the registry says yes or no.  An address in
  * a pool's range belongs to whoever has its block, which allocates there without asking: so it is
@@ -212,6 +213,8 @@ static const struct shared_record *agreed_now(struct fleet *f, const struct shar
 
 	if (wanted->kind == SHARED_SEGMENT)
 		return mirror_get(f, wanted);
+	if (wanted->kind == SHARED_CLUSTER)
+		return cluster_agreed(f, wanted->cluster.cluster->name);
 	p = pool_find(f, wanted->pool.pool.name);
 	return p && p->record && p->record->revision > 0 ? p->record : NULL;
 }
@@ -230,6 +233,8 @@ static bool agrees(const struct shared_record *wanted, const struct shared_recor
 {
 	struct shared_record w = *wanted;
 
+	if (w.kind == SHARED_CLUSTER)
+		return shared_equal(&w, is);
 	if (w.kind == SHARED_SEGMENT) {
 		if (w.segment.number == 0)
 			w.segment.number = is->segment.number;
@@ -285,23 +290,32 @@ static void claim_agree(struct fleet *f, struct claim *c)
 	const struct shared_record *is = agreed_now(f, c->wanted);
 	struct shared_record r = *c->wanted, meta;
 	struct shared_put puts[2] = { { .record = &r }, { .record = &meta } };
+	bool cluster = r.kind == SHARED_CLUSTER;
 	unsigned int count = 1;
+	struct error e;
 
 	if (is && agrees(c->wanted, is)) {
 		answer(f, c, is, NULL);
 		return;
 	}
-	if (is) {
+	if (cluster && cluster_refused(f, &r, is, &e)) {
+		answer(f, c, NULL, &e);
+		return;
+	}
+	if (is && !cluster) {
 		conflict(f, c, is);
 		return;
 	}
 	if (!f->meta)
 		return; /* comes with the next join */
-	r.revision = 0;
-	if (r.kind == SHARED_SEGMENT) {
-		/* Numbers are unique as hosts' are: whoever chooses one writes META again. */
+	r.revision = is ? is->revision : 0;
+	/* Numbers are unique as hosts' are, and so is what clusters have: whoever chooses one
+	 * writes META again. */
+	if (r.kind == SHARED_SEGMENT || (cluster && cluster_takes(&r, is))) {
 		meta = *f->meta;
 		count = 2;
+	}
+	if (r.kind == SHARED_SEGMENT) {
 		if (r.segment.number == 0 || segment_number_taken(f, r.segment.number))
 			r.segment.number = segment_number(f);
 	}
@@ -318,8 +332,15 @@ static bool retire_blocked(const struct fleet *f, const struct shared_record *ke
 				return error_set(e, ERROR_WRONG_STATE, "delete the pool first",
 						 "pool %s is in segment %s", p->name,
 						 key->segment.name) < 0;
+		table_for_each (&f->clusters, struct cluster_state, c)
+			if (c->record && strcmp(c->record->cluster.segment, key->segment.name) == 0)
+				return error_set(e, ERROR_WRONG_STATE, "delete the cluster first",
+						 "cluster %s is in segment %s", c->name,
+						 key->segment.name) < 0;
 		return false;
 	}
+	if (key->kind == SHARED_CLUSTER)
+		return false;
 	table_for_each (&pool_find(f, key->pool.pool.name)->blocks, struct block, b)
 		if (b->host && (b->host != f->me || b->used > 0))
 			return error_set(e, ERROR_WRONG_STATE,
@@ -386,8 +407,11 @@ void claim_outcome(struct fleet *f, struct claim *c, enum shared_outcome outcome
 		return;
 	}
 	/* Told, but not answered. */
-	is = c->kind == CLAIM_ADDRESS ? mirror_get(f, c->wanted) : NULL;
-	if (is && uuid_equal(&is->vmac.request, &c->request))
+	is = c->kind == CLAIM_ADDRESS ? mirror_get(f, c->wanted)
+	     : c->kind == CLAIM_AGREE ? agreed_now(f, c->wanted)
+				      : NULL;
+	if (is && (c->kind == CLAIM_ADDRESS ? uuid_equal(&is->vmac.request, &c->request)
+					    : agrees(c->wanted, is)))
 		claim_settle(f, c);
 	else if (outcome == SHARED_UNREACHABLE)
 		refuse_unreachable(f, c);

@@ -62,6 +62,8 @@ int fleet_new(const struct fleet_config *config, struct fleet **ret, struct erro
 	f->ctx = config->ctx;
 	f->self = config->self;
 	snprintf(f->name, sizeof(f->name), "%s", config->name);
+	snprintf(f->key_check, sizeof(f->key_check), "%s",
+		 config->key_check ? config->key_check : "");
 	snprintf(f->version, sizeof(f->version), "%s", config->version);
 	f->address = config->address;
 	f->tunnel_port = config->tunnel_port;
@@ -74,6 +76,7 @@ int fleet_new(const struct fleet_config *config, struct fleet **ret, struct erro
 	table_init(&f->hosts, f->mem);
 	table_init(&f->pools, f->mem);
 	table_init(&f->places, f->mem);
+	table_init(&f->clusters, f->mem);
 	list_init(&f->place_list);
 	list_init(&f->busy);
 	list_init(&f->attention);
@@ -97,6 +100,7 @@ void fleet_free(struct fleet *f)
 	if (!f)
 		return;
 	claims_free(f);
+	clusters_done(f);
 	places_done(f);
 	hosts_done(f);
 	pools_done(f);
@@ -151,6 +155,8 @@ int fleet_load(struct fleet *f, const struct shared_record *kept, mono_t now)
 		return block_load(f, kept);
 	case SHARED_VMAC:
 		return place_load(f, kept);
+	case SHARED_CLUSTER:
+		return cluster_load(f, kept);
 	case SHARED_ALIVE:
 	case SHARED_SEGMENT:
 	case SHARED_IDENTITY:
@@ -197,6 +203,7 @@ void fleet_start(struct fleet *f, mono_t now)
 	f->reach_since = now;
 	table_for_each (&f->pools, struct pool_state, p)
 		start_pool(f, p);
+	clusters_start(f);
 	LIST_FOR_EACH(&f->place_list, l)
 	start_place(f, OF_LINK(struct place, link, l));
 }
@@ -215,11 +222,14 @@ static void settle(struct fleet *f)
 		if (all) {
 			f->settle_all = false;
 			places_settle(f);
+			clusters_settle(f);
 			hosts_settle(f);
 			pools_claim(f);
 			LIST_FOR_EACH(&f->claims, l)
 			claim_settle(f, OF_LINK(struct claim, link, l));
 		}
+		if (f->clusters_changed)
+			clusters_settle(f);
 		images_settle(f);
 		if (!f->settle_all)
 			return;
@@ -273,8 +283,9 @@ void fleet_complete(struct fleet *f, uint64_t revision, mono_t now)
 	join_check(f);
 	tell_vanished(f);
 	machines_reach(f, before);
-	f->settle_all = true;
+	f->settle_all = f->all_told = true;
 	settle(f);
+	f->all_told = false;
 }
 
 void fleet_reach(struct fleet *f, const struct error *error, mono_t now)
@@ -326,6 +337,10 @@ static void dispatch(struct fleet *f, struct write *w, enum shared_outcome outco
 		return;
 	case WRITE_CLAIM:
 		claim_outcome(f, OF_LINK(struct claim, write, w), outcome, error);
+		return;
+	case WRITE_CLUSTER:
+	case WRITE_ANCHOR:
+		cluster_outcome(f, w, outcome);
 		return;
 	case WRITE_IMAGE_READ:
 	case WRITE_SEED:

@@ -90,6 +90,13 @@ struct fleet_ops {
 	void (*block)(void *ctx, const char *pool, uint64_t number, uint32_t block_size, bool ours);
 	/* A pool that is everybody's was made, changed, or is gone. */
 	void (*pool)(void *ctx, const struct shared_pool *p, bool gone);
+	/* A cluster that is everybody's was made, changed, or is gone: at start what the journal
+	 * knew (keep has it, so what was deleted while this host was away is told as gone), then
+	 * what the registry says, once all of it was read.  After keep, or, where it is gone,
+	 * before it.  Gone is believed a second later: a registry may be an old backup, and then
+	 * what this host knew is written again.  One that was deleted and made anew is told as gone
+	 * first. */
+	void (*cluster)(void *ctx, const struct shared_cluster *c, bool gone);
 	/* Looks at the journal: this host's record of a vMAC, NULL: none.  Borrowed until the next
 	 * event.  ret_pool: its pool's name, "" = of none. */
 	const struct vmac *(*journal)(void *ctx, const struct fleet_name *n, const char **ret_pool);
@@ -111,6 +118,7 @@ struct fleet_config {
 	const char *name, *version;
 	struct ip address; /* of the tunnel; family 0 = no tunnel: stragglers are dropped */
 	uint16_t tunnel_port;
+	const char *key_check; /* of our cluster key: claim_key_check(); NULL = we have none */
 	uint64_t seed;		   /* for requests, moves and where to look for free blocks */
 	unsigned int spare_blocks; /* in reserve ahead; 0 = 1 */
 };
@@ -147,14 +155,24 @@ void fleet_vmac(struct fleet *f, const char *segment, const char *pool, uint64_t
 void fleet_port(struct fleet *f, const struct fleet_name *n, bool up, mono_t now);
 void fleet_flipped(struct fleet *f, const struct fleet_name *n, mono_t now);
 void fleet_spoke(struct fleet *f, const struct fleet_name *n, mono_t now);
-/* A frame with the vMAC as its source came in by the uplink; tag: of a valid claim, else NULL.
- * unseen: how many came before it, since the last that was told of, and were not looked at. */
+/* A frame with the vMAC as its source came in by the uplink. */
 struct fleet_claim {
 	uint16_t host;
 	uint64_t epoch;
 };
-void fleet_wire(struct fleet *f, const struct fleet_name *n, const struct fleet_claim *tag,
-		uint64_t unseen, mono_t now);
+struct fleet_sight {
+	const struct fleet_claim *tag; /* of a valid claim, else NULL */
+	bool forged;		       /* it bears a tag that is not valid */
+	bool echo;	  /* octet for octet what this host itself announced a moment before */
+	bool unbound;	  /* `sender` is none that the port here may use, so none let it out */
+	struct ip sender; /* as ARP or IP has it; family 0: it names none */
+	const char *what; /* "ARP", …; NULL: not known */
+	span_t silent;	  /* so long nothing with the vMAC had left here; 0: or nobody knows */
+	uint64_t unseen;  /* so many came before it, since the last that was told of, and were not
+			   * looked at */
+};
+void fleet_wire(struct fleet *f, const struct fleet_name *n, const struct fleet_sight *sight,
+		mono_t now);
 
 /* How many sequence numbers a pool has, and how many of those in our blocks are free: more blocks
  * are claimed when that is short.  Told after ops->pool(), and whenever it changes; nothing is
@@ -194,10 +212,21 @@ typedef void (*fleet_agreed_fn)(void *ctx, const struct shared_record *agreed,
 				const struct error *error);
 void fleet_agree(struct fleet *f, const struct shared_record *wanted, fleet_agreed_fn done,
 		 void *ctx, mono_t now);
-/* A segment or pool is to be nobody's.  WRONG_STATE: a host has a block of it that is in use, or a
- * pool is in the segment. */
+/* A cluster (SHARED_CLUSTER) is agreed upon in the same way: made where its generation is 1 and
+ * nobody has the name; changed where the registry's has the generation before, the same key and
+ * segment, else CONFLICT.  ADDRESS_IN_USE: another cluster of the segment has one of its faces or
+ * addresses. */
+
+/* A segment, pool or cluster is to be nobody's.  WRONG_STATE: a host has a block of it that is in
+ * use, or a pool is in the segment. */
 void fleet_retire(struct fleet *f, const struct shared_record *key, fleet_agreed_fn done, void *ctx,
 		  mono_t now);
+/* This host is the anchor of a cluster's face, at this epoch: the vMAC's record (kind cluster) is
+ * to say so as soon as may be, unless it says a higher epoch, or the same of a host with a lower
+ * number.  The journal follows the record of a face whoever wrote it, by hold and yield, with no
+ * machine, gate or announcement; hosts that have nothing of it look: fleet_vmac_record().  A host
+ * that is forgotten leaves its faces to their cluster, and who releases a face is its anchor. */
+void fleet_anchor(struct fleet *f, const struct fleet_name *n, uint64_t epoch, mono_t now);
 /* 256, or of a small pool the largest power of two that cuts it into 64 blocks at least. */
 uint32_t fleet_block_size(uint64_t pool_size);
 
@@ -222,6 +251,28 @@ struct fleet_host_view {
 void fleet_hosts(const struct fleet *f, void (*fn)(void *ctx, const struct fleet_host_view *v),
 		 void *ctx);
 
+/* What uses a vMAC on the wire beside the port here.  A frame that may be two of these is UNKNOWN.
+ */
+enum fleet_use {
+	FLEET_USE_UNKNOWN,
+	FLEET_USE_MOVE,	 /* the host that holds it, or says so with a tag */
+	FLEET_USE_LOOP,	 /* this host's own frame came back */
+	FLEET_USE_CLONE, /* a station that is none of ours */
+	FLEET_USE_COUNT
+};
+const char *fleet_use_name(enum fleet_use u); /* "unknown", "move", "loop", "clone" */
+
+/* Frames with a vMAC as their source on the uplink, since this host's start. */
+struct fleet_use_view {
+	uint64_t frames;		  /* 0 = none, and nothing else counts */
+	uint64_t looked[FLEET_USE_COUNT]; /* … of which were looked at, and were this */
+	mono_t first, last;
+	/* The last one whose use is certain, while there was one in the last minute; else the last
+	 * one, UNKNOWN.  because: for people; lent until the next event. */
+	enum fleet_use use;
+	const char *because;
+};
+
 struct fleet_move_view {
 	struct fleet_name name;
 	enum migrate_state state;
@@ -233,6 +284,7 @@ struct fleet_move_view {
 	mono_t expires;	    /* of a reservation; MONO_NEVER = none */
 	uint64_t strangers; /* unauthenticated frames on the wire, from fleet_wire() */
 	mono_t stranger_last;
+	struct fleet_use_view wire;
 };
 /* Those with a machine that is not idle, or ever was in this run. */
 void fleet_moves(const struct fleet *f, void (*fn)(void *ctx, const struct fleet_move_view *v),

@@ -135,9 +135,18 @@ static int hint_prepare(struct fleet *f, struct place *p, int64_t lifetime_ms,
 {
 	struct migrate_event e = { .kind = MIGRATE_PREPARE, .lifetime_ms = lifetime_ms };
 	int r = check_wanted(f, p, ret_error);
+	struct host *h;
+	bool block;
 
 	if (r < 0)
 		return r;
+	h = holder_of(f, p, &block);
+	if (host_has_other_key(f, h))
+		return error_set(ret_error, ERROR_FORBIDDEN,
+				 "give all hosts the same file (host.cluster_key_file), and "
+				 "restart vmacd",
+				 "host %s, which has it, has another cluster key than this host",
+				 h->record->host.name);
 	if (lifetime_ms == 0)
 		e.lifetime_ms = MOVE_LIFETIME_MS;
 	e.move = fleet_uuid(f);
@@ -307,6 +316,7 @@ static int hint(struct fleet *f, enum migrate_event_kind kind, struct place *p, 
 	case MIGRATE_HOST_DEAD:
 	case MIGRATE_TAG:
 	case MIGRATE_STRANGER:
+	case MIGRATE_LOOPED:
 	case MIGRATE_TIME:
 	case MIGRATE_EVENT_COUNT:
 		break;
@@ -317,6 +327,7 @@ static int hint(struct fleet *f, enum migrate_event_kind kind, struct place *p, 
 int fleet_hint(struct fleet *f, enum migrate_event_kind kind, const struct fleet_name *n,
 	       int64_t lifetime_ms, mono_t now, struct error *ret_error)
 {
+	char mac[MAC_TEXT];
 	struct place *p;
 	int r;
 
@@ -332,7 +343,13 @@ int fleet_hint(struct fleet *f, enum migrate_event_kind kind, const struct fleet
 	p = place_get(f, n->segment, n->address);
 	if (!p)
 		return error_set(ret_error, ERROR_NO_MEMORY, NULL, "no memory for a move");
-	r = hint(f, kind, p, lifetime_ms, ret_error);
+	if (p->face)
+		r = error_set(ret_error, ERROR_WRONG_STATE,
+			      "vmac cluster show NAME shows where its anchors are",
+			      "%s is a cluster's face: it moves by itself",
+			      mac_text(n->address, mac));
+	else
+		r = hint(f, kind, p, lifetime_ms, ret_error);
 	place_settle(f, p);
 	return r;
 }

@@ -120,6 +120,27 @@ static void forget_told(struct fleet *f, struct host *h, const struct shared_rec
 	}
 }
 
+bool host_has_other_key(const struct fleet *f, const struct host *h)
+{
+	const char *theirs = h->record ? h->record->host.key_check : "";
+
+	return h != f->me && theirs[0] != '\0' && f->key_check[0] != '\0' &&
+	       strcmp(theirs, f->key_check) != 0;
+}
+
+/* Said once for each that comes so; which of both is wrong nobody knows. */
+static void key_told(struct fleet *f, struct host *h, const struct shared_record *old)
+{
+	if (!host_has_other_key(f, h) ||
+	    (old && strcmp(old->host.key_check, h->record->host.key_check) == 0))
+		return;
+	if (alarm_allowed(f, NULL))
+		note(f, FLEET_ALARM, h->record->host.name,
+		     "host %s has another cluster key than this one: they do not believe each "
+		     "other's announcements, and no move between them can be prepared",
+		     h->record->host.name);
+}
+
 void host_told(struct fleet *f, const struct shared_record *r)
 {
 	struct host *h = host_get(f, &r->host.uuid);
@@ -136,6 +157,7 @@ void host_told(struct fleet *f, const struct shared_record *r)
 	old = h->record;
 	h->record = copy;
 	host_changed(f, h, old);
+	key_told(f, h, old);
 	forget_told(f, h, old);
 	/* Ours is kept by join.c, which knows when. */
 	if (h != f->me && f->apart != APART_CLUSTER && (copy || h->kept)) {
@@ -176,12 +198,26 @@ static bool orphans_of(const struct fleet *f, const struct host *h)
 	return false;
 }
 
+/* Those that go with it: its faces stay, with their clusters. */
+static uint64_t vmacs_of(const struct fleet *f, const struct host *h)
+{
+	uint64_t count = h->vmacs;
+
+	if (count == 0 || f->clusters.count == 0)
+		return count;
+	table_for_each (&f->records, struct shared_record, r)
+		count -= r->kind == SHARED_VMAC && uuid_equal(&r->vmac.holder, &h->uuid) &&
+			 face_lives(f, &r->vmac);
+	return count;
+}
+
 /* What a forgotten host had goes in two steps: its vMACs are released at once, its blocks when
  * their pools' quarantine is over, counted from the order. */
 static void forget_vmacs(struct fleet *f, struct host *h)
 {
 	table_for_each (&f->records, struct shared_record, r) {
-		if (r->kind != SHARED_VMAC || !uuid_equal(&r->vmac.holder, &h->uuid))
+		if (r->kind != SHARED_VMAC || !uuid_equal(&r->vmac.holder, &h->uuid) ||
+		    face_lives(f, &r->vmac))
 			continue;
 		if (h->forget_writes >= FLEET_FORGET_WRITES)
 			return;
@@ -223,7 +259,7 @@ static void forget_blocks(struct fleet *f, struct host *h)
 }
 
 /* One does it for all: of those that are there, the first by uuid. */
-static bool forgets(const struct fleet *f)
+bool host_is_first(const struct fleet *f)
 {
 	table_for_each (&f->hosts, struct host, o)
 		if (o != f->me && o->record && o->alive_revision > 0 &&
@@ -239,11 +275,11 @@ static void forget_settle(struct fleet *f, struct host *h)
 		f->forgetting--;
 		return;
 	}
-	if (h->record->host.state == HOST_FORGOTTEN && !forgets(f)) {
+	if (h->record->host.state == HOST_FORGOTTEN && !host_is_first(f)) {
 		fleet_retry_at(f, mono_after(f->now, FLEET_FORGET_LOOK));
 		return;
 	}
-	if (!host_is_dead(f, &h->uuid) && (h->blocks > 0 || h->vmacs > 0)) {
+	if (!host_is_dead(f, &h->uuid) && (h->blocks > 0 || vmacs_of(f, h) > 0)) {
 		/* It came back in time. */
 		h->forget = false;
 		f->forgetting--;
@@ -255,9 +291,9 @@ static void forget_settle(struct fleet *f, struct host *h)
 	if (orphans_of(f, h))
 		return;
 	forget_vmacs(f, h);
-	if (h->vmacs == 0)
+	if (vmacs_of(f, h) == 0)
 		forget_blocks(f, h);
-	if (h->blocks == 0 && h->vmacs == 0 && !orphans_of(f, h) && write_ready(f, &h->write))
+	if (h->blocks == 0 && vmacs_of(f, h) == 0 && !orphans_of(f, h) && write_ready(f, &h->write))
 		write_send(f, &h->write, WRITE_HOST, h->record, true);
 }
 
@@ -488,12 +524,12 @@ int fleet_host_forget(struct fleet *f, const char *host, mono_t now, struct erro
 	if (!host_is_dead(f, &h->uuid) && h->alive_revision > 0)
 		return error_set(ret_error, ERROR_WRONG_STATE, "stop it first", "host %s is alive",
 				 host);
-	if (!host_is_dead(f, &h->uuid) && (h->blocks > 0 || h->vmacs > 0))
+	if (!host_is_dead(f, &h->uuid) && (h->blocks > 0 || vmacs_of(f, h) > 0))
 		return error_set(
 			ret_error, ERROR_WRONG_STATE,
 			"drain it, or declare it dead: vmac host dead NAME --fenced-by TEXT",
 			"host %s still has %llu blocks and %llu addresses", host,
-			(unsigned long long)h->blocks, (unsigned long long)h->vmacs);
+			(unsigned long long)h->blocks, (unsigned long long)vmacs_of(f, h));
 	if (host_is_dead(f, &h->uuid)) {
 		h->state = HOST_FORGOTTEN;
 		snprintf(h->fenced_by, sizeof(h->fenced_by), "%s", h->record->host.fenced_by);

@@ -13,6 +13,7 @@
  * vmacs.c   what this host owes the registry of a vMAC: made, changed, released
  * hints.c   commands that concern one vMAC
  * claims.c  what is claimed before the journal has it: addresses, identities, segments, pools
+ * clusters.c clusters that are everybody's, and who the anchor of their faces is
  * view.c    what may be looked at, and what is noted */
 #pragma once
 
@@ -20,6 +21,7 @@
 
 #include "base/table.h"
 #include "fleet/fleet.h"
+#include "model/cluster.h"
 
 /* --- limits ---------------------------------------------------------------------------------- */
 
@@ -96,6 +98,8 @@ enum write_kind {
 	WRITE_SEED,	  /* struct place: reads the image that a vMAC of a dead host stands in */
 	WRITE_ORPHAN,	  /* struct orphan: the record of a vMAC that is nobody's */
 	WRITE_CLAIM,	  /* struct claim */
+	WRITE_CLUSTER,	  /* struct cluster_state */
+	WRITE_ANCHOR,	  /* struct face_state */
 	WRITE_KIND_COUNT
 };
 
@@ -192,6 +196,16 @@ enum vmac_want {
 	WANT_DELETE
 };
 
+/* Who else uses a vMAC on the wire: sights.c. */
+struct sights {
+	uint64_t frames, looked[FLEET_USE_COUNT];
+	mono_t first, last, certain_at;
+	bool certain, after_silence; /* the frames since the last pause began when we were silent */
+	uint8_t use;
+	uint8_t told; /* as which of enum fleet_use it was alarmed of, since that pause */
+	char because[160];
+};
+
 struct place {
 	struct link link;  /* fleet.place_list */
 	struct link timer; /* fleet.busy: it has a deadline */
@@ -208,6 +222,7 @@ struct place {
 
 	/* The journal. */
 	bool local;
+	bool face;	     /* of a cluster: it has no machine */
 	bool holding;	     /* ops->hold() was called, and the journal has not said so yet */
 	uint8_t local_state; /* enum vmac_state */
 	uint64_t local_epoch;
@@ -216,6 +231,7 @@ struct place {
 	bool dropped; /* the machine wanted to write while a write was on its way */
 	struct write write, ask_write, seed_write;
 	bool delete_sent;
+	bool forfeit;	   /* lost with its block, and the port of before is still here */
 	bool released;	   /* the journal let go of it in this run */
 	mono_t release_at; /* RELEASED, and we count its quarantine; else MONO_NEVER */
 	mono_t ask_unanswered;
@@ -225,6 +241,22 @@ struct place {
 	mono_t since;
 	uint64_t strangers;
 	mono_t stranger_last, alarmed;
+	struct sights *sights; /* NULL: nobody does */
+};
+
+/* --- clusters -------------------------------------------------------------------------------- */
+
+struct face_state {
+	uint64_t epoch; /* at which we are its anchor, and the registry is to know; 0 = nothing */
+	struct write write;
+};
+
+struct cluster_state {
+	struct shared_record *record, *kept; /* as told; as the journal has it; NULL: not */
+	char name[NAME_MAX_LEN + 1];
+	mono_t gone_at; /* when that there is none will be believed */
+	struct write write;
+	struct face_state faces[CLUSTER_FACES_MAX];
 };
 
 /* --- claims ---------------------------------------------------------------------------------- */
@@ -268,7 +300,7 @@ enum apart {
 	APART_CLUSTER, /* another registry than ours: nothing that it says concerns us */
 	APART_CLONE,   /* somebody else runs with our uuid: no block is claimed, all else goes on */
 	APART_NAME,    /* another host has our name */
-	APART_FORMAT,  /* a registry of a newer format */
+	APART_FORMAT,  /* a registry of a newer format, or one that is not all there yet */
 	APART_FULL     /* HOSTS_MAX, or no number is left */
 };
 
@@ -277,7 +309,7 @@ struct fleet {
 	const struct fleet_ops *ops;
 	void *ctx;
 	struct uuid self;
-	char name[NAME_MAX_LEN + 1], version[32];
+	char name[NAME_MAX_LEN + 1], version[32], key_check[KEY_CHECK_LEN + 1];
 	struct ip address;
 	uint16_t tunnel_port;
 	unsigned int spare_blocks;
@@ -299,15 +331,18 @@ struct fleet {
 	struct host *me;
 	struct write join_write, alive_write;
 
-	struct table records; /* struct shared_record: SEGMENT, VMAC, IDENTITY, ASK, by key */
-	struct table hosts;   /* struct host, by uuid */
-	struct table pools;   /* struct pool_state, by name */
-	struct table places;  /* struct place, by segment and address */
+	struct table records;  /* struct shared_record: SEGMENT, VMAC, IDENTITY, ASK, by key */
+	struct table hosts;    /* struct host, by uuid */
+	struct table pools;    /* struct pool_state, by name */
+	struct table places;   /* struct place, by segment and address */
+	struct table clusters; /* struct cluster_state, by name */
 	struct link place_list, busy, attention, images, claims, orphans, writes;
 	unsigned int images_sent, forgetting;
 
+	bool clusters_changed;
 	bool homes_changed; /* a block is ours that was not */
 	bool settle_all;   /* something that concerns all places or blocks changed */
+	bool all_told;	   /* a full read has just ended: nothing is yet to come */
 	bool memory_short; /* records may be missing: reconcile at memory_at */
 	mono_t memory_at;
 	mono_t settle_at; /* what could not be done is tried again */
@@ -371,6 +406,9 @@ const struct shared_host *host_record(const struct fleet *f, const struct uuid *
 struct host *host_named(const struct fleet *f, const char *name);
 struct host *host_numbered(const struct fleet *f, uint16_t number);
 bool host_is_dead(const struct fleet *f, const struct uuid *u);
+/* One does for all what is to be done once: of those that are there, the first by uuid. */
+bool host_is_first(const struct fleet *f);
+bool host_has_other_key(const struct fleet *f, const struct host *h); /* as far as both say so */
 void host_told(struct fleet *f, const struct shared_record *r);
 void alive_told(struct fleet *f, const struct shared_record *r);
 void host_settle(struct fleet *f, struct host *h);
@@ -494,6 +532,26 @@ void claims_unreachable(struct fleet *f);
 bool claim_pending(const struct fleet *f, const struct shared_record *r);
 bool claim_abandoned(struct fleet *f, const struct shared_record *r);
 void claims_free(struct fleet *f);
+
+/* --- clusters.c ------------------------------------------------------------------------------ */
+
+void cluster_told(struct fleet *f, const struct shared_record *r);
+int cluster_load(struct fleet *f, const struct shared_record *kept);
+void clusters_start(struct fleet *f); /* what is kept, to the engine */
+void clusters_settle(struct fleet *f);
+void cluster_outcome(struct fleet *f, struct write *w, enum shared_outcome outcome);
+/* As the registry has it; NULL: it has none. */
+const struct shared_record *cluster_agreed(const struct fleet *f, const char *name);
+/* Whether `wanted` cannot follow `is` (NULL: there is none): the error says why. */
+bool cluster_refused(const struct fleet *f, const struct shared_record *wanted,
+		     const struct shared_record *is, struct error *e);
+/* Whether it takes faces or addresses that `is` has not, which no other may take meanwhile. */
+bool cluster_takes(const struct shared_record *wanted, const struct shared_record *is);
+/* A face of a cluster that there is. */
+bool face_lives(const struct fleet *f, const struct shared_vmac *v);
+/* The journal follows the record. */
+void face_settle(struct fleet *f, struct place *p);
+void clusters_done(struct fleet *f);
 
 /* --- view.c ---------------------------------------------------------------------------------- */
 

@@ -41,6 +41,10 @@ static void meta_check(struct fleet *f)
 			 "the shared registry has format %u, and this version knows %u", is->format,
 			 SHARED_FORMAT);
 		stand_apart(f, APART_FORMAT, "update this host", text);
+	} else if (is->importing) {
+		stand_apart(f, APART_FORMAT,
+			    "import the same file again: `vmac registry import --shared FILE`",
+			    "an import into the shared registry was begun, and has not ended");
 	} else if (f->meta_kept && !uuid_equal(&f->meta_kept->meta.cluster, &is->cluster)) {
 		snprintf(text, sizeof(text),
 			 "the shared registry is of cluster %s, and this host is of %s: it takes "
@@ -120,7 +124,9 @@ void self_told(struct fleet *f)
 			    text);
 		return;
 	}
-	if (f->self_confirmed && h && h->incarnation < f->self_kept->host.incarnation) {
+	/* Not while something may be missing here for want of memory: our own newer record may. */
+	if (f->self_confirmed && h && h->incarnation < f->self_kept->host.incarnation &&
+	    !f->memory_short) {
 		if (f->behind == 0)
 			note(f, FLEET_REGISTRY, "",
 			     "the shared registry is older than what this host knows (it was "
@@ -219,6 +225,7 @@ static void self_fill(struct fleet *f, struct shared_record *r)
 					.incarnation = incarnation + 1 };
 	r->host.state = old && old->host.state == HOST_DRAINING ? HOST_DRAINING : HOST_ACTIVE;
 	snprintf(r->host.name, sizeof(r->host.name), "%s", f->name);
+	snprintf(r->host.key_check, sizeof(r->host.key_check), "%s", f->key_check);
 	snprintf(r->host.version, sizeof(r->host.version), "%s", f->version);
 }
 

@@ -63,11 +63,33 @@ static void carry_yield(struct fleet *f, struct place *p, const struct migrate_e
 	f->ops->yield(f->ctx, &n, peer ? peer : &buf, e->epoch);
 }
 
+/* Of one that is on and on it is said again from time to time, of one that proves to be something
+ * else at once. */
+static void alarm_wire(struct fleet *f, struct place *p, const struct migrate_effect *e)
+{
+	struct sights *sights = p->sights;
+	const bool news = !(sights->told >> sights->use & 1);
+	char text[ERROR_TEXT_MAX];
+
+	if (!alarm_allowed(f, news ? NULL : &p->alarmed))
+		return;
+	sights->told |= (uint8_t)(1u << sights->use);
+	p->alarmed = f->now;
+	snprintf(text, sizeof(text), "%s (%s: %s)",
+		 migrate_reason_meaning((enum migrate_reason)e->reason),
+		 fleet_use_name((enum fleet_use)sights->use), sights->because);
+	note_place(f, p, FLEET_ALARM, p->machine.state, p->machine.state, e->reason, &e->peer,
+		   text);
+}
+
 static void carry_alarm(struct fleet *f, struct place *p, const struct migrate_effect *e)
 {
 	enum migrate_reason reason = (enum migrate_reason)e->reason;
+	bool wire = reason == MIGRATE_REASON_FOREIGN || reason == MIGRATE_REASON_LOOPED;
 
-	if (alarm_allowed(f, &p->alarmed))
+	if (wire && p->sights)
+		alarm_wire(f, p, e);
+	else if (alarm_allowed(f, &p->alarmed))
 		note_place(f, p, FLEET_ALARM, p->machine.state, p->machine.state, e->reason,
 			   &e->peer, migrate_reason_meaning(reason));
 }
@@ -122,7 +144,8 @@ static void carry_out(struct fleet *f, struct place *p, const struct migrate_eff
 void move_event(struct fleet *f, struct place *p, const struct migrate_event *e)
 {
 	struct migrate_effect out[MIGRATE_EFFECTS_MAX];
-	unsigned int count = migrate_step(&p->machine, e, f->now, out);
+	/* Where a cluster's face is, the wire says and not a machine. */
+	unsigned int count = p->face ? 0 : migrate_step(&p->machine, e, f->now, out);
 	bool wrote = false;
 
 	assert(count <= MIGRATE_EFFECTS_MAX);
@@ -206,6 +229,7 @@ void fleet_port(struct fleet *f, const struct fleet_name *n, bool up, mono_t now
 	if (p->port_up == up)
 		return;
 	p->port_up = up;
+	p->forfeit = p->forfeit && up;
 	move_port(f, p);
 	place_settle(f, p);
 }
@@ -230,31 +254,4 @@ void fleet_spoke(struct fleet *f, const struct fleet_name *n, mono_t now)
 {
 	f->now = now;
 	guest_event(f, n, MIGRATE_SPOKE);
-}
-
-void fleet_wire(struct fleet *f, const struct fleet_name *n, const struct fleet_claim *tag,
-		uint64_t unseen, mono_t now)
-{
-	struct place *p = place_find(f, n->segment, n->address);
-	struct migrate_event e = { .kind = MIGRATE_STRANGER };
-	const struct host *h = tag ? host_numbered(f, tag->host) : NULL;
-
-	f->now = now;
-	if (!p)
-		return;
-	p->strangers += unseen;
-	if (unseen)
-		p->stranger_last = now;
-	if (tag && h == f->me)
-		return; /* our own, come back by a loop */
-	if (h) {
-		e = (struct migrate_event){ .kind = MIGRATE_TAG,
-					    .host = h->uuid,
-					    .epoch = tag->epoch };
-	} else {
-		p->strangers++;
-		p->stranger_last = now;
-	}
-	move_event(f, p, &e);
-	place_settle(f, p);
 }

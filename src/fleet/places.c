@@ -55,6 +55,8 @@ void place_look(struct fleet *f, struct place *p)
 	p->local = v != NULL;
 	p->local_state = v ? v->state : 0;
 	p->local_epoch = v ? v->epoch : 0;
+	if (v)
+		p->face = v->kind == VMAC_CLUSTER;
 	if (place_holds(p))
 		p->holding = false;
 }
@@ -83,6 +85,7 @@ struct place *place_get(struct fleet *f, const char *segment, vmac_mac_t address
 	key = vmac_key_record(segment, address, SHARED_VMAC);
 	p->record = mirror_get(f, &key);
 	p->record_stale = p->record != NULL;
+	p->face = p->record && p->record->vmac.kind == VMAC_CLUSTER;
 	key = vmac_key_record(segment, address, SHARED_ASK);
 	p->ask = mirror_get(f, &key);
 	p->ask_stale = p->ask != NULL;
@@ -106,11 +109,15 @@ static void place_free(struct fleet *f, struct place *p)
 	list_remove(&p->seed_write.link);
 	mem_free(f->mem, p->kept);
 	mem_free(f->mem, p->seed);
+	mem_free(f->mem, p->sights);
 	mem_free(f->mem, p);
 }
 
 static bool is_needless(const struct place *p)
 {
+	/* Whether it is still ours is decided when we have joined: see settle_unrecorded(). */
+	if (p->machine.condemned && place_holds(p))
+		return false;
 	return !p->port_up && !p->record && !p->ask && !p->kept && !p->seed && !p->holding &&
 	       migrate_idle(&p->machine) && !write_pending(&p->write) &&
 	       !write_pending(&p->ask_write) && !write_pending(&p->seed_write) &&
@@ -166,6 +173,8 @@ int place_load(struct fleet *f, const struct shared_record *kept)
 		return -ENOMEM;
 	if (!p->kept)
 		p->kept = shared_copy(f->mem, kept);
+	if (!p->record && !p->local)
+		p->face = kept->vmac.kind == VMAC_CLUSTER;
 	return p->kept ? 0 : -ENOMEM;
 }
 
@@ -211,6 +220,8 @@ void vmac_told(struct fleet *f, const struct shared_record *r)
 	if (!p)
 		return;
 	p->record = mirror_get(f, r);
+	if (p->record)
+		p->face = p->record->vmac.kind == VMAC_CLUSTER;
 	p->record_stale = true;
 	place_settle(f, p);
 }
@@ -235,7 +246,7 @@ static void two_holders(struct fleet *f, struct place *p)
 	const struct uuid *holder = &p->record->vmac.holder;
 	char text[ERROR_TEXT_MAX];
 
-	if (p->machine.known || p->kept || !place_holds(p) || p->seed ||
+	if (p->face || p->machine.known || p->kept || !place_holds(p) || p->seed ||
 	    p->record->vmac.state == SHARED_RELEASED || uuid_equal(holder, &f->self) ||
 	    p->machine.state != MIGRATE_HELD)
 		return;
@@ -260,6 +271,7 @@ static void tell_machine(struct fleet *f, struct place *p)
 		if (p->record)
 			two_holders(f, p);
 		e.record = p->record ? &p->record->vmac : p->seed ? &p->seed->vmac : NULL;
+		e.epoch = place_holds(p) ? p->local_epoch : 0;
 		move_event(f, p, &e);
 		place_keep(f, p);
 	}
@@ -276,6 +288,8 @@ void place_settle(struct fleet *f, struct place *p)
 	if (!f->complete || f->apart == APART_CLUSTER || f->apart == APART_FORMAT)
 		return;
 	tell_machine(f, p);
+	if (p->face)
+		face_settle(f, p);
 	vmac_settle(f, p);
 	place_keep(f, p);
 	place_timer(f, p);

@@ -92,6 +92,7 @@ static void mirrored_told(struct fleet *f, const struct shared_record *r)
 	case SHARED_SEGMENT:
 	case SHARED_POOL:
 	case SHARED_BLOCK:
+	case SHARED_CLUSTER:
 	case SHARED_IDENTITY:
 	case SHARED_IMAGE:
 	case SHARED_KIND_COUNT:
@@ -117,6 +118,9 @@ void told(struct fleet *f, const struct shared_record *r)
 		return;
 	case SHARED_BLOCK:
 		block_told(f, r);
+		return;
+	case SHARED_CLUSTER:
+		cluster_told(f, r);
 		return;
 	case SHARED_SEGMENT:
 	case SHARED_VMAC:

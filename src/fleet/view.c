@@ -85,6 +85,14 @@ static void view_of(const struct fleet *f, const struct place *p, struct fleet_m
 		.strangers = p->strangers,
 		.stranger_last = p->stranger_last,
 	};
+	if (p->sights)
+		ret->wire = (struct fleet_use_view){ .frames = p->sights->frames,
+						     .first = p->sights->first,
+						     .last = p->sights->last,
+						     .use = (enum fleet_use)p->sights->use,
+						     .because = p->sights->because };
+	for (unsigned int i = 0; p->sights && i < FLEET_USE_COUNT; i++)
+		ret->wire.looked[i] = p->sights->looked[i];
 	if (!p->record && place_holds(p) && !p->seed)
 		ret->holder = f->name;
 }
@@ -95,7 +103,7 @@ void fleet_moves(const struct fleet *f, void (*fn)(void *ctx, const struct fleet
 	table_for_each (&f->places, struct place, p) {
 		struct fleet_move_view v;
 
-		if (migrate_idle(&p->machine) && !p->record && p->strangers == 0)
+		if (migrate_idle(&p->machine) && !p->record && p->strangers == 0 && !p->sights)
 			continue;
 		view_of(f, p, &v);
 		fn(ctx, &v);

@@ -142,6 +142,26 @@ void vmac_write(struct fleet *f, struct place *p, const struct migrate_effect *e
 	write_send_all(f, &p->write, WRITE_VMAC, puts, count);
 }
 
+/* It was this host's before that was forgotten: who has it next has it anew, and the guest that
+ * still runs here with it has no claim.  One that comes by another port has. */
+static bool is_forfeit(const struct place *p)
+{
+	const uint8_t asking = p->machine.asking;
+
+	return p->forfeit && !p->record && !p->machine.ordered && asking != 1 + ASK_FORCE &&
+	       asking != 1 + ASK_PREPARE;
+}
+
+static void forfeited(struct fleet *f, struct place *p)
+{
+	p->machine.ask_writing = false;
+	if (alarm_allowed(f, &p->alarmed))
+		note_place(f, p, FLEET_ALARM, p->machine.state, p->machine.state,
+			   MIGRATE_REASON_FORGOTTEN, &p->machine.holder,
+			   "a guest here uses an address that was given up when this host was "
+			   "forgotten: give it another one");
+}
+
 void ask_write(struct fleet *f, struct place *p, const struct migrate_effect *e)
 {
 	struct shared_record r = vmac_key_record(p->segment, p->address, SHARED_ASK);
@@ -152,6 +172,10 @@ void ask_write(struct fleet *f, struct place *p, const struct migrate_effect *e)
 	}
 	if (!fleet_may_write(f) || p->ask_stale)
 		return;
+	if (e->kind == MIGRATE_DO_ASK && is_forfeit(p)) {
+		forfeited(f, p);
+		return;
+	}
 	if (p->ask)
 		r = *p->ask;
 	switch (e->kind) {
@@ -359,7 +383,8 @@ void vmac_settle(struct fleet *f, struct place *p)
 {
 	if (!p->record || p->record->vmac.state != SHARED_RELEASED)
 		p->release_at = MONO_NEVER;
-	if (p->record && !write_pending(&p->write))
+	/* A delete that nobody answered may be done later: then it was ours. */
+	if (p->record && p->record->vmac.state != SHARED_RELEASED)
 		p->delete_sent = false;
 	if (!p->record)
 		settle_unrecorded(f, p);

@@ -1,4 +1,4 @@
-/* The NIC's receive filter: unicast addresses that the device takes besides its own. */
+/* The NIC's receive filter: addresses that the device takes besides its own. */
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -22,7 +22,7 @@ static int filter_change(struct host *h, int type, int flags, int ifindex, vmac_
 	struct nl_msg *m CLEANUP(nlmsg_free_p) =
 		netlink_message(type, flags, &entry, sizeof(entry));
 
-	assert(ifindex > 0 && !vmac_mac_is_group(address));
+	assert(ifindex > 0);
 	if (!m)
 		return -ENOMEM;
 	netlink_put(m, NDA_LLADDR, address.octet, VMAC_MAC_LEN);

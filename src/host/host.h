@@ -85,11 +85,11 @@ int host_link_delete(struct host *h, int ifindex, struct error *ret_error);
 
 /* --- the NIC's receive filter ---------------------------------------------------------------- */
 
-/* Asks the device to accept frames to this address (RTM_NEWNEIGH, NTF_SELF, NUD_PERMANENT:
- * ndo_dflt_fdb_add -> dev_uc_add_excl).  Present already is success, and so is absent already for
- * delete. Whether the device really filters shows in host_link.promiscuity afterwards: look again,
- * the kernel raises no event when it falls back.  Errors: NO_INTERFACE, FORBIDDEN, KERNEL_FAILED.
- */
+/* Asks the device to accept frames to this address, a group's too (RTM_NEWNEIGH, NTF_SELF,
+ * NUD_PERMANENT: ndo_dflt_fdb_add -> dev_uc_add_excl, dev_mc_add_excl).  Present already is
+ * success, and so is absent already for delete.  Whether the device really filters shows in
+ * host_link.promiscuity afterwards: look again, the kernel raises no event when it falls back.
+ * Errors: NO_INTERFACE, FORBIDDEN, KERNEL_FAILED. */
 int host_filter_add(struct host *h, int ifindex, vmac_mac_t address, struct error *ret_error);
 int host_filter_delete(struct host *h, int ifindex, vmac_mac_t address, struct error *ret_error);
 

@@ -167,14 +167,26 @@ static void ended(struct migrate *m)
 	m->refusing = 1 + MIGRATE_REASON_ABORTED;
 }
 
+/* What the guest said before that may be of one that has left again. */
+static bool has_spoken(struct step *s)
+{
+	struct migrate *m = s->m;
+
+	if (!m->spoke || mono_since(s->now, m->spoke_last).ns <= MIGRATE_SPOKEN.ns)
+		return m->spoke;
+	m->spoke = false;
+	if (!m->resumed && !m->ordered)
+		moving_effect(s, MIGRATE_QUERY);
+	return false;
+}
+
 static void accept(struct step *s)
 {
 	struct migrate *m = s->m;
 
 	if (m->asking == 0 && !uuid_equal(&m->move, &m->record_move))
 		m->planned = true;
-	m->claim = m->claim || m->spoke || m->ordered || is_asking(m, ASK_TAKE_BACK) ||
-		   is_asking(m, ASK_FORCE);
+	m->claim = m->claim || has_spoken(s) || m->resumed || m->ordered || is_asking(m, ASK_FORCE);
 	m->asking = 0;
 	m->declined = false;
 	m->peer = m->holder;
@@ -218,22 +230,31 @@ static void want_ordered(struct migrate *m)
 	m->ordered = true;
 }
 
-static void insist_now(struct migrate *m)
+static void heard(struct step *s)
 {
+	struct migrate *m = s->m;
+
+	if (!m->spoke)
+		m->spoke_since = s->now;
 	m->spoke = true;
-	if (is_asking(m, ASK_CLAIM) || is_asking(m, ASK_PREPARE))
-		want(m, ASK_TAKE_BACK);
+	m->spoke_last = s->now;
+	m->resumed = m->resumed || s->e->kind == MIGRATE_RESUME;
+}
+
+static void insist_now(struct step *s)
+{
+	heard(s);
+	if (is_asking(s->m, ASK_CLAIM) || is_asking(s->m, ASK_PREPARE))
+		want(s->m, ASK_TAKE_BACK);
 }
 
 static void insist(struct step *s)
 {
 	struct migrate *m = s->m;
 
-	if (!m->spoke)
-		m->spoke_since = s->now;
 	if (m->spoke && mono_since(s->now, m->spoke_since).ns >= MIGRATE_RETRY.ns)
-		insist_now(m);
-	m->spoke = true;
+		return insist_now(s);
+	heard(s);
 }
 
 static void alarm(struct step *s)
@@ -293,15 +314,14 @@ void moving_act(struct step *s, enum action a)
 		return want_ordered(m);
 	case do_want_back:
 		want(m, ASK_TAKE_BACK);
-		m->spoke = true;
-		return;
+		return heard(s);
 	case do_want_force:
 		m->ordered = true;
 		return want(m, ASK_FORCE);
 	case do_insist:
 		return insist(s);
 	case do_insist_now:
-		return insist_now(m);
+		return insist_now(s);
 	case do_accept:
 		return accept(s);
 	case do_claim:

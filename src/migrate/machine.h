@@ -59,6 +59,7 @@
 	X(TAG_NEWER, "an authenticated announcement at a higher epoch, and another holds it")      \
 	X(STRANGER, "an unauthenticated frame with the vMAC as its source came by the uplink")     \
 	X(STRANGER_MOVING, "the same, within 10 s of a move")                                      \
+	X(CAME_BACK, "a frame that left here came back by the uplink")                             \
 	X(EXPIRED, "the reservation's lifetime is over")                                           \
 	X(DRAINED, "the time for stragglers is over")                                              \
 	X(TOO_OFTEN, "five unplanned moves in 180 s")                                              \
@@ -96,7 +97,8 @@ enum occurrence {
 	X(want_force, "claim it over its holder, epoch + 1")                                       \
 	X(insist, "remember it; after 1 s of that, ask as one whose guest runs (TAKE_BACK)")       \
 	X(insist_now, "ask as one whose guest runs (TAKE_BACK)")                                   \
-	X(accept, "the ask is over; claim at once if the guest spoke, or it was ordered")          \
+	X(accept, "the ask is over; claim at once if the guest spoke in the last 2 s, if a hint "  \
+		  "says that it runs, or if it was ordered; query it where it spoke before that")  \
 	X(claim, "claim it: HELD, this host, epoch + 1")                                           \
 	X(decline, "end the reservation")                                                          \
 	X(freeze, "FROZEN, for 1,800 s or until an operator thaws it")                             \

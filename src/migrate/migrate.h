@@ -30,6 +30,10 @@
  * and has not heard of the claim yet.  A claim that was not prepared comes after the old holder's
  * gate has closed, and opens the new one's only when the registry has it.
  *
+ * What a guest said to a closed gate is forgotten after MIGRATE_SPOKEN: it may have left again
+ * without a word, and to claim then would take the vMAC from a guest that runs.  Granted later
+ * than that, the machine waits for the next frame, and queries the guest so that there is one.
+ *
  * The machine says what it wants the records to be, and says it again (LOST, UNREACHABLE,
  * REACHABLE) until a RECORD says that they are: an answer that got lost is no harm.  The table is
  * src/migrate/table.c, docs/protocols/migration.md is made from it.
@@ -85,7 +89,8 @@ enum migrate_state {
 	X(MOVED_TOO_OFTEN, "moved_too_often", "five unplanned moves in 180 s")                     \
 	X(THAWED, "thawed", "the freeze is over")                                                  \
 	X(FORCED, "forced", "an operator took it from a host that was vouched dead")               \
-	X(FORGOTTEN, "forgotten", "the registry has no such address any more")
+	X(FORGOTTEN, "forgotten", "the registry has no such address any more")                     \
+	X(LOOPED, "looped", "a frame that left here came back: the network has a loop")
 
 enum migrate_reason {
 #define MIGRATE_REASON_ENUM_(c, name, meaning) MIGRATE_REASON_##c,
@@ -110,7 +115,8 @@ enum migrate_gate migrate_gate(enum migrate_state s);
 
 /* Numbers with names; RFC 7432 section 15.1 for the last three. */
 #define MIGRATE_REDIRECT  SPAN_S(10)
-#define MIGRATE_RETRY	  SPAN_S(1)    /* of what the registry could not be told */
+#define MIGRATE_RETRY	  SPAN_S(1) /* of what the registry could not be told */
+#define MIGRATE_SPOKEN	  SPAN_S(2) /* a frame says so long that the guest runs here */
 #define MIGRATE_MOVES	  5
 #define MIGRATE_MOVES_IN  SPAN_S(180)
 #define MIGRATE_THAW	  SPAN_S(1800)
@@ -152,6 +158,7 @@ enum migrate_event_kind {
 	MIGRATE_TAG,	  /* an authenticated announcement of another host: host, epoch */
 	MIGRATE_STRANGER, /* an unauthenticated frame with the vMAC as its source on the uplink */
 	MIGRATE_TIME,
+	MIGRATE_LOOPED, /* the wire: what left here came back by the uplink */
 	MIGRATE_EVENT_COUNT
 };
 
@@ -160,8 +167,8 @@ struct migrate_event {
 	const struct shared_vmac *record;
 	const struct shared_ask *ask;
 	struct uuid host; /* TAG, HOST_DEAD */
-	uint64_t epoch;	  /* TAG; PORT_UP, PORT_DOWN: of our own durable record that says that this
-			   * host holds it, 0 = there is none */
+	uint64_t epoch;	  /* TAG; PORT_UP, PORT_DOWN, RECORD: of our own durable record that says
+			   * that this host holds it, 0 = there is none */
 	struct uuid move; /* PREPARE: of the new move */
 	int64_t lifetime_ms; /* PREPARE */
 };
@@ -208,7 +215,8 @@ struct migrate {
 
 	/* The guest here. */
 	bool port, stopped;
-	bool spoke; /* ASKED: through a gate that is closed */
+	bool spoke;   /* ASKED: through a gate that is closed, */
+	bool resumed; /* … or a hint says that it runs */
 
 	/* The record as last told, and what is wanted of it. */
 	bool known; /* there is one */
@@ -245,8 +253,9 @@ struct migrate {
 
 	uint8_t announced;
 	mono_t announce_base;
-	mono_t moved[MIGRATE_MOVES]; /* when, of the last unplanned ones, the latest first */
-	mono_t spoke_since, redirect_until, expires, retry, thaw;
+	mono_t moved[MIGRATE_MOVES];	/* when, of the last unplanned ones, the latest first */
+	mono_t spoke_since, spoke_last; /* of spoke */
+	mono_t redirect_until, expires, retry, thaw;
 };
 
 /* A machine of this host; `reachable`: whether the registry is now.  State NONE. */

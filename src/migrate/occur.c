@@ -17,7 +17,7 @@ static bool journal_counts(const struct migrate *m, uint64_t epoch)
 /* Whatever was heard of a guest here counts no more. */
 static void guest_gone(struct migrate *m)
 {
-	m->spoke = false;
+	m->spoke = m->resumed = false;
 	m->claim = m->claim && m->ordered;
 	if (is_asking(m, ASK_TAKE_BACK))
 		m->asking = 1 + ASK_CLAIM;
@@ -147,10 +147,12 @@ static enum occurrence record_theirs(const struct migrate *m, const struct share
 	return m->state == MIGRATE_READY ? WITHDRAWN : THEIRS;
 }
 
-/* Nobody has it: unless an old backup says so of what changed hands since. */
-static enum occurrence record_released(const struct migrate *m, const struct shared_vmac *r)
+/* Nobody has it: unless an old backup says so of what changed hands since, or was given out anew.
+ */
+static enum occurrence record_released(const struct step *s, const struct shared_vmac *r)
 {
-	const bool old = r->epoch < m->record_epoch && !m->condemned;
+	const struct migrate *m = s->m;
+	const bool old = (r->epoch < m->record_epoch || r->epoch < s->e->epoch) && !m->condemned;
 
 	return old && (is_holding(m) || m->state == MIGRATE_LIVE) ? BEHIND : RELEASED;
 }
@@ -168,7 +170,7 @@ static enum occurrence record_told(struct step *s)
 	if (m->known && m->record_state == SHARED_FROZEN && r->state != SHARED_FROZEN)
 		moving_forgive(m);
 	if (r->state == SHARED_RELEASED)
-		o = record_released(m, r);
+		o = record_released(s, r);
 	else if (uuid_equal(&r->holder, &m->self))
 		o = record_ours(m, r);
 	else
@@ -351,6 +353,8 @@ enum occurrence occur(struct step *s)
 		return tag(s);
 	case MIGRATE_STRANGER:
 		return stranger(m, s->now);
+	case MIGRATE_LOOPED:
+		return CAME_BACK;
 	case MIGRATE_TIME:
 	case MIGRATE_EVENT_COUNT:
 		break;

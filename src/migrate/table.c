@@ -35,6 +35,7 @@
 	X(HELD, TAG_HINTS, HELD, ANNOUNCED, do_nothing) \
 	X(HELD, STRANGER, HELD, FOREIGN, alarm) \
 	X(HELD, STRANGER_MOVING, HELD, FOREIGN, do_nothing) \
+	X(HELD, CAME_BACK, HELD, LOOPED, alarm) \
 	X(HELD, TOO_OFTEN, FROZEN, MOVED_TOO_OFTEN, freeze, alarm) \
 	X(HELD, ANNOUNCE_DUE, HELD, UNTOLD, next) \
 	X(OFFERED, STOPPED, PAUSED, STOPPED, do_nothing) \
@@ -57,6 +58,7 @@
 	X(OFFERED, TAG_HINTS, OFFERED, ANNOUNCED, do_nothing) \
 	X(OFFERED, STRANGER, OFFERED, FOREIGN, do_nothing) \
 	X(OFFERED, STRANGER_MOVING, OFFERED, FOREIGN, do_nothing) \
+	X(OFFERED, CAME_BACK, OFFERED, LOOPED, alarm) \
 	X(OFFERED, ANNOUNCE_DUE, OFFERED, UNTOLD, next) \
 	X(PAUSED, RESUMED, OFFERED, RESUMED, do_nothing) \
 	X(PAUSED, SPOKE, OFFERED, RESUMED, do_nothing) \
@@ -141,11 +143,13 @@
 	X(LIVE, OURS_OFFERED, OFFERED, RECORDED, hold, offer) \
 	X(LIVE, OURS_LEAVING, RETURNING, LET_GO, hold, offer) \
 	X(LIVE, OURS_FROZEN, FROZEN, MOVED_TOO_OFTEN, hold, freeze, confirmed) \
+	X(LIVE, PORT_CAME, READY, UNTOLD, claim) \
 	X(LIVE, BEHIND, LIVE, BEHIND, alarm) \
 	X(LIVE, VANISHED, LIVE, BEHIND, alarm) \
 	X(LIVE, WITHDRAWN, ASKED, TWO_GUESTS, want_back, alarm) \
 	X(LIVE, WITHDRAWN_EMPTY, NONE, ABORTED, alarm) \
 	X(LIVE, RELEASED, ASIDE, FORGOTTEN, alarm) \
+	X(LIVE, CAME_BACK, LIVE, LOOPED, alarm) \
 	X(LIVE, ANNOUNCE_DUE, LIVE, UNTOLD, next) \
 	X(RETURNING, RESUMED, RETURNING, RESUMED, withdraw) \
 	X(RETURNING, SPOKE, RETURNING, RESUMED, withdraw) \
@@ -183,6 +187,7 @@
 	X(FROZEN, TAG_HINTS, FROZEN, ANNOUNCED, do_nothing) \
 	X(FROZEN, STRANGER, FROZEN, FOREIGN, alarm) \
 	X(FROZEN, STRANGER_MOVING, FROZEN, FOREIGN, do_nothing) \
+	X(FROZEN, CAME_BACK, FROZEN, LOOPED, alarm) \
 	X(FROZEN, ANNOUNCE_DUE, FROZEN, UNTOLD, next)
 /* clang-format on */
 
@@ -233,7 +238,7 @@ static void state_enter(struct migrate *m, enum migrate_state next)
 		m->announced = MIGRATE_ANNOUNCES;
 	if (next != MIGRATE_ASKED && next != MIGRATE_READY) {
 		m->asking = 0;
-		m->spoke = m->ordered = false;
+		m->spoke = m->resumed = m->ordered = false;
 	}
 	if (!is_holding(m))
 		m->reassert = m->stopped = false;

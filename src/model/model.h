@@ -153,8 +153,9 @@ enum change_kind {
 	CHANGE_POOL,
 	CHANGE_VMAC,
 	CHANGE_PORT,
-	CHANGE_ROUTER, /* struct router: model/router.h */
-	CHANGE_SHARED, /* struct shared_record: model/shared.h; what `keep` keeps */
+	CHANGE_ROUTER,	/* struct router: model/router.h */
+	CHANGE_SHARED,	/* struct shared_record: model/shared.h; what `keep` keeps */
+	CHANGE_CLUSTER, /* struct cluster: model/cluster.h */
 	CHANGE_KIND_COUNT
 };
 

@@ -45,6 +45,7 @@ static const char *const change_kinds[] = {
 	[CHANGE_PORT] = "port",
 	[CHANGE_ROUTER] = "router",
 	[CHANGE_SHARED] = "shared",
+	[CHANGE_CLUSTER] = "cluster",
 };
 
 _Static_assert(ARRAY_LEN(vmac_kinds) == VMAC_KIND_COUNT, "every kind has a name");

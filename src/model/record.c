@@ -277,6 +277,80 @@ static void router_text(struct words *w, const struct router *r)
 	add_text(w, "notify", r->notify);
 }
 
+#define CLUSTER_TEXT_ENTRIES 4
+
+static void cluster_addresses_text(struct words *w, const struct cluster *c)
+{
+	char mac[VMAC_MAC_TEXT_MAX], ip[IP_TEXT_MAX];
+
+	add_key(w, "faces");
+	for (unsigned int i = 0; i < c->face_count; i++)
+		add(w, "%s%s", i > 0 ? "," : "", vmac_mac_format(c->faces[i], VMAC_MAC_COLON, mac));
+	if (c->address_count > 0)
+		add_key(w, "addresses");
+	for (unsigned int i = 0; i < c->address_count && i < CLUSTER_TEXT_ENTRIES; i++)
+		add(w, "%s%s", i > 0 ? "," : "", ip_format(&c->addresses[i], ip));
+	if (c->address_count > CLUSTER_TEXT_ENTRIES)
+		add(w, ",+%u", c->address_count - CLUSTER_TEXT_ENTRIES);
+}
+
+static void cluster_rules_text(struct words *w, const struct cluster *c)
+{
+	char rule[CLUSTER_RULE_TEXT_MAX];
+
+	if (c->rule_count > 0)
+		add_key(w, "rules");
+	for (unsigned int i = 0; i < c->rule_count; i++)
+		add(w, "%s%s:%s", i > 0 ? "," : "", cluster_rule_format(&c->rules[i], rule),
+		    cluster_action_name(c->rules[i].action));
+}
+
+/* A thousand members have no place in a line: those that are not as they should be have. */
+static void cluster_members_text(struct words *w, const struct cluster *c, enum member_state state)
+{
+	char mac[VMAC_MAC_TEXT_MAX];
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < c->member_count; i++) {
+		if (c->members[i].state != state)
+			continue;
+		if (n == 0)
+			add_key(w, member_state_name(state));
+		if (n < CLUSTER_TEXT_ENTRIES)
+			add(w, "%s%s", n > 0 ? "," : "",
+			    vmac_mac_format(c->members[i].address, VMAC_MAC_COLON, mac));
+		n++;
+	}
+	if (n > CLUSTER_TEXT_ENTRIES)
+		add(w, ",+%u", n - CLUSTER_TEXT_ENTRIES);
+}
+
+static void cluster_text(struct words *w, const struct cluster *c)
+{
+	char duration[DURATION_TEXT_MAX];
+	uint64_t weight = 0;
+
+	for (unsigned int i = 0; i < c->member_count; i++)
+		weight += c->members[i].weight;
+	add_word(w, cluster_mode_name(c->mode));
+	cluster_addresses_text(w, c);
+	add_text(w, "table", cluster_table_name(c->table));
+	add_text(w, "affinity", cluster_affinity_name(c->affinity));
+	cluster_rules_text(w, c);
+	if (c->nat)
+		add_text(w, "nat", "yes");
+	add_text(w, "check", cluster_check_name(c->check));
+	add_number(w, "port", c->check_port);
+	add_text(w, "path", c->check_target);
+	if (c->check != CLUSTER_CHECK_NONE)
+		add_text(w, "interval", duration_format(c->check_interval_ms, duration));
+	add_number(w, "generation", c->generation);
+	add_number(w, "members", c->member_count);
+	add_number(w, "weight", weight);
+	cluster_members_text(w, c, MEMBER_DRAINING);
+	cluster_members_text(w, c, MEMBER_FAILED);
+}
+
 char *change_state_text(enum change_kind kind, const void *record, char buf[static STATE_TEXT_MAX])
 {
 	struct words w = { .at = buf, .end = buf + STATE_TEXT_MAX, .before = "" };
@@ -299,6 +373,9 @@ char *change_state_text(enum change_kind kind, const void *record, char buf[stat
 		break;
 	case CHANGE_ROUTER:
 		router_text(&w, record);
+		break;
+	case CHANGE_CLUSTER:
+		cluster_text(&w, record);
 		break;
 	case CHANGE_SHARED: /* has no line in the history: what it stands for has */
 		break;

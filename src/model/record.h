@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 
+#include "model/cluster.h"
 #include "model/ip.h"
 #include "model/model.h"
 #include "model/router.h"
@@ -45,5 +46,10 @@ static inline uint64_t vmac_key(uint32_t segment, vmac_mac_t address)
  *            sets=IFNAME:GROUP:4|6,…  addresses=IP[/LEN],… (four at most, then +N)
  *            preempt=yes|no  accept=yes|no  auth=none|text|md5|hmac  mode=receive-only|…
  *            keys=ID,…  tracks=KIND,…  notify=PATH          (never a secret)
+ *   cluster  director | distributed | carry  faces=ADDRESS,…  addresses=IP,… (four at most, then
+ *            +N)  table=rendezvous|maglev  affinity=none|single|network  rules=tcp/80:ACTION,…
+ *            nat=yes  check=none|arp|tcp|http  port=N  path=PATH  interval=DURATION  generation=N
+ *            members=N  weight=SUM  draining=ADDRESS,…  failed=ADDRESS,… (four at most, then +N;
+ *            never the key)
  */
 char *change_state_text(enum change_kind kind, const void *record, char buf[static STATE_TEXT_MAX]);

@@ -1,10 +1,9 @@
 /* A router in one block of memory: the record, its arrays of things with pointers, then what is
  * octets only (addresses, peers, texts) and may stand anywhere. */
 #include <assert.h>
-#include <stdatomic.h>
-#include <stddef.h>
 #include <string.h>
 
+#include "model/holders.h"
 #include "model/router.h"
 
 _Static_assert(sizeof(struct router) % _Alignof(struct router_set) == 0, "sets need no padding");
@@ -77,39 +76,20 @@ struct router *router_block_fill(void *block, const struct router *r)
 
 /* --- holders --------------------------------------------------------------------------------- */
 
-/* Stands before the block. */
-struct holders {
-	_Alignas(max_align_t) const struct mem *mem;
-	atomic_uint count;
-};
-
-static struct holders *holders_of(const struct router *r)
-{
-	return (struct holders *)r - 1;
-}
-
 const struct router *router_record_new(const struct router *r, const struct mem *m)
 {
-	struct holders *h = mem_alloc(m, sizeof(*h) + router_block_size(r));
+	void *block = holders_new(m, router_block_size(r));
 
-	if (!h)
-		return NULL;
-	h->mem = m;
-	atomic_init(&h->count, 1);
-	return router_block_fill(h + 1, r);
+	return block ? router_block_fill(block, r) : NULL;
 }
 
 const struct router *router_hold(const struct router *r)
 {
-	/* Whoever gives it away holds it, so nobody else can be releasing the last. */
-	if (r)
-		atomic_fetch_add_explicit(&holders_of(r)->count, 1, memory_order_relaxed);
+	holders_add(r);
 	return r;
 }
 
 void router_release(const struct router *r)
 {
-	/* What others have read of it, they have read before it is freed. */
-	if (r && atomic_fetch_sub_explicit(&holders_of(r)->count, 1, memory_order_acq_rel) == 1)
-		mem_free(holders_of(r)->mem, holders_of(r));
+	holders_drop(r);
 }

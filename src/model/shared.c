@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/hash.h"
+#include "model/cluster.h"
 #include "model/ip.h"
 #include "model/record.h"
 
@@ -72,7 +73,7 @@ static const char *const kinds[] = {
 	[SHARED_META] = "meta",	      [SHARED_HOST] = "host",	      [SHARED_ALIVE] = "alive",
 	[SHARED_SEGMENT] = "segment", [SHARED_POOL] = "pool",	      [SHARED_BLOCK] = "block",
 	[SHARED_VMAC] = "vmac",	      [SHARED_IDENTITY] = "identity", [SHARED_ASK] = "ask",
-	[SHARED_IMAGE] = "image",
+	[SHARED_CLUSTER] = "cluster", [SHARED_IMAGE] = "image",
 };
 
 static const char *const host_states[] = {
@@ -186,6 +187,8 @@ static struct key key_of(const struct shared_record *r)
 		return (struct key){ r->identity.pool, r->identity.identity, NULL, 0, 0 };
 	case SHARED_ASK:
 		return (struct key){ r->ask.segment, "", r->ask.address.octet, 6, 0 };
+	case SHARED_CLUSTER:
+		return (struct key){ r->cluster.cluster->name, "", NULL, 0, 0 };
 	case SHARED_IMAGE:
 		/* Of no pool, every host counts its own. */
 		return (struct key){ r->image.pool, "", r->image.host.octet,
@@ -260,7 +263,7 @@ static bool hosts_equal(const struct shared_host *a, const struct shared_host *b
 	return a->number == b->number && a->state == b->state && texts_equal(a->name, b->name) &&
 	       ip_equal(&a->address, &b->address) && a->tunnel_port == b->tunnel_port &&
 	       texts_equal(a->version, b->version) && a->incarnation == b->incarnation &&
-	       texts_equal(a->fenced_by, b->fenced_by);
+	       texts_equal(a->fenced_by, b->fenced_by) && texts_equal(a->key_check, b->key_check);
 }
 
 /* The reader's own numbers say nothing about the pool. */
@@ -308,13 +311,22 @@ static bool images_equal(const struct shared_image *a, const struct shared_image
 	return true;
 }
 
+/* Id, segment and created are the reader's own. */
+static bool shared_clusters_equal(const struct shared_cluster *a, const struct shared_cluster *b)
+{
+	return texts_equal(a->segment, b->segment) &&
+	       a->cluster->generation == b->cluster->generation &&
+	       a->cluster->changed.ms == b->cluster->changed.ms &&
+	       cluster_equal(a->cluster, b->cluster);
+}
+
 bool shared_equal(const struct shared_record *a, const struct shared_record *b)
 {
 	if (!shared_same_key(a, b))
 		return false;
 	switch (a->kind) {
 	case SHARED_META:
-		return a->meta.format == b->meta.format &&
+		return a->meta.format == b->meta.format && a->meta.importing == b->meta.importing &&
 		       uuid_equal(&a->meta.cluster, &b->meta.cluster);
 	case SHARED_HOST:
 		return hosts_equal(&a->host, &b->host);
@@ -338,6 +350,8 @@ bool shared_equal(const struct shared_record *a, const struct shared_record *b)
 		       uuid_equal(&a->ask.move, &b->ask.move) &&
 		       a->ask.lifetime_ms == b->ask.lifetime_ms &&
 		       texts_equal(a->ask.refused, b->ask.refused);
+	case SHARED_CLUSTER:
+		return shared_clusters_equal(&a->cluster, &b->cluster);
 	case SHARED_IMAGE:
 		return images_equal(&a->image, &b->image);
 	case SHARED_KIND_COUNT:

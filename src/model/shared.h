@@ -59,6 +59,7 @@ enum shared_kind {
 	SHARED_VMAC,	 /* by segment name and address */
 	SHARED_IDENTITY, /* by pool name and identity: stable mode */
 	SHARED_ASK,	 /* by segment name and address: a host wants it */
+	SHARED_CLUSTER,	 /* by name */
 	/* Not watched and not kept in memory; read by name where it is wanted. */
 	SHARED_IMAGE, /* by pool name and number: what is in use in a block; of no pool (""): by
 			 host uuid and number, for every host has its own */
@@ -69,6 +70,8 @@ const char *shared_kind_name(enum shared_kind k); /* "meta", "host", … */
 struct shared_meta {
 	unsigned int format; /* SHARED_FORMAT */
 	struct uuid cluster;
+	/* An import was begun and has not ended: what is there is not all, so nobody takes part. */
+	bool importing;
 };
 #define SHARED_FORMAT 1
 
@@ -89,6 +92,7 @@ static inline bool host_state_is_dead(enum host_state s)
 }
 const char *host_state_name(enum host_state s);
 
+#define KEY_CHECK_LEN 16
 struct shared_host {
 	struct uuid uuid;
 	uint16_t number; /* 1 …, unique: in the tags of announcements */
@@ -99,6 +103,8 @@ struct shared_host {
 	char version[32];
 	uint64_t incarnation;		   /* grows with every join */
 	char fenced_by[OWNER_MAX_LEN + 1]; /* DEAD: who vouched, and how */
+	/* Made of its cluster key, so that hosts with another one are known; "" = it has none. */
+	char key_check[KEY_CHECK_LEN + 1];
 };
 
 struct shared_alive {
@@ -193,6 +199,14 @@ struct shared_image {
 	const struct vmac *vmacs; /* segment, pool, port, row: the reader's own (0) */
 };
 
+/* A cluster as all hosts are to have it (model/cluster.h).  Its faces have vMAC records of their
+ * own, kind cluster, whose holder is the anchor: told behind the fact, and never asked. */
+struct cluster;
+struct shared_cluster {
+	const struct cluster *cluster; /* id, segment, created: the reader's own */
+	const char *segment;
+};
+
 struct shared_record {
 	enum shared_kind kind;
 	uint64_t revision; /* of its last change; 0 = does not exist, and only the key counts */
@@ -207,6 +221,7 @@ struct shared_record {
 		struct shared_identity identity;
 		struct shared_ask ask;
 		struct shared_image image;
+		struct shared_cluster cluster;
 	};
 };
 

@@ -1,11 +1,13 @@
-/* A record in one block of memory: itself, the vMACs of an image, then what is octets only (IP
- * addresses, texts) and may stand anywhere. */
+/* A record in one block of memory: itself, the vMACs of an image or the cluster, then what is
+ * octets only (IP addresses, texts) and may stand anywhere. */
 #include <assert.h>
 #include <string.h>
 
+#include "model/cluster.h"
 #include "model/shared.h"
 
 _Static_assert(sizeof(struct shared_record) % _Alignof(struct vmac) == 0, "vMACs need no padding");
+_Static_assert(sizeof(struct shared_record) % _Alignof(struct cluster) == 0, "nor do clusters");
 _Static_assert(_Alignof(struct ip) == 1, "nor do addresses");
 
 /* Walked twice over the same record: first to measure (block NULL), then to fill. */
@@ -81,6 +83,25 @@ static void put_shared_vmac(struct block *b, struct shared_vmac *v)
 	put_text(b, &v->note);
 }
 
+/* A key alone has a cluster of nothing but its name. */
+static void put_cluster(struct block *b, struct shared_cluster *s)
+{
+	struct cluster c = *s->cluster;
+	size_t size;
+
+	if (!c.note)
+		c.note = "";
+	if (!c.check_target)
+		c.check_target = "";
+	size = cluster_block_size(&c);
+	b->size += size;
+	if (b->at) {
+		s->cluster = cluster_block_fill(b->at, &c);
+		b->at += size;
+	}
+	put_text(b, &s->segment);
+}
+
 /* What r points to; r's pointers are turned to the copies. */
 static void put_rest(struct block *b, struct shared_record *r)
 {
@@ -91,6 +112,9 @@ static void put_rest(struct block *b, struct shared_record *r)
 	case SHARED_ASK:
 		put_text(b, &r->ask.segment);
 		put_text(b, &r->ask.refused);
+		return;
+	case SHARED_CLUSTER:
+		put_cluster(b, &r->cluster);
 		return;
 	case SHARED_IMAGE:
 		put_image(b, &r->image);

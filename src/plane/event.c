@@ -5,6 +5,7 @@
  * made use of it, is still in the gate's word (GATE_FLIPPED), and is told of again from there. */
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <time.h>
 
@@ -31,8 +32,9 @@ static int on_event(void *ctx, void *data, size_t size)
 	const struct event *from = data;
 	struct plane_event e = { 0 };
 
-	if (size < sizeof(*from) || from->kind >= PLANE_EVENT_KIND_COUNT || !from->port ||
-	    from->port > PORTS_MAX || from->len > PLANE_EVENT_FRAME)
+	if (size < sizeof(*from) || from->kind >= PLANE_EVENT_KIND_COUNT ||
+	    (!from->port && from->kind != EVENT_FACE) || from->port > PORTS_MAX ||
+	    from->len > PLANE_EVENT_FRAME)
 		return 0;
 	if (from->kind == EVENT_FLIPPED) {
 		if (!flip_holds(p, from->port, from->generation) ||
@@ -45,6 +47,8 @@ static int on_event(void *ctx, void *data, size_t size)
 	e.kind = (enum plane_event_kind)from->kind;
 	e.port = from->port;
 	e.at.ns = (int64_t)from->at;
+	e.cluster = FACE_CLUSTER(from->face);
+	e.face = FACE_INDEX(from->face);
 	e.count = from->count;
 	e.len = from->len;
 	memcpy(e.frame, from->frame, from->len);
@@ -74,13 +78,23 @@ static void tell_found(struct plane *p)
 	}
 }
 
-int gates_open(struct plane *p, const struct gates_fds *fds)
+void gates_open(struct plane *p, const struct gates_fds *fds)
 {
 	p->peers_fd = fds->peers;
 	p->vnis_fd = fds->vnis;
 	p->nets_fd = fds->nets;
-	p->events = ring_buffer__new(fds->events, on_event, p, NULL);
-	return p->events ? 0 : -errno;
+	p->events_fd = fds->events;
+}
+
+/* The ring is mapped when there is something in it for the first time: the kernel gives all its
+ * pages at once, twice the ring, which a host that only has routers would never read. */
+static bool ring_mapped(struct plane *p)
+{
+	struct pollfd ring = { .fd = p->events_fd, .events = POLLIN };
+
+	if (!p->events && poll(&ring, 1, 0) > 0)
+		p->events = ring_buffer__new(p->events_fd, on_event, p, NULL);
+	return p->events;
 }
 
 void gates_close(struct plane *p)
@@ -91,14 +105,15 @@ void gates_close(struct plane *p)
 
 int plane_events_fd(struct plane *p)
 {
-	return ring_buffer__epoll_fd(p->events);
+	return p->events_fd;
 }
 
 void plane_events(struct plane *p, void (*fn)(void *ctx, const struct plane_event *e), void *ctx)
 {
 	p->event_fn = fn;
 	p->event_ctx = ctx;
-	ring_buffer__consume(p->events);
+	if (ring_mapped(p))
+		ring_buffer__consume(p->events);
 	if (p->found_open)
 		tell_found(p);
 	p->event_fn = NULL;

@@ -10,6 +10,7 @@
 
 struct vmac_bpf;
 struct routers;
+struct clusters;
 struct ring_buffer;
 
 struct plane {
@@ -31,8 +32,8 @@ struct plane {
 	unsigned int port_count, uplink_count;
 
 	/* event.c's and tunnel.c's. */
-	struct ring_buffer *events;
-	int peers_fd, vnis_fd, nets_fd;
+	struct ring_buffer *events; /* NULL: nothing was told yet */
+	int events_fd, peers_fd, vnis_fd, nets_fd;
 	int tunnel;	 /* ifindex as set since plane_open(); 0 = not set */
 	bool found_open; /* a port's flip that this process may not have been told of */
 	uint32_t flip_told[PORTS_MAX + 1]; /* the generation of the gate's flip that it was */
@@ -43,13 +44,15 @@ struct plane {
 	/* router.c's own, which perhaps another thread uses; all else here it only reads, and only
 	 * what never changes after plane_open(). */
 	struct routers *routers;
+
+	struct clusters *clusters; /* cluster.c's */
 };
 
 /* event.c */
 struct gates_fds {
 	int events, peers, vnis, nets;
 };
-int gates_open(struct plane *p, const struct gates_fds *fds); /* -errno */
+void gates_open(struct plane *p, const struct gates_fds *fds);
 void gates_close(struct plane *p);
 
 /* gate.c: brings a set port's gate to what is asked; *ret_open: it is open (now, or still).  And to
@@ -73,6 +76,21 @@ int routers_open(struct plane *p, const struct routers_fds *fds, bool deferred);
 void routers_close(struct routers *rs); /* NULL is fine */
 /* For plane_purge(), when the thread of the routers is gone. */
 void routers_purge(struct plane *p);
+
+/* cluster.c */
+struct clusters_fds {
+	int slots, confs, rows, members, member_counts, counts, flows, ips;
+};
+int clusters_open(struct plane *p, const struct clusters_fds *fds); /* -errno */
+void clusters_close(struct clusters *cs);			    /* NULL is fine */
+void clusters_purge(struct plane *p);
+/* Whether the slot (of the forwarding table) is a face of a cluster that is set. */
+bool cluster_face_is_used(const struct plane *p, unsigned int slot);
+/* Lists the clusters of a port's guest anew; returns what its row is to say of that.  `is_same`:
+ * the guest is who it was. */
+uint32_t cluster_port_list(struct plane *p, unsigned int id, unsigned int net, uint64_t mac,
+			   bool is_same);
+void cluster_port_forget(struct plane *p, unsigned int id);
 
 /* open.c: loads the object with its maps, fresh or taken over. */
 int plane_load(struct plane *p, struct error *ret_error);

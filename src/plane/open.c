@@ -23,7 +23,7 @@
 #include "vmac.skel.h"
 
 #define BPFFS_MAGIC 0xcafe4a11
-#define MAPS_MAX    32
+#define MAPS_MAX    48
 
 static_assert(SLOT_PORTS == PORTS_MAX, "a port's id is its slot");
 static_assert(NET_PORTS_MAX == SEGMENT_PORTS_MAX, "one limit, two names");
@@ -38,7 +38,8 @@ static_assert(PLANE_CLOSED == GATE_IS_CLOSED && PLANE_TUNNEL_IN == GATE_IS_TUNNE
 		      PLANE_FENCED == GATE_IS_FENCED,
 	      "one numbering of gates");
 static_assert(PLANE_FLIPPED == EVENT_FLIPPED && PLANE_SPOKE == EVENT_SPOKE &&
-		      PLANE_STRANGER == EVENT_STRANGER && PLANE_EVENT_FRAME == EVENT_FRAME,
+		      PLANE_STRANGER == EVENT_STRANGER && PLANE_ANSWERED == EVENT_ANSWERED &&
+		      PLANE_FACE_STRANGER == EVENT_FACE && PLANE_EVENT_FRAME == EVENT_FRAME,
 	      "one numbering of events");
 static_assert((PORTS_MAX + 1) * (sizeof(struct event) + 8) <= EVENTS_OCTETS / 2,
 	      "a flip of every port has room");
@@ -270,6 +271,7 @@ static struct tables_fds fds_of(const struct vmac_bpf *bpf)
 		.claims = bpf_map__fd(bpf->maps.claims),
 		.gates = bpf_map__fd(bpf->maps.gates),
 		.tunnel = bpf_map__fd(bpf->maps.tunnel),
+		.port_clusters = bpf_map__fd(bpf->maps.port_clusters),
 	};
 }
 
@@ -294,8 +296,23 @@ static struct routers_fds routers_fds_of(const struct vmac_bpf *bpf)
 	};
 }
 
+static struct clusters_fds clusters_fds_of(const struct vmac_bpf *bpf)
+{
+	return (struct clusters_fds){
+		.slots = bpf_map__fd(bpf->maps.clusters),
+		.confs = bpf_map__fd(bpf->maps.cluster_confs),
+		.rows = bpf_map__fd(bpf->maps.cluster_rows),
+		.members = bpf_map__fd(bpf->maps.cluster_members),
+		.member_counts = bpf_map__fd(bpf->maps.cluster_member_counts),
+		.counts = bpf_map__fd(bpf->maps.cluster_counts),
+		.flows = bpf_map__fd(bpf->maps.flows),
+		.ips = bpf_map__fd(bpf->maps.cluster_ips),
+	};
+}
+
 static int load_with(struct plane *p, struct map_pins *pins, struct error *ret_error)
 {
+	struct clusters_fds clusters;
 	struct routers_fds routers;
 	struct gates_fds gates;
 	struct tables_fds fds;
@@ -321,7 +338,9 @@ static int load_with(struct plane *p, struct map_pins *pins, struct error *ret_e
 	if (r < 0)
 		return load_failed(r, ret_error);
 	gates = gates_fds_of(p->bpf);
-	r = gates_open(p, &gates);
+	gates_open(p, &gates);
+	clusters = clusters_fds_of(p->bpf);
+	r = clusters_open(p, &clusters);
 	if (r < 0)
 		return load_failed(r, ret_error);
 	routers = routers_fds_of(p->bpf);
@@ -474,6 +493,7 @@ void plane_close(struct plane *p)
 	if (!p)
 		return;
 	routers_close(p->routers);
+	clusters_close(p->clusters);
 	gates_close(p);
 	if (p->tables.counter_buffer)
 		tables_close(&p->tables);

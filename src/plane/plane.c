@@ -84,7 +84,7 @@ static int host_entries_move(struct plane *p, unsigned int slot, uint64_t from, 
 	for (unsigned int vlan = 0; vlan < 4096; vlan++) {
 		unsigned int net = NET_OF(slot, vlan);
 
-		if (!*tables_word(&p->tables.heads, net))
+		if (!HEAD_FIRST(*tables_word(&p->tables.heads, net)))
 			continue;
 		if (from != to)
 			host_entry_clear(p, net, from);
@@ -115,7 +115,7 @@ static int list_add(struct plane *p, unsigned int net, unsigned int slot)
 static void list_remove(struct plane *p, unsigned int net, unsigned int slot)
 {
 	tables_list_remove(&p->tables, net, slot);
-	if (!*tables_word(&p->tables.heads, net))
+	if (!HEAD_FIRST(*tables_word(&p->tables.heads, net)))
 		host_entry_clear(p, net, *tables_word(&p->tables.uplink_macs, NET_UPLINK(net)));
 }
 
@@ -140,6 +140,7 @@ bool plane_forget_port(struct plane *p, unsigned int slot)
 	gate_forget(p, slot);
 	tables_member_set(&p->tables, slot, 0, 0);
 	tables_row_clear(&p->tables, slot);
+	cluster_port_forget(p, slot);
 	for (unsigned int which = 0; which < 2; which++)
 		plane_claims_release(p, slot, tables_any_row(&p->tables, slot, which));
 	return known;
@@ -273,7 +274,7 @@ static int check_routers(struct plane *p, const struct plane_port *port, struct 
 				return error_set(ret_error, ERROR_BAD_VALUE, NULL,
 						 "a router's address is given twice");
 		holder = tables_fdb(&p->tables, net, mac);
-		if (mac == plane_mac_word(port->address) ||
+		if (mac == plane_mac_word(port->address) || cluster_face_is_used(p, holder) ||
 		    (holder != SLOT_NOBODY && holder < CLAIM_SLOT_0 &&
 		     (holder > PORTS_MAX || p->ports[holder].ifindex)))
 			return error_set(ret_error, ERROR_ADDRESS_IN_USE, NULL,
@@ -309,6 +310,9 @@ static int check_port(struct plane *p, const struct plane_port *port, struct err
 	if (plane_claim_is_used(p, holder))
 		return error_set(ret_error, ERROR_ADDRESS_IN_USE, NULL,
 				 "a port may have that address as a router in this segment");
+	if (cluster_face_is_used(p, holder))
+		return error_set(ret_error, ERROR_ADDRESS_IN_USE, NULL,
+				 "the address is a cluster's in this segment");
 	if (holder != SLOT_NOBODY && holder <= PORTS_MAX && holder != port->id) {
 		if (p->ports[holder].ifindex)
 			return error_set(ret_error, ERROR_ADDRESS_IN_USE, NULL,
@@ -430,8 +434,10 @@ int plane_port_set(struct plane *p, const struct plane_port *port, struct error 
 {
 	int old_ifindex = p->ports[port->id].ifindex, r;
 	struct port_row row = row_of(port, false);
+	const struct port_row *old;
 	char name[ATTACH_NAME_MAX];
-	bool open;
+	uint32_t is_member;
+	bool open, is_same;
 
 	r = check_port(p, port, ret_error);
 	if (r < 0)
@@ -443,9 +449,13 @@ int plane_port_set(struct plane *p, const struct plane_port *port, struct error 
 	r = plane_claims_take(p, &row, ret_error);
 	if (r < 0)
 		return r;
+	old = tables_row(&p->tables, port->id);
+	is_same = old && old->net == row.net && old->mac == row.mac;
 	r = port_leave_old(p, &row, port);
 	if (r < 0)
 		return tables_failed(r, ret_error);
+	is_member = cluster_port_list(p, port->id, row.net, row.mac, is_same);
+	row.flags |= is_member;
 	/* A gate that stays open has its row say so; one that shuts does before all else. */
 	open = gate_is_open(p, port->id);
 	if (open && port->gate != PLANE_OPEN)
@@ -466,7 +476,10 @@ int plane_port_set(struct plane *p, const struct plane_port *port, struct error 
 	r = plane_attach_port(p, port, ret_error);
 	if (r < 0)
 		return r;
-	tables_member_set(&p->tables, port->id, (uint32_t)port->ifindex | (open ? 0 : MEMBER_GATED),
+	tables_member_set(&p->tables, port->id,
+			  (uint32_t)port->ifindex | (is_member ? MEMBER_FLAGS
+						     : open    ? 0
+							       : MEMBER_GATED),
 			  port->mtu);
 	r = list_add(p, row.net, port->id);
 	if (r == 0)

@@ -155,6 +155,13 @@ enum plane_event_kind {
 			 * one a second at most */
 	PLANE_STRANGER, /* from the wire, with the vMAC of a port here as its source; likewise, but
 			 * what looks like a host's claim (wire/claim.h) up to ten a second */
+	/* A cluster's member answered ARP or ND for a virtual address, or for any other a question
+	 * that was asked as a face; which is dropped.  Twenty a second of a port at most. */
+	PLANE_ANSWERED,
+	/* From the wire, with a cluster's face as its source; port is 0.  What looks like a host's
+	 * claim is told of as with STRANGER, all else only while this host has the face's lease,
+	 * and is dropped then. */
+	PLANE_FACE_STRANGER,
 	PLANE_EVENT_KIND_COUNT
 };
 #define PLANE_EVENT_FRAME 64
@@ -162,8 +169,9 @@ struct plane_event {
 	enum plane_event_kind kind;
 	uint32_t port; /* id */
 	mono_t at;
-	uint64_t count;	  /* frames of that kind so far, of that port */
-	unsigned int len; /* of frame: how much of it is here, without a VLAN tag */
+	unsigned int cluster, face; /* FACE_STRANGER, ANSWERED: slot (plane/cluster.h); index */
+	uint64_t count;		    /* frames of that kind so far, of that port */
+	unsigned int len;	    /* of frame: how much of it is here, without a VLAN tag */
 	uint8_t frame[PLANE_EVENT_FRAME];
 };
 int plane_events_fd(struct plane *p); /* readable when there are some; valid until close */
@@ -201,7 +209,7 @@ unsigned int plane_drop_reason_count(void);
 const char *plane_drop_reason_name(unsigned int reason);    /* "spoofed_mac", … */
 const char *plane_drop_reason_meaning(unsigned int reason); /* one line for people */
 
-#define PLANE_REASONS_MAX 32
+#define PLANE_REASONS_MAX 64
 
 struct plane_counters {
 	uint64_t rx_frames, rx_octets; /* from the guest (port) or the wire (uplink), drops

@@ -66,7 +66,7 @@ static unsigned int sweep_fdb(struct plane *p)
 		} else {
 			stray = FDB_KEY(net, *tables_word(&p->tables.uplink_macs,
 							  NET_UPLINK(net))) != key ||
-				!*tables_word(&p->tables.heads, net);
+				!HEAD_FIRST(*tables_word(&p->tables.heads, net));
 		}
 		if (stray && tables_fdb_clear(&p->tables, net, key >> 16) == 0)
 			removed++;
@@ -166,6 +166,7 @@ int plane_purge(struct plane *p, struct error *ret_error)
 	p->port_count = p->uplink_count = 0;
 	p->tunnel = 0;
 	routers_purge(p);
+	clusters_purge(p);
 	sweep_tables(p);
 	attach_sweep_links(&p->attach, keep_none, NULL);
 	sweep_filters(p, true);

@@ -54,6 +54,7 @@ static const struct {
 	ARRAY_(claims, CLAIMS_MAX, sizeof(struct claim)),
 	ARRAY_(gates, SLOT_PORTS + 1, sizeof(struct gate_slot)),
 	ARRAY_(tunnel, 1, sizeof(struct tunnel_conf)),
+	ARRAY_(port_clusters, SLOT_PORTS + 1, sizeof(struct port_clusters)),
 #undef ARRAY_
 };
 
@@ -273,9 +274,25 @@ static unsigned int next_of(const struct tables *t, unsigned int slot)
 
 static unsigned int first_of(const struct tables *t, unsigned int net)
 {
-	uint64_t first = load(tables_word(&t->heads, net));
+	uint32_t first = HEAD_FIRST(load(tables_word(&t->heads, net)));
 
-	return first <= SLOT_PORTS ? (unsigned int)first : 0;
+	return first <= SLOT_PORTS ? first : 0;
+}
+
+static void set_first(struct tables *t, unsigned int net, unsigned int first)
+{
+	uint64_t *head = tables_word(&t->heads, net);
+
+	store(head, (load(head) & ~0xffffffffULL) | first);
+}
+
+void tables_head_mark(struct tables *t, unsigned int net, uint64_t marks)
+{
+	uint64_t *head = tables_word(&t->heads, net), was = load(head);
+	uint64_t now = HEAD_FIRST(was) | marks;
+
+	if (now != was)
+		store(head, now);
 }
 
 static void set_next(struct tables *t, unsigned int slot, unsigned int next)
@@ -316,7 +333,7 @@ int tables_list_add(struct tables *t, unsigned int net, unsigned int slot)
 	if (r < 0)
 		return r;
 	set_next(t, slot, first_of(t, net));
-	store(tables_word(&t->heads, net), slot);
+	set_first(t, net, slot);
 	return 0;
 }
 
@@ -325,7 +342,7 @@ void tables_list_remove(struct tables *t, unsigned int net, unsigned int wanted)
 	unsigned int count = 0;
 
 	if (first_of(t, net) == wanted) {
-		store(tables_word(&t->heads, net), next_of(t, wanted));
+		set_first(t, net, next_of(t, wanted));
 		t->place_free[wanted] = t->epoch + 1;
 		return;
 	}
@@ -345,12 +362,34 @@ void tables_say_open(struct tables *t, unsigned int slot, bool open)
 	uint64_t *member = tables_word(&t->members, slot), m = load(member);
 	uint32_t ifindex = MEMBER_IFINDEX(m) & ~MEMBER_GATED;
 
+	/* A cluster's member is never simply open. */
 	if (ifindex)
-		store(member, MEMBER(open ? ifindex : ifindex | MEMBER_GATED, MEMBER_MTU(m),
-				     MEMBER_NEXT(m)));
+		store(member, MEMBER(open && !(ifindex & MEMBER_CLUSTERED) ? ifindex
+									   : ifindex | MEMBER_GATED,
+				     MEMBER_MTU(m), MEMBER_NEXT(m)));
 	for (unsigned int which = 0; which < 2; which++) {
 		struct port_row *row = tables_any_row(t, slot, which);
 		uint32_t flags = open ? row->flags | ROW_OPEN : row->flags & ~ROW_OPEN;
+
+		if (row->ifindex && flags != row->flags)
+			__atomic_store_n(&row->flags, flags, __ATOMIC_RELEASE);
+	}
+}
+
+void tables_say_member(struct tables *t, unsigned int slot, uint32_t is_member)
+{
+	uint64_t *member = tables_word(&t->members, slot), m = load(member);
+	uint32_t ifindex = MEMBER_IFINDEX(m), now = ifindex | MEMBER_FLAGS;
+	bool open = GATE_STATE(load((uint64_t *)&tables_gate(t, slot)->word)) == GATE_IS_OPEN;
+
+	if (!is_member)
+		now = (ifindex & ~MEMBER_FLAGS) | (open ? 0 : MEMBER_GATED);
+	if ((ifindex & ~MEMBER_FLAGS) && (is_member || ifindex & MEMBER_CLUSTERED) &&
+	    now != ifindex)
+		store(member, MEMBER(now, MEMBER_MTU(m), MEMBER_NEXT(m)));
+	for (unsigned int which = 0; which < 2; which++) {
+		struct port_row *row = tables_any_row(t, slot, which);
+		uint32_t flags = (row->flags & ~(ROW_MEMBER | ROW_NAT)) | is_member;
 
 		if (row->ifindex && flags != row->flags)
 			__atomic_store_n(&row->flags, flags, __ATOMIC_RELEASE);

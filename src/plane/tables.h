@@ -37,7 +37,7 @@
 
 struct tables {
 	struct array index_near, members, heads, uplink_macs, fdb_near, rows, drops, claims, gates,
-		tunnel;
+		tunnel, port_clusters;
 	int index_far_fd, fdb_fd, counters_fd, grace_fd, grace_inner_fd;
 	int cpus;
 	void *counter_buffer; /* cpus × struct slot_counters */
@@ -50,7 +50,7 @@ struct tables {
 
 struct tables_fds {
 	int index_near, index_far, rows, fdb, fdb_near, members, heads, uplink_macs, counters,
-		drops, claims, gates, tunnel;
+		drops, claims, gates, tunnel, port_clusters;
 };
 
 static inline uint64_t *tables_word(const struct array *a, size_t i)
@@ -113,12 +113,20 @@ unsigned int tables_fdb(const struct tables *t, unsigned int net, uint64_t mac);
 int tables_fdb_set(struct tables *t, unsigned int net, uint64_t mac, unsigned int slot);
 int tables_fdb_clear(struct tables *t, unsigned int net, uint64_t mac);
 
-/* Changes how a slot is reached without moving it in its list.  `ifindex` may bear MEMBER_GATED. */
+/* Changes how a slot is reached without moving it in its list.  `ifindex` may bear
+ * MEMBER_FLAGS. */
 void tables_member_set(struct tables *t, unsigned int slot, uint32_t ifindex, unsigned int mtu);
 
 /* Whether the member and both rows of a slot say that its gate is open (a row that is not the
  * port's stays as it is), each in a store of its own. */
 void tables_say_open(struct tables *t, unsigned int slot, bool open);
+
+/* Whether the member and both rows of a slot say that its guest is a cluster's member: ROW_MEMBER,
+ * and ROW_NAT perhaps, or 0. */
+void tables_say_member(struct tables *t, unsigned int slot, uint32_t is_member);
+
+/* What a net's head says of its clusters: HEAD_GROUP_FACE, HEAD_CARRY. */
+void tables_head_mark(struct tables *t, unsigned int net, uint64_t marks);
 
 /* Writes the free one of a gate's peers and returns which it is, or -errno. */
 int tables_peer_set(struct tables *t, unsigned int slot, struct tunnel_ip peer);

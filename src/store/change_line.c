@@ -20,6 +20,8 @@ uint32_t change_segment(const struct change *c)
 		return ((const struct vmac *)image)->segment;
 	case CHANGE_PORT:
 		return ((const struct port *)image)->segment;
+	case CHANGE_CLUSTER:
+		return ((const struct cluster *)image)->segment;
 	case CHANGE_ROUTER: /* lives on links, whoever else shares them */
 	case CHANGE_SHARED:
 		return 0;
@@ -45,6 +47,8 @@ static const char *change_subject(const struct change *c, char buf[static VMAC_M
 		return ((const struct port *)image)->name;
 	case CHANGE_ROUTER:
 		return ((const struct router *)image)->name;
+	case CHANGE_CLUSTER:
+		return ((const struct cluster *)image)->name;
 	case CHANGE_SHARED: /* has no line */
 		return "";
 	case CHANGE_KIND_COUNT:

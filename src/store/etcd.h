@@ -36,7 +36,9 @@
  *
  * One endpoint is in use at a time.  It is left for the next one where it refuses a connection,
  * does not answer within the time-out, or says that it is not available (5xx, code 14); a small
- * read every ETCD_PING_MS asks for that where nothing else does.  All that time is measured by the
+ * read every ETCD_PING_MS asks for that where nothing else reads or writes keys.  (That the lease
+ * is kept alive proves nothing: etcd does so for whom it serves nothing else, and a watch that was
+ * begun before users were asked for goes on.)  All that time is measured by the
  * clock of intervals: nothing here knows what day it is. */
 #pragma once
 

@@ -32,7 +32,6 @@ void endpoint_good(struct etcd *e, unsigned int endpoint)
 {
 	if (endpoint != e->at)
 		return;
-	e->good = etcd_now();
 	e->failures = 0;
 	e->not_before = (mono_t){ 0 };
 }
@@ -322,6 +321,9 @@ void exchange_finished(struct etcd *e, CURL *easy, CURLcode code)
 		fate = http_fate(e, x->endpoint, code, x->said, x->sent > 0, &error);
 	}
 	endpoint_judge(e, x->endpoint, fate, &error);
+	/* The lease is kept alive for anybody: that says nothing about who may do what. */
+	if (x->of_keys && x->endpoint == e->at)
+		e->good = etcd_now();
 	if (fate == ETCD_ANSWERED && x->of_keys)
 		etcd_reach(e, NULL);
 	if (fate == ETCD_NO_TOKEN && !auth_renew(e, x->token, &error))

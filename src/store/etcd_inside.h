@@ -191,7 +191,7 @@ struct etcd {
 	unsigned int under_way, orders_under_way;
 	unsigned int at, failures; /* endpoint in use; how many failed since one did not */
 	mono_t not_before;	   /* after all of them have failed */
-	mono_t good;		   /* the last answer of the endpoint in use */
+	mono_t good;		   /* the last answer of the endpoint in use that was of keys */
 	mono_t look_through;	   /* when all that waits is looked at for its time */
 	uint64_t cluster;	   /* etcd's own number of it */
 	bool reach_known, reachable, pinging;

@@ -88,6 +88,7 @@ static bool line_told(struct etcd *e, const char *line, size_t len)
 		if (a.created) {
 			w->created_until = MONO_NEVER;
 			endpoint_good(e, w->endpoint);
+			e->good = etcd_now();
 		}
 		tell_events(e, &a);
 		pthread_mutex_lock(&e->mutex);

@@ -10,11 +10,13 @@
 #include "base/cleanup.h"
 #include "model/ip.h"
 #include "model/text.h"
+#include "store/cluster_json.h"
 #include "store/shared.h"
 #include "store/shared_key.h"
 #include "store/shared_members.h"
 
 DEFINE_CLEANUP(json_t *, json_decref);
+DEFINE_CLEANUP(struct cluster_json *, cluster_json_done);
 
 static void scratch_done(struct scratch *s)
 {
@@ -226,6 +228,10 @@ static int member_read(const struct member *m, const json_t *v, struct scratch *
 {
 	if (m->type == MEMBER_NUMBER)
 		return number_read(m, v, to + m->at, ret_error);
+	if (m->type == MEMBER_BOOL) {
+		*(bool *)(to + m->at) = json_is_true(v);
+		return json_is_boolean(v) ? 0 : wrong(m, "true or false", ret_error);
+	}
 	if (m->type == MEMBER_RANGES || m->type == MEMBER_IPS || m->type == MEMBER_VMACS)
 		return array_read(m, v, s, to, ret_error);
 	return string_read(m, v, to + m->at, ret_error);
@@ -276,10 +282,27 @@ static int format_check(const json_t *object, struct error *ret_error)
 			 (long long)format, SHARED_FORMAT);
 }
 
-static int value_read(const char *value, size_t len, json_t **ret_root, struct shared_record *r,
-		      struct scratch *s, struct error *ret_error)
+static int object_read(const json_t *root, struct shared_record *r, struct scratch *s,
+		       struct cluster_json **ret_cluster, struct error *ret_error)
 {
 	const struct members *members = &shared_members[r->kind];
+	int result;
+
+	if (r->kind != SHARED_CLUSTER)
+		return members_read(members, root, s, (char *)r + members->at, ret_error);
+	result = cluster_json_from(root, ret_cluster, ret_error);
+	if (result < 0)
+		return result;
+	if ((*ret_cluster)->segment[0] == '\0')
+		return error_set(ret_error, ERROR_MISSING_FIELD, NULL, "'segment' is missing");
+	r->cluster.cluster = &(*ret_cluster)->cluster;
+	r->cluster.segment = (*ret_cluster)->segment;
+	return 0;
+}
+
+static int value_read(const char *value, size_t len, json_t **ret_root, struct shared_record *r,
+		      struct scratch *s, struct cluster_json **ret_cluster, struct error *ret_error)
+{
 	struct shared_record key = *r;
 	json_error_t fault;
 	int result = 0;
@@ -294,7 +317,7 @@ static int value_read(const char *value, size_t len, json_t **ret_root, struct s
 		result = format_check(*ret_root, ret_error);
 	*r = (struct shared_record){ .kind = key.kind };
 	if (result == 0)
-		result = members_read(members, *ret_root, s, (char *)r + members->at, ret_error);
+		result = object_read(*ret_root, r, s, ret_cluster, ret_error);
 	if (result == 0)
 		result = member_check_record(r, ret_error);
 	if (result == 0 && !shared_same_key(r, &key))
@@ -320,14 +343,15 @@ int shared_decode(const struct mem *mem, const char *key, const char *value, siz
 {
 	CLEANUP(scratch_done) struct scratch scratch = { 0 };
 	CLEANUP(json_decref_p) json_t *root = NULL;
-	char room[NAME_MAX_LEN + 1];
+	CLEANUP(cluster_json_done_p) struct cluster_json *cluster = NULL;
 	struct shared_record r, *copy;
-	int result = shared_key_read(key, &r, room, ret_error);
+	struct shared_room room;
+	int result = shared_key_read(key, &r, &room, ret_error);
 
 	if (result == 0 && value)
 		result = scratch_init(&scratch, r.kind, ret_error);
 	if (result == 0 && value)
-		result = value_read(value, len, &root, &r, &scratch, ret_error);
+		result = value_read(value, len, &root, &r, &scratch, &cluster, ret_error);
 	if (result < 0) {
 		prefix_key(ret_error, key);
 		return result;

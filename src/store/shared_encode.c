@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "model/ip.h"
 #include "model/text.h"
+#include "store/cluster_json.h"
 #include "store/shared.h"
 #include "store/shared_key.h"
 #include "store/shared_members.h"
@@ -128,6 +129,8 @@ static json_t *member_write(const struct member *m, const char *from, struct err
 		return number_write(m, at, ret_error);
 	case MEMBER_WORD:
 		return word_write(m, at, ret_error);
+	case MEMBER_BOOL:
+		return made(json_boolean(*(const bool *)at), ret_error);
 	case MEMBER_UUID:
 		return uuid_write(m, (const struct uuid *)at, ret_error);
 	case MEMBER_MAC:
@@ -168,6 +171,8 @@ static bool left_out(const struct member *m, const char *from)
 		return false;
 	if (m->type == MEMBER_TEXT)
 		return **(const char *const *)at == '\0';
+	if (m->type == MEMBER_CHARS)
+		return *at == '\0';
 	if (m->type == MEMBER_IPS)
 		return *(const uint8_t *)(from + m->count_at) == 0;
 	return (int64_t)member_number(m, at) == m->absent;
@@ -204,7 +209,10 @@ static int value_write(const struct mem *mem, const struct shared_record *r, cha
 	failed = member_check_record(r, ret_error);
 	if (failed < 0)
 		return failed;
-	object = members_write(members, (const char *)r + members->at, ret_error);
+	if (r->kind == SHARED_CLUSTER)
+		object = cluster_json_object(r->cluster.cluster, r->cluster.segment, ret_error);
+	else
+		object = members_write(members, (const char *)r + members->at, ret_error);
 	if (!object)
 		return -error_errno(ret_error->code);
 	len = json_dumpb(object, NULL, 0, JSON_COMPACT);

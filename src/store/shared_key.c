@@ -118,6 +118,9 @@ static int key_write(const struct shared_record *r, char *buf, struct error *ret
 		return name_check("its pool's name", r->identity.pool, ret_error);
 	case SHARED_ASK:
 		return mac_key_write(r->ask.segment, r->ask.address, kind, buf, ret_error);
+	case SHARED_CLUSTER:
+		snprintf(buf, SHARED_KEY_MAX, "%s/%s", kind, r->cluster.cluster->name);
+		return name_check("its name", r->cluster.cluster->name, ret_error);
 	case SHARED_IMAGE:
 		return image_key_write(&r->image, buf, ret_error);
 	case SHARED_KIND_COUNT:
@@ -225,7 +228,7 @@ static int image_take(const char **at, struct shared_image *ret)
 	return number_take(at, &ret->number);
 }
 
-static int rest_take(const char **at, struct shared_record *r, char *room)
+static int rest_take(const char **at, struct shared_record *r, struct shared_room *room)
 {
 	switch (r->kind) {
 	case SHARED_META:
@@ -242,18 +245,22 @@ static int rest_take(const char **at, struct shared_record *r, char *room)
 		return name_take(at, r->block.pool) < 0 ? -EINVAL
 							: number_take(at, &r->block.number);
 	case SHARED_VMAC:
-		r->vmac = (struct shared_vmac){ .segment = room,
+		r->vmac = (struct shared_vmac){ .segment = room->segment,
 						.pool = "",
 						.name = "",
 						.owner = "",
 						.tenant = "",
 						.note = "" };
-		return name_take(at, room) < 0 ? -EINVAL : mac_take(at, &r->vmac.address);
+		return name_take(at, room->segment) < 0 ? -EINVAL : mac_take(at, &r->vmac.address);
 	case SHARED_IDENTITY:
 		return identity_take(at, &r->identity);
 	case SHARED_ASK:
-		r->ask = (struct shared_ask){ .segment = room, .refused = "" };
-		return name_take(at, room) < 0 ? -EINVAL : mac_take(at, &r->ask.address);
+		r->ask = (struct shared_ask){ .segment = room->segment, .refused = "" };
+		return name_take(at, room->segment) < 0 ? -EINVAL : mac_take(at, &r->ask.address);
+	case SHARED_CLUSTER:
+		room->cluster = (struct cluster){ .check_target = "", .note = "" };
+		r->cluster = (struct shared_cluster){ &room->cluster, "" };
+		return name_take(at, room->cluster.name);
 	case SHARED_IMAGE:
 		return *at ? image_take(at, &r->image) : -EINVAL;
 	case SHARED_KIND_COUNT:
@@ -263,7 +270,7 @@ static int rest_take(const char **at, struct shared_record *r, char *room)
 	return -EINVAL;
 }
 
-int shared_key_read(const char *key, struct shared_record *ret, char room[static NAME_MAX_LEN + 1],
+int shared_key_read(const char *key, struct shared_record *ret, struct shared_room *room,
 		    struct error *ret_error)
 {
 	struct shared_record r = { 0 };

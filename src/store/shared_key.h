@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "model/cluster.h"
 #include "model/shared.h"
 
 #define SHARED_KEY_MAX 512 /* an identity of 255 octets has 340 characters, its pool 63 */
@@ -12,7 +13,13 @@
 int shared_key_write(const struct shared_record *r, char buf[static SHARED_KEY_MAX],
 		     struct error *ret_error);
 
-/* Sets kind and what the key says; all other texts are "".  `room` holds a segment's name, to which
- * the record points.  NOT_FOUND: no kind that we know; BAD_VALUE. */
-int shared_key_read(const char *key, struct shared_record *ret, char room[static NAME_MAX_LEN + 1],
+/* Where what a record points to stands, until it is copied. */
+struct shared_room {
+	char segment[NAME_MAX_LEN + 1];
+	struct cluster cluster;
+};
+
+/* Sets kind and what the key says; all other texts are "".  The record points into `room`.
+ * NOT_FOUND: no kind that we know; BAD_VALUE. */
+int shared_key_read(const char *key, struct shared_record *ret, struct shared_room *room,
 		    struct error *ret_error);

@@ -231,7 +231,8 @@ static void tell(struct mem_host *h, const struct shared_record *r)
 static void tell_newest(struct mem_host *h, const struct shared_record *key)
 {
 	const struct shared_record *now = mem_registry_get(h->registry, key);
-	struct shared_record gone = mem_key_of(key), *copy;
+	struct cluster room;
+	struct shared_record gone = mem_key_of(key, &room), *copy;
 
 	if (now) {
 		tell(h, now);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/table.h"
+#include "model/cluster.h"
 #include "store/shared_backend.h"
 
 /* One state of one key.  In the log until every host has heard of it, and in the table while it is
@@ -29,8 +30,8 @@ struct mem_registry {
 #define MEM_LOG_MAX	 (1u << 24)
 #define MEM_LOG_TRIM_MIN 4096
 
-/* The key alone; its texts are borrowed. */
-struct shared_record mem_key_of(const struct shared_record *r);
+/* The key alone; its texts are borrowed, and a cluster's stands in `room`. */
+struct shared_record mem_key_of(const struct shared_record *r, struct cluster *room);
 
 /* The newest state of a key, or NULL. */
 const struct shared_record *mem_registry_get(const struct mem_registry *g,

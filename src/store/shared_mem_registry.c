@@ -65,12 +65,18 @@ const struct shared_record *mem_registry_get(const struct mem_registry *g,
 /* What does not travel is taken off, so that nobody comes to rely on it. */
 static void strip(struct shared_record *r)
 {
-	struct vmac *vmacs = (struct vmac *)r->image.vmacs; /* in the copy's own block */
+	/* In the copy's own block. */
+	struct cluster *cluster = (struct cluster *)r->cluster.cluster;
+	struct vmac *vmacs = (struct vmac *)r->image.vmacs;
 
 	if (r->kind == SHARED_POOL) {
 		r->pool.pool.id = r->pool.pool.segment = 0;
 		r->pool.pool.cursor = 0;
 		r->pool.pool.created = (wall_t){ 0 };
+	}
+	if (r->kind == SHARED_CLUSTER) {
+		cluster->id = cluster->segment = 0;
+		cluster->created = (wall_t){ 0 };
 	}
 	for (size_t i = 0; r->kind == SHARED_IMAGE && i < r->image.count; i++) {
 		vmacs[i].segment = vmacs[i].pool = vmacs[i].port = 0;
@@ -78,7 +84,7 @@ static void strip(struct shared_record *r)
 	}
 }
 
-struct shared_record mem_key_of(const struct shared_record *r)
+struct shared_record mem_key_of(const struct shared_record *r, struct cluster *room)
 {
 	struct shared_record key = { .kind = r->kind };
 
@@ -110,6 +116,11 @@ struct shared_record mem_key_of(const struct shared_record *r)
 	case SHARED_ASK:
 		key.ask.segment = r->ask.segment;
 		key.ask.address = r->ask.address;
+		return key;
+	case SHARED_CLUSTER:
+		*room = (struct cluster){ .check_target = "", .note = "" };
+		memcpy(room->name, r->cluster.cluster->name, sizeof(room->name));
+		key.cluster = (struct shared_cluster){ room, "" };
 		return key;
 	case SHARED_IMAGE:
 		memcpy(key.image.pool, r->image.pool, sizeof(key.image.pool));
@@ -173,7 +184,8 @@ static int log_reserve(struct mem_registry *g, unsigned int more)
 static struct node *node_new(const struct mem_registry *g, const struct shared_put *put,
 			     uint64_t writer)
 {
-	struct shared_record key = mem_key_of(put->record);
+	struct cluster room;
+	struct shared_record key = mem_key_of(put->record, &room);
 	struct node *n = mem_alloc(g->mem, sizeof(*n));
 
 	if (!n)

@@ -44,6 +44,7 @@ WORDS(state_word, VMAC_STATE_COUNT, vmac_state_name)
 static const struct member meta[] = {
 	NUMBER("format", format, 1, UINT32_MAX),
 	UUID_WANTED("cluster", cluster),
+	{ .name = "importing", .type = MEMBER_NUMBER, PLACE(importing), .optional = true, .most = 1 },
 };
 #undef T
 
@@ -58,6 +59,7 @@ static const struct member host[] = {
 	CHARS("version", version, RULE_TEXT),
 	COUNTER("incarnation", incarnation),
 	CHARS("fenced_by", fenced_by, RULE_TEXT),
+	{ .name = "key_check", .type = MEMBER_CHARS, PLACE(key_check), .optional = true, .most = KEY_CHECK_LEN },
 };
 #undef T
 
@@ -244,6 +246,8 @@ int member_check_record(const struct shared_record *r, struct error *ret_error)
 	if ((size & (size - 1)) != 0)
 		return error_set(ret_error, ERROR_BAD_VALUE, NULL,
 				 "'block_size' is %u, not a power of two", size);
+	if (r->kind == SHARED_CLUSTER && r->cluster.segment[0] == '\0')
+		return error_set(ret_error, ERROR_BAD_VALUE, NULL, "'segment' is empty");
 	if (r->kind == SHARED_IDENTITY && r->identity.identity[0] == '\0')
 		return error_set(ret_error, ERROR_BAD_VALUE, NULL, "'identity' is empty");
 	return 0;

@@ -14,7 +14,8 @@
 enum member_type {
 	MEMBER_NUMBER, /* unsigned or, of 8 octets, int64_t: never above INT64_MAX */
 	MEMBER_WORD,   /* uint8_t: an enum by its names */
-	MEMBER_UUID,   /* "" = none */
+	MEMBER_BOOL,
+	MEMBER_UUID, /* "" = none */
 	MEMBER_MAC,
 	MEMBER_IP,     /* "" = family 0 */
 	MEMBER_CHARS,  /* char[] */
@@ -47,6 +48,7 @@ struct members {
 	size_t at; /* in struct shared_record: what the members' offsets count from */
 };
 
+/* A cluster's are those of cluster_json.c. */
 extern const struct members shared_members[SHARED_KIND_COUNT];
 extern const struct members shared_image_vmac; /* of struct vmac */
 

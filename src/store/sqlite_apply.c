@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "model/record.h"
 #include "store/change_line.h"
+#include "store/cluster_json.h"
 #include "store/router_json.h"
 #include "store/shared.h"
 #include "store/sqlite.h"
@@ -26,6 +27,8 @@ static const char *const sql[] = {
 	[APPLY_PORT_DELETE] = "DELETE FROM port WHERE id = ?",
 	[APPLY_ROUTER_PUT] = "INSERT OR REPLACE INTO router VALUES (?, ?, ?)",
 	[APPLY_ROUTER_DELETE] = "DELETE FROM router WHERE id = ?",
+	[APPLY_CLUSTER_PUT] = "INSERT OR REPLACE INTO cluster VALUES (?, ?, ?, ?, ?)",
+	[APPLY_CLUSTER_DELETE] = "DELETE FROM cluster WHERE id = ?",
 	[APPLY_SHARED_PUT] = "INSERT OR REPLACE INTO shared VALUES (?, ?, ?)",
 	[APPLY_SHARED_DELETE] = "DELETE FROM shared WHERE key = ?",
 	[APPLY_VMAC_INSERT] = "INSERT INTO vmac SELECT * FROM new_vmac",
@@ -180,6 +183,30 @@ static int apply_router(struct applier *a, const struct change *c, struct error 
 	bind_text(s, 2, after->name);
 	bind_text(s, 3, record);
 	r = applier_run(a, APPLY_ROUTER_PUT, ret_error);
+	sqlite3_clear_bindings(s);
+	free(record);
+	return r;
+}
+
+static int apply_cluster(struct applier *a, const struct change *c, struct error *ret_error)
+{
+	sqlite3_stmt *s = a->statements[APPLY_CLUSTER_PUT];
+	const struct cluster *after = c->after;
+	char *record;
+	int r;
+
+	if (!after)
+		return applier_delete(a, APPLY_CLUSTER_DELETE,
+				      ((const struct cluster *)c->before)->id, ret_error);
+	r = cluster_json_write(after, &record, ret_error);
+	if (r < 0)
+		return r;
+	sqlite3_bind_int64(s, 1, after->id);
+	sqlite3_bind_int64(s, 2, after->segment);
+	bind_text(s, 3, after->name);
+	bind_text(s, 4, record);
+	sqlite3_bind_int64(s, 5, after->created.ms);
+	r = applier_run(a, APPLY_CLUSTER_PUT, ret_error);
 	sqlite3_clear_bindings(s);
 	free(record);
 	return r;
@@ -434,6 +461,8 @@ static int applier_apply(struct applier *a, const struct change *c, struct error
 		return apply_port(a, c, ret_error);
 	case CHANGE_ROUTER:
 		return apply_router(a, c, ret_error);
+	case CHANGE_CLUSTER:
+		return apply_cluster(a, c, ret_error);
 	case CHANGE_SHARED:
 		return apply_shared(a, c, ret_error);
 	case CHANGE_KIND_COUNT:

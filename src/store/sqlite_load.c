@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "store/cluster_json.h"
 #include "store/router_json.h"
 #include "store/shared.h"
 #include "store/sqlite.h"
@@ -169,6 +170,32 @@ static int load_router(sqlite3_stmt *s, const struct store_visitor *visitor)
 	return r;
 }
 
+static int load_cluster(sqlite3_stmt *s, const struct store_visitor *visitor)
+{
+	struct cluster_json *json = NULL;
+	char name[NAME_MAX_LEN + 1];
+	uint64_t id, segment;
+	struct error error;
+	int r;
+
+	if (column_number(s, 0, CLUSTERS_MAX, &id) < 0 || id == 0 ||
+	    column_number(s, 1, UINT16_MAX, &segment) < 0 ||
+	    column_copy(s, 2, name, sizeof(name)) < 0)
+		return -EUCLEAN;
+	r = cluster_json_read(column_text(s, 3), (size_t)sqlite3_column_bytes(s, 3), &json, &error);
+	if (r < 0)
+		return error.code == ERROR_NO_MEMORY ? -ENOMEM : -EUCLEAN;
+	json->cluster.id = (uint32_t)id;
+	json->cluster.segment = (uint32_t)segment;
+	json->cluster.created.ms = sqlite3_column_int64(s, 4);
+	if (strcmp(name, json->cluster.name) != 0)
+		r = -EUCLEAN;
+	else if (visitor->cluster)
+		r = visitor->cluster(visitor->ctx, &json->cluster);
+	cluster_json_done(json);
+	return r;
+}
+
 /* Its key names it in the message: it has no id. */
 static int load_shared_one(sqlite3_stmt *s, const struct mem *mem,
 			   const struct store_visitor *visitor, struct error *ret_error)
@@ -247,6 +274,9 @@ int sqlite_load_small(sqlite3 *db, const struct mem *mem, const struct store_vis
 			       ret_error);
 	if (r == 0)
 		r = load_table(db, "SELECT * FROM router ORDER BY id", "router", load_router,
+			       visitor, ret_error);
+	if (r == 0)
+		r = load_table(db, "SELECT * FROM cluster ORDER BY id", "cluster", load_cluster,
 			       visitor, ret_error);
 	if (r == 0)
 		r = load_shared(db, mem, visitor, ret_error);

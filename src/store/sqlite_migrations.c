@@ -147,12 +147,29 @@ static const char version_3[] =
 	" LEFT JOIN segment s ON s.id = (v.key >> 48 & 65535)"
 	" LEFT JOIN pool ON pool.id = v.pool"
 	" LEFT JOIN port ON port.id = v.port;";
+
+/* Clusters.  One is read and written as a whole, as the shared registry has it. */
+static const char version_4[] =
+	"CREATE TABLE cluster ("
+	" id INTEGER PRIMARY KEY,"
+	" segment INTEGER NOT NULL,"
+	" name TEXT NOT NULL,"
+	" record TEXT NOT NULL,"
+	" created INTEGER NOT NULL);"
+
+	"DROP VIEW changes;"
+	"CREATE VIEW changes AS SELECT seq, datetime(at / 1000, 'unixepoch') AS at,"
+	" CASE kind WHEN 0 THEN 'segment' WHEN 1 THEN 'pool' WHEN 2 THEN 'vmac' WHEN 3 THEN 'port'"
+	"  WHEN 4 THEN 'router' WHEN 5 THEN 'shared' ELSE 'cluster' END AS kind,"
+	" segment, subject, verb, actor, reason, before, after"
+	" FROM history;";
 /* clang-format on */
 
 const struct sqlite_migration sqlite_migrations[] = {
 	{ 1, version_1 },
 	{ 2, version_2 },
 	{ 3, version_3 },
+	{ 4, version_4 },
 };
 
 const size_t sqlite_migration_count = ARRAY_LEN(sqlite_migrations);

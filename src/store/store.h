@@ -24,6 +24,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "model/cluster.h"
 #include "model/model.h"
 #include "model/router.h"
 #include "model/shared.h"
@@ -58,16 +59,18 @@ int store_open(const struct store_config *config, struct store **ret, struct err
  * fine. */
 void store_close(struct store *s);
 
-/* What the store calls for each record, segments first, then pools, ports, routers, kept shared
- * records (by key), vMACs (in the order in which they were created, which is also their order in
- * memory).  segment, pool, port, router (which passed router_check()) and the shared record are
- * borrowed for the call; the vMAC's block (allocated from config.mem) becomes the callee's, also
- * when it returns an error.  Any negative return ends the load with that value. */
+/* What the store calls for each record, segments first, then pools, ports, routers, clusters, kept
+ * shared records (by key), vMACs (in the order in which they were created, which is also their
+ * order in memory).  segment, pool, port, router (which passed router_check()), cluster (which
+ * passed cluster_check_record()) and the shared record are borrowed for the call; the vMAC's block
+ * (allocated from config.mem) becomes the callee's, also when it returns an error.  Any negative
+ * return ends the load with that value. */
 struct store_visitor {
 	int (*segment)(void *ctx, const struct segment *s);
 	int (*pool)(void *ctx, const struct pool *p);
 	int (*port)(void *ctx, const struct port *p);
-	int (*router)(void *ctx, const struct router *r); /* NULL: not wanted */
+	int (*router)(void *ctx, const struct router *r);	    /* NULL: not wanted */
+	int (*cluster)(void *ctx, const struct cluster *c);	    /* NULL: not wanted */
 	int (*shared)(void *ctx, const struct shared_record *kept); /* NULL: not wanted */
 	int (*expect_vmacs)(void *ctx, uint64_t count); /* once, before the first vMAC; exact */
 	int (*vmac)(void *ctx, struct vmac *owned);

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <nettle/memops.h>
 #include <sodium/crypto_shorthash_siphash24.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -85,6 +86,18 @@ enum claim_verdict claim_read(const void *frame, size_t len,
 		return CLAIM_FORGED;
 	*ret = tag;
 	return CLAIM_VALID;
+}
+
+/* No tag is ever of such octets: those begin with a broadcast. */
+void claim_key_check(const uint8_t key[static CLAIM_KEY_LEN],
+		     char ret[static CLAIM_KEY_CHECK_LEN + 1])
+{
+	static const char about[] = "vmac: which cluster key";
+	uint8_t code[TAG_LEN];
+
+	crypto_shorthash_siphash24(code, (const uint8_t *)about, sizeof(about) - 1, key);
+	for (size_t i = 0; i < sizeof(code); i++)
+		snprintf(ret + 2 * i, 3, "%02x", code[i]);
 }
 
 const char *claim_verdict_name(enum claim_verdict v)

@@ -35,4 +35,11 @@ enum claim_verdict claim_read(const void *frame, size_t len,
 			      const uint8_t key[static CLAIM_KEY_LEN], struct claim_tag *ret);
 /* What such a frame says, whoever wrote it: the tag is not checked.  false: it bears none. */
 bool claim_peek(const void *frame, size_t len, struct claim_tag *ret);
+
+/* What tells two keys from each other and nothing of either: 16 hexadecimal digits, the same for
+ * all hosts that have this key. */
+#define CLAIM_KEY_CHECK_LEN 16
+void claim_key_check(const uint8_t key[static CLAIM_KEY_LEN],
+		     char ret[static CLAIM_KEY_CHECK_LEN + 1]);
+
 const char *claim_verdict_name(enum claim_verdict v);

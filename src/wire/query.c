@@ -7,6 +7,8 @@
 
 #define IP_PROTOCOL_IGMP  2
 #define IGMP_QUERY	  0x11
+#define IGMP_REPORT	  0x16
+#define IGMP_REPORT_LEN	  8
 #define IGMP_QUERY_LEN	  12
 #define MLD_QUERY	  130
 #define MLD_QUERY_LEN	  28
@@ -28,30 +30,43 @@ static bool in_bounds(struct writer *w, unsigned int ms)
 	return !w->failed;
 }
 
-void query_igmp(struct writer *w, vmac_mac_t from, unsigned int max_response_ms)
+/* The packet that IGMP's `body` is in, once its checksum is set. */
+static void write_igmp(struct writer *w, vmac_mac_t from, const uint8_t to[static 4], uint8_t *body,
+		       size_t len)
 {
 	static const uint8_t router_alert[4] = { 0x94, 4, 0, 0 }; /* RFC 2113 */
 	const struct eth eth = {
-		.to = { { 0x01, 0, 0x5e, 0, 0, 1 } },
+		.to = { { 0x01, 0, 0x5e, to[1] & 0x7f, to[2], to[3] } },
 		.from = from,
 		.type = ETH_TYPE_IPV4,
 	};
 	struct ipv4 ip = {
 		.tos = INTERNETCONTROL,
-		.payload_len = IGMP_QUERY_LEN,
+		.payload_len = (uint16_t)len,
 		.dont_fragment = true,
 		.ttl = 1,
 		.protocol = IP_PROTOCOL_IGMP,
 		.options_len = sizeof(router_alert),
 	};
+	uint16_t sum = checksum_finish(checksum_add(0, body, len));
+
+	memcpy(ip.to, to, sizeof(ip.to));
+	memcpy(ip.options, router_alert, sizeof(router_alert));
+	body[2] = (uint8_t)(sum >> 8);
+	body[3] = (uint8_t)sum;
+	eth_encode(w, &eth);
+	ipv4_encode(w, &ip);
+	write_bytes(w, body, len);
+	eth_pad(w);
+}
+
+void query_igmp(struct writer *w, vmac_mac_t from, unsigned int max_response_ms)
+{
 	uint8_t body[IGMP_QUERY_LEN];
 	struct writer b = writer_of(body, sizeof(body));
-	uint16_t sum;
 
 	if (!in_bounds(w, max_response_ms))
 		return;
-	memcpy(ip.to, all_systems, sizeof(ip.to));
-	memcpy(ip.options, router_alert, sizeof(router_alert));
 	write_u8(&b, IGMP_QUERY);
 	write_u8(&b, max_response_ms / 100);
 	write_u16(&b, 0); /* the checksum */
@@ -59,13 +74,15 @@ void query_igmp(struct writer *w, vmac_mac_t from, unsigned int max_response_ms)
 	write_u8(&b, ROBUSTNESS);
 	write_u8(&b, INTERVAL_S);
 	write_u16(&b, 0); /* no sources */
-	sum = checksum_finish(checksum_add(0, body, sizeof(body)));
-	body[2] = (uint8_t)(sum >> 8);
-	body[3] = (uint8_t)sum;
-	eth_encode(w, &eth);
-	ipv4_encode(w, &ip);
-	write_bytes(w, body, sizeof(body));
-	eth_pad(w);
+	write_igmp(w, from, all_systems, body, sizeof(body));
+}
+
+void query_report_igmp(struct writer *w, vmac_mac_t from, const uint8_t group[static 4])
+{
+	uint8_t body[IGMP_REPORT_LEN] = { IGMP_REPORT };
+
+	memcpy(body + 4, group, 4);
+	write_igmp(w, from, group, body, sizeof(body));
 }
 
 /* RFC 4291, appendix A. */

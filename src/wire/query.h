@@ -17,3 +17,7 @@
  * it does not fit or the time is out of bounds. */
 void query_igmp(struct writer *w, vmac_mac_t from, unsigned int max_response_ms);
 void query_mld(struct writer *w, vmac_mac_t from, unsigned int max_response_ms);
+
+/* Says, unasked, that whoever has `from` listens to an IPv4 multicast group (IGMPv2: RFC 2236
+ * section 3, which every switch that looks at IGMP understands).  From 0.0.0.0, too. */
+void query_report_igmp(struct writer *w, vmac_mac_t from, const uint8_t group[static 4]);

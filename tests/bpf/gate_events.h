@@ -23,7 +23,7 @@ static unsigned int told(enum plane_event_kind kind, uint32_t port)
 	return count;
 }
 
-static void check_told(enum plane_event_kind kind, unsigned int wanted)
+static inline void check_told(enum plane_event_kind kind, unsigned int wanted)
 {
 	assert_int_equal(told(kind, 1), wanted);
 	assert_int_equal(event_count, wanted);

@@ -87,6 +87,38 @@ struct plane *lab_plane(const char *attach)
 	return lab_plane_of("lab", attach);
 }
 
+/* What plane_purge() took away, it has again. */
+static void pin_again(struct plane *p)
+{
+	struct error e;
+
+	if ((mkdir(p->dir, 0700) < 0 && errno != EEXIST) ||
+	    (mkdir(p->attach.links, 0700) < 0 && errno != EEXIST))
+		die(p->dir);
+	if (plane_pin_maps(p, &e) < 0) {
+		fprintf(stderr, "lab: %s\n", e.message);
+		abort();
+	}
+	p->maps_reused = false;
+}
+
+struct plane *lab_plane_fresh(struct plane *p, const char *attach)
+{
+	bool tcx = attach ? strcmp(attach, "tcx") == 0 : attach_has_tcx();
+	bool usable = p && !p->deferred && p->attach.tcx == tcx;
+	struct error e;
+
+	if (!p)
+		p = lab_plane(attach);
+	plane_purge(p, &e);
+	if (!usable) {
+		plane_close(p);
+		return lab_plane(attach);
+	}
+	pin_again(p);
+	return p;
+}
+
 struct plane *lab_plane_of(const char *instance, const char *attach)
 {
 	const struct plane_config config = { instance, LAB_BPFFS, attach };

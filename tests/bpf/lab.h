@@ -18,6 +18,10 @@ void lab_open(void);
 struct plane *lab_plane(
 	const char *attach); /* NULL: the best; fails the test when it cannot open */
 
+/* The same with nothing in it: what the case before has left goes.  `p` is the one that it used, or
+ * NULL; its programs stay loaded, because the verifier takes longer than most cases. */
+struct plane *lab_plane_fresh(struct plane *p, const char *attach);
+
 struct plane *lab_plane_of(const char *instance, const char *attach);
 
 bool lab_try(const char *line); /* whether the shell's command succeeded */

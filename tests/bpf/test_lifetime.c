@@ -1,4 +1,5 @@
-/* Opening, taking over, changing, sweeping, purging: what is left in the kernel at each step. */
+/* Opening, taking over, changing, sweeping, purging: what is left in the kernel at each step.
+ * (A full segment: test_ports.c.) */
 #include "frames.h"
 
 #include <errno.h>
@@ -7,9 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -122,16 +121,7 @@ static void purge(void)
 
 static int fresh(void **state)
 {
-	p = lab_plane(attach_wanted);
-	purge();
-	reopen(attach_wanted);
-	return 0;
-}
-
-static int done(void **state)
-{
-	purge();
-	plane_close(p);
+	p = lab_plane_fresh(p, attach_wanted);
 	return 0;
 }
 
@@ -212,6 +202,7 @@ static void maps_of_another_layout_are_replaced_without_a_gap(void **state)
 	sweep();
 	snprintf(path, sizeof(path), "%s/drops", p->maps);
 	plane_close(p);
+	p = NULL;
 	assert_int_equal(unlink(path), 0);
 	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "stranger", 4, 8, 1, NULL);
 	assert_int_equal(bpf_obj_pin(fd, path), 0);
@@ -457,69 +448,6 @@ static void what_cannot_be_is_refused(void **state)
 	assert_int_equal(crossing(), 1); /* nothing of it did any harm */
 }
 
-/* --- size ------------------------------------------------------------------------------------ */
-
-static double seconds(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-static void a_segment_has_1024_ports(void **state)
-{
-	static int fds[SEGMENT_PORTS_MAX + 1], links[SEGMENT_PORTS_MAX + 1];
-	struct rlimit files = { 4096, 4096 };
-	struct plane_port last;
-	struct plane_counters c;
-	double start;
-	uint8_t f[60];
-
-	setrlimit(RLIMIT_NOFILE, &files);
-	set_uplink();
-	for (unsigned int i = 0; i <= SEGMENT_PORTS_MAX; i++) {
-		char name[16];
-
-		snprintf(name, sizeof(name), "m%u", i);
-		links[i] = lab_tap(name, 1500, &fds[i]);
-	}
-	start = seconds();
-	for (unsigned int i = 0; i < SEGMENT_PORTS_MAX; i++)
-		set(port_of(100 + i, links[i]));
-	print_message("%d ports set in %.3f s", SEGMENT_PORTS_MAX, seconds() - start);
-	start = seconds();
-	for (unsigned int round = 0; round < 3; round++)
-		for (unsigned int i = 0; i < SEGMENT_PORTS_MAX; i++) {
-			struct plane_port port = port_of(100 + i, links[i]);
-
-			port.flood_pps = 1000 + round;
-			set(port);
-		}
-	print_message(", changed three times in %.3f s", seconds() - start);
-	last = port_of(100 + SEGMENT_PORTS_MAX, links[SEGMENT_PORTS_MAX]);
-	CHECK_REFUSED(plane_port_set(p, &last, &e), ERROR_LIMIT_REACHED);
-	memset(f, 0xff, sizeof(f));
-	memcpy(f + 6, mac_of(100).octet, 6);
-	start = seconds();
-	assert_int_equal(write(fds[0], f, sizeof(f)), sizeof(f));
-	print_message(", one broadcast in %.6f s\n", seconds() - start);
-	assert_int_equal(drain(fds[0]), 0);
-	for (unsigned int i = 1; i < SEGMENT_PORTS_MAX; i++)
-		assert_int_equal(drain(fds[i]), 1);
-	c = lab_counters(p, 100);
-	assert_int_equal(lab_drops_sum(&c), 0);
-	start = seconds();
-	reopen(attach_wanted);
-	set_uplink();
-	for (unsigned int i = 0; i < SEGMENT_PORTS_MAX; i++)
-		set(port_of(100 + i, links[i]));
-	assert_int_equal(sweep(), 0);
-	print_message("taken over in %.3f s\n", seconds() - start);
-	for (unsigned int i = 0; i <= SEGMENT_PORTS_MAX; i++)
-		close(fds[i]);
-}
-
 /* --- under fire ------------------------------------------------------------------------------ */
 
 static void *fire(void *stop)
@@ -575,28 +503,34 @@ static void a_change_is_never_seen_half_done(void **state)
 
 int main(int argc, char **argv)
 {
-#define TEST_(f) cmocka_unit_test_setup_teardown(f, fresh, done)
-	const struct CMUnitTest tests[] = {
+#define TEST_(f) cmocka_unit_test_setup(f, fresh)
+	const struct CMUnitTest each_way[] = {
 		TEST_(a_new_process_takes_over_what_it_finds),
 		TEST_(what_nobody_set_again_is_swept),
 		TEST_(purge_leaves_nothing),
 		TEST_(maps_of_another_layout_are_replaced_without_a_gap),
 		TEST_(maps_of_an_earlier_schema_are_replaced_without_a_gap),
-		TEST_(the_way_of_attaching_may_change),
 		TEST_(a_port_moves_between_segments_and_addresses),
-		TEST_(the_host_answers_where_it_has_ports),
 		TEST_(a_number_used_again_is_another_link),
+	};
+	/* Of the tables, however the programs are attached; or of both ways. */
+	const struct CMUnitTest once[] = {
+		TEST_(the_way_of_attaching_may_change),
+		TEST_(the_host_answers_where_it_has_ports),
 		TEST_(a_taken_place_hides_nobody),
 		TEST_(counters_start_again_with_the_next_set),
 		TEST_(what_cannot_be_is_refused),
-		TEST_(a_segment_has_1024_ports),
 		TEST_(a_change_is_never_seen_half_done),
 	};
+	int failed;
 
 	attach_wanted = argc > 1 ? argv[1] : NULL;
 	lab_open();
 	a = lab_tap("a", 1500, &a_fd);
 	b = lab_tap("b", 1500, &b_fd);
 	up = lab_tap("up", 1500, &up_fd);
-	return cmocka_run_group_tests_name("bpf: lifetime", tests, NULL, NULL);
+	failed = cmocka_run_group_tests_name("bpf: lifetime", each_way, NULL, NULL);
+	if (!attach_wanted)
+		failed += cmocka_run_group_tests_name("bpf: lifetime, any way", once, NULL, NULL);
+	return failed;
 }

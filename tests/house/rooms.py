@@ -1,7 +1,7 @@
 """The table of rooms: who may include and link what.  docs/architecture.md says it in words ("The
 staircase"); include_graph.py holds both against each other and the code against this."""
 
-PURE = ("base", "mac", "wire", "model", "pool", "fhrp", "migrate", "fleet")
+PURE = ("base", "mac", "wire", "model", "pool", "fhrp", "migrate", "fleet", "balance")
 
 # What each room may include of the others, and link.
 MAY_USE = {
@@ -13,28 +13,34 @@ MAY_USE = {
     "fhrp": ("base", "mac", "wire", "model"),
     "migrate": ("base", "mac", "model"),
     "fleet": ("base", "mac", "model", "migrate"),
+    "balance": ("base", "mac", "wire", "model"),
     "host": ("base", "mac", "model"),
     "plane": ("base", "mac", "model"),
     "store": ("base", "mac", "model"),
-    "elect": ("base", "mac", "wire", "model", "fhrp", "host", "plane"),
-    "engine": ("base", "mac", "wire", "model", "pool", "fhrp", "migrate", "fleet", "host", "plane",
-               "store", "elect"),
+    "errand": ("base", "mac", "model", "host"),
+    "elect": ("base", "mac", "wire", "model", "fhrp", "host", "plane", "errand"),
+    "anchor": ("base", "mac", "wire", "model", "balance", "host", "plane"),
+    "engine": ("base", "mac", "wire", "model", "pool", "fhrp", "migrate", "fleet", "balance",
+               "host", "plane", "store", "errand", "elect", "anchor"),
     "api": ("base", "mac", "model", "engine"),
     "lib": ("base", "include/vmac"),
     "cli": ("base", "mac", "wire", "model", "lib"),
-    "daemon": ("base", "mac", "wire", "model", "pool", "fhrp", "migrate", "fleet", "host", "plane",
-               "store", "elect", "engine", "api", "lib"),
+    "daemon": ("base", "mac", "wire", "model", "pool", "fhrp", "migrate", "fleet", "balance",
+               "host", "plane", "store", "errand", "elect", "anchor", "engine", "api", "lib"),
 }
 
 # Of these rooms others see these headers only; the rest of the room is its own.
 CONTRACT = {
-    "host": ("host/host.h", "host/virtual.h", "host/packet.h", "host/tunnel.h", "host/inject.h"),
-    "plane": ("plane/plane.h", "plane/router.h"),
-    # The last two: records as JSON, for exports.
-    "store": ("store/store.h", "store/shared.h", "store/shared_members.h", "store/router_json.h"),
+    "host": ("host/host.h", "host/virtual.h", "host/packet.h", "host/tunnel.h", "host/inject.h", "host/listen.h",
+             "host/ether.h"),
+    "plane": ("plane/plane.h", "plane/router.h", "plane/cluster.h"),
+    # The last three: records as JSON, for exports.
+    "store": ("store/store.h", "store/shared.h", "store/shared_members.h", "store/cluster_json.h", "store/router_json.h"),
     "fleet": ("fleet/fleet.h",),
     "migrate": ("migrate/migrate.h",),
+    "errand": ("errand/errands.h", "errand/clock.h"),
     "elect": ("elect/elect.h",),
+    "anchor": ("anchor/anchor.h",),
     "engine": ("engine/engine.h",),
     "api": ("api/api.h", "api/router_form.h"),
 }

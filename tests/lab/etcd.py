@@ -38,9 +38,12 @@ def missing():
 class Authority:
     """A certification authority of one test."""
 
-    def __init__(self, directory, name):
+    def __init__(self, directory, name, made=None):
+        """made: (certificate, key) of one that is there already."""
         self.directory, self.name = directory, name
-        self.ca, self.ca_key = directory / f"{name}.pem", directory / f"{name}.key"
+        self.ca, self.ca_key = made or (directory / f"{name}.pem", directory / f"{name}.key")
+        if made:
+            return
         self._openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
                       "-subj", f"/CN={name}", "-keyout", self.ca_key, "-out", self.ca)
 
@@ -69,7 +72,7 @@ class Member:
 
 
 class Etcd:
-    """members: 1 or 3.  tls: client certificates are asked for.  auth: user root with PASSWORD."""
+    """members: 1 or 3.  tls: client certificates are asked for; an Authority: of that one.  auth: user root with PASSWORD."""
 
     def __init__(self, made, members=1, tls=False, auth=False, options=(), start=True):
         self.lab, self.scheme, self.options = made, "https" if tls else "http", list(options)
@@ -85,7 +88,7 @@ class Etcd:
         self.hub.sh("ip link add clients type bridge; ip link add peers type bridge; ip link set clients up;"
                     f"ip link set peers up; ip addr add {CLIENT}.254/24 dev clients")
         self.members = [self._member(i) for i in range(members)]
-        self.tls = self._tls() if tls else {}
+        self.tls = self._tls(tls if isinstance(tls, Authority) else Authority(self.directory, "ca")) if tls else {}
         self.authorized = False
         close = made.close
 
@@ -110,8 +113,7 @@ class Etcd:
         ns.run("ip", "link", "set", "lo", "up")
         return member
 
-    def _tls(self):
-        authority = Authority(self.directory, "ca")
+    def _tls(self, authority):
         server, key = authority.issue("server", [m.client for m in self.members])
         cert, cert_key = authority.issue("client")
         return {"authority": authority, "ca": authority.ca, "server": server, "server_key": key, "cert": cert,

@@ -16,13 +16,13 @@ KEY = "00112233445566778899aabbccddeeff"
 class VmacHost:
     """A host of the fleet: its NIC eth0 is on the switch, eth1 leads to the registry."""
 
-    def __init__(self, fleet, name, number, key=KEY, opens=None, **more):
+    def __init__(self, fleet, name, number, cluster_key=KEY, opens=None, **more):
         self.fleet, self.name, self.number = fleet, name, number
         self.address = f"10.9.0.{number}"
         self.ns = fleet.switch.plug(name, self.address)
         fleet.etcd.attach(self.ns, "eth1", 10 + number)
         secret = fleet.place.directory / f"cluster-{name}.key"
-        secret.write_text(key + "\n")
+        secret.write_text(cluster_key + "\n")
         secret.chmod(0o600)
         self.key_file = secret
         self.opens, self.more = opens, more
@@ -167,8 +167,8 @@ class VmacHost:
 class Station:
     """A guest that is a namespace.  It may stand on several hosts at once, as a copy of itself would."""
 
-    def __init__(self, fleet, name, address):
-        self.fleet, self.name, self.address, self.mac = fleet, name, address, None
+    def __init__(self, fleet, name, address, bind=False):
+        self.fleet, self.name, self.address, self.mac, self.bind = fleet, name, address, None, bind
         self.bodies = {}
 
     def stand(self, host, prepared=False, speak=True):
@@ -176,7 +176,7 @@ class Station:
         body = self.fleet.place.netns(f"{self.name}-{host.name}-{len(self.fleet.place.namespaces)}")
         # Not one frame of its own accord: whoever speaks is running.
         body.sh("echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6; echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6")
-        mac = ["--mac", self.mac] if self.mac else []
+        mac = ["--mac", self.mac] if self.mac else ["--ip", self.address] if self.bind else []
         host.vmac("port", "add", self.name, "--kind", "veth", "--netns", body.path, "--segment", "lan", *mac)
         self.mac = self.mac or host.daemon.port(self.name)["vmac"]
         self.bodies[host.name] = body
@@ -264,8 +264,8 @@ class Fleet:
         host.vmac("segment", "add", "lan", "--uplink", "eth0")
         return host
 
-    def station(self, host, name="g1", address="10.9.0.50"):
-        return Station(self, name, address).stand(self[host])
+    def station(self, host, name="g1", address="10.9.0.50", bind=False):
+        return Station(self, name, address, bind).stand(self[host])
 
     def tool(self, *arguments):
         """The registry tool on the shared registry."""

@@ -268,6 +268,138 @@ def test_silent_minority(three):
     agree(three, drive)
 
 
+def test_minority_is_no_truth(three):
+    """A member that lost the others answers a serializable read with what it has, and nothing else: no client of it is
+    told that old world, or that a write was done."""
+    before = Drive(three, "timeout=1000", endpoints=[three.endpoints()[0]])
+    before.ready()
+    assert before.put("1", "r/k", 0, "old")[0] == "DONE"
+    three.cut(0)
+    lablib.wait_for("the others go on", lambda: three.healthy(1))
+    three.ctl("put", PREFIX + "r/k", "new", endpoints=[1])
+    body = {"key": base64.b64encode((PREFIX + "r/k").encode()).decode(), "serializable": True}
+    stale = json.loads(three.hub.run("curl", "-sS", "-d", json.dumps(body), three.endpoints()[0] + "/v3/kv/range").stdout)
+    assert base64.b64decode(stale["kvs"][0]["value"]) == b"old", "etcd would tell it"
+    late = Drive(three, "timeout=1000", endpoints=[three.endpoints()[0]])
+    outcome, _, text = before.put("2", "r/k2", 0, "v", seconds=20)
+    assert outcome == "UNREACHABLE", text
+    before.wait("told so", lambda: before.reached is False)
+    late.wait("told so", lambda: late.reached is False)
+    assert not late.completes and not late.keys
+    three.heal(0)
+    late.ready()
+    agree(three, before, late)
+    # Nobody was told, so it may have been done: but once at most, and then as it was asked for.
+    assert content(three).get("r/k2", (0, "v"))[1] == "v"
+
+
+def test_lease_outlives_its_time_when_the_leader_dies(three):
+    """Whose holder is gone lives on with a new leader, from the beginning: nobody is told an end before it is there."""
+    follower = (three.leader() + 1) % 3
+    other = Drive(three, endpoints=[three.endpoints()[follower]])
+    gone = Drive(three, "lease=6000", endpoints=[three.endpoints()[follower]])
+    assert gone.put("1", "r/alive/a", 0, "me", leased=True)[0] == "DONE"
+    other.wait("it lives", lambda: "r/alive/a" in other.keys)
+    gone.process.send_signal(9)
+    began = time.monotonic()
+    time.sleep(4)
+    three.kill(three.leader())
+    # A write of the gap is done, once, within the client's patience.
+    assert other.put("w", "r/w", 0, "v", seconds=12)[0] == "DONE"
+    other.wait("its end", lambda: "r/alive/a" not in other.keys, 30)
+    took = time.monotonic() - began
+    there = {base64.b64decode(kv["key"]).decode() for kv in
+             three.json("get", "--prefix", PREFIX, endpoints=[follower]).get("kvs", ())}
+    assert PREFIX + "r/alive/a" not in there and PREFIX + "r/w" in there
+    assert took > 8, f"{took:.1f} s: a lease of 6 s was to live for longer here"
+
+
+def watchers(e):
+    """How many streams etcd itself counts."""
+    text = e.hub.run("curl", "-sS", e.endpoints()[0] + "/metrics").stdout
+    return int(float(re.search(r"^etcd_debugging_mvcc_watcher_total (\S+)", text, re.M)[1]))
+
+
+def connections(e, drive):
+    shown = e.hub.run("ss", "-tnpH", "state", "established").stdout
+    return sum(f"pid={drive.pid()}," in line for line in shown.splitlines())
+
+
+def test_one_watch_and_no_more(one):
+    """The gateway takes one request a stream, and ends a watch with its connection: none is left behind."""
+    assert watchers(one) == 0
+    a, b = Drive(one), Drive(one)
+    for d in (a, b):
+        d.ready()
+    lablib.wait_for("one each", lambda: watchers(one) == 2)
+    for round in range(3):
+        a.say("reconcile")
+        a.ready(round + 2)
+        one.ctl("put", PREFIX + "r/k", str(round))
+        one.compact()
+    agree(one, a, b)
+    assert a.put("1", "r/alive/a", 0, "me", leased=True)[0] == "DONE"
+    a.say("many", "m", 500, "r/m", "v")
+    a.wait("all answered", lambda: sum(n.startswith("m.") for n in a.done) == 500)
+    time.sleep(4)  # keepalives go by connections that are there
+    lablib.wait_for("one each", lambda: watchers(one) == 2)
+    assert connections(one, a) <= 17, "16 requests and the watch"
+    a.close()
+    lablib.wait_for("one is left", lambda: watchers(one) == 1)
+    b.process.send_signal(9)
+    lablib.wait_for("none is left", lambda: watchers(one) == 0)
+
+
+def test_watch_in_fragments(one):
+    """More than 1.5 MiB of changes at once comes in several messages: all of it is told, by one watch."""
+    drive = Drive(one, "quiet=1")
+    drive.ready()
+    raw = one.directory / "raw"
+    body = {"create_request": {"key": base64.b64encode((PREFIX + "r/").encode()).decode(),
+                               "range_end": base64.b64encode((PREFIX + "r0").encode()).decode(), "fragment": True}}
+    with open(raw, "wb") as file:
+        curl = one.hub.start("curl", "-sSN", "-d", json.dumps(body), one.endpoints()[0] + "/v3/watch", stdout=file)
+    try:
+        count = 40_000
+        config = []
+        for n in range(0, count, 100):
+            text = json.dumps({"success": [{"request_put": {
+                "key": base64.b64encode(f"{PREFIX}r/fragments/of/a/large/answer/{i}".encode()).decode(), "value": "dg=="}}
+                for i in range(n, n + 100)]})
+            (one.directory / f"part{n}").write_text(text)
+            config.append(f"url = {one.endpoints()[0]}/v3/kv/txn\ndata-binary = @{one.directory}/part{n}\noutput = /dev/null")
+        (one.directory / "curlrc").write_text("\nnext\n".join(config))
+        one.hub.run("curl", "-sS", "-K", one.directory / "curlrc")
+        lablib.wait_for("all were told", lambda: drive.facts()["told"] == str(count), 40, 0.2)
+        one.ctl("del", "--prefix", PREFIX + "r/")
+        lablib.wait_for("all were told as gone", lambda: drive.facts()["gone"] == str(count), 40, 0.2)
+    finally:
+        curl.terminate()
+        curl.wait(10)
+    assert b'"fragment":true' in raw.read_bytes(), "etcd sent it whole: the test is too small"
+    assert drive.facts()["keys"] == "0" and len(drive.completes) == 1, "the watch broke"
+
+
+def test_large_values(one):
+    """Values of a megabyte each, more than one answer may have, while the client stands still and after."""
+    drive = Drive(one)
+    drive.ready()
+    wanted = {}
+    drive.process.send_signal(19)
+    for i in range(6):
+        value = chr(97 + i) * (1 << 20)
+        file = one.directory / f"value{i}"
+        file.write_text(value)
+        one.hub.sh(f"ETCDCTL_API=3 etcdctl --endpoints={one.endpoints()[0]} put {PREFIX}r/big{i} <{file}")
+        wanted[f"r/big{i}"] = value
+    drive.process.send_signal(18)
+    drive.wait("all were told", lambda: {k: v for k, (_, v) in drive.keys.items()} == wanted, 30)
+    late = Drive(one)
+    late.ready()
+    assert {k: v for k, (_, v) in late.keys.items()} == wanted
+    assert len(drive.completes) == 1
+
+
 def test_twenty_thousand_keys_of_one_lease(one):
     lease = one.ctl("lease", "grant", "1000").stdout.split()[1]
     drive = Drive(one, "quiet=1")
@@ -525,6 +657,48 @@ def test_users_and_passwords(made):
     assert anybody.put("2", "r/k2", 0, "v")[0] == "DONE"
     assert drive.put("2", "r/k3", 0, "v")[0] == "DONE"
     agree(e, anybody, drive)
+
+
+def unasked(e, path, body):
+    """The HTTP status of a request that bears no token."""
+    return e.hub.run("curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "-d", json.dumps(body),
+                     e.endpoints()[0] + path).stdout.strip()
+
+
+def test_users_are_noticed_by_who_only_listens(made):
+    """Auth is turned on under a client that writes nothing: its watch goes on, and so does its lease."""
+    e = etcdlib.Etcd(made)
+    password = e.directory / "password"
+    password.write_text(etcdlib.PASSWORD + "\n")
+    anybody = Drive(e, "lease=3000", "reconcile=600000")
+    known = Drive(e, "lease=3000", "reconcile=600000", "user=root", f"password={password}")
+    for i, d in enumerate((anybody, known)):
+        d.ready()
+        assert d.put("1", f"r/alive/{i}", 0, "me", leased=True)[0] == "DONE"
+    e.auth(True)
+    anybody.wait("told so", lambda: anybody.reached is False, 8)
+    assert "user name is empty" in anybody.reaches[-1] and "password_file" in anybody.facts()["error"] + anybody.reaches[-1]
+    e.ctl("put", PREFIX + "r/k", "v")
+    known.wait("goes on", lambda: "r/k" in known.keys)
+    time.sleep(6)
+    assert known.reached and "not" not in known.reaches, known.reaches
+    e.auth(False)
+    anybody.wait("told so", lambda: anybody.reached is True, 8)
+    agree(e, anybody, known)
+
+
+def test_what_etcd_does_for_anybody_is_no_service(made):
+    """With users, etcd 3.4 grants and keeps leases for whoever asks.  A client without a token is not served by that."""
+    e = etcdlib.Etcd(made, auth=True)
+    assert unasked(e, "/v3/lease/grant", {"TTL": "60"}) == "200" and unasked(e, "/v3/maintenance/status", {}) == "200"
+    assert unasked(e, "/v3/kv/range", {"key": "YQ=="}) == "400"
+    d = Drive(e, "lease=2000")
+    d.wait("told so", lambda: d.reached is False)
+    outcome, _, text = d.put("1", "r/alive/a", 0, "me", leased=True)
+    assert outcome == "REFUSED" and "user name is empty" in text
+    time.sleep(3)
+    assert d.reaches.count("ok") == 0 and not d.completes, d.reaches
+    assert "r/alive/a" not in content(e)
 
 
 def test_tls(made):

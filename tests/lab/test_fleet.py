@@ -2,16 +2,19 @@
 a registry that is old, full, locked, foreign or gone, and frames that lie.  Each ends with a precise word to the
 operator, no address doubled, and nobody else's traffic harmed."""
 import contextlib
+import json
+import pathlib
 import random
 import re
 import signal
+import subprocess
 import threading
 import time
 
 import etcd
 import lab
 import pytest
-from fleet import Fleet, Gates, at_once, octets
+from fleet import Fleet, Gates, VmacHost, at_once, octets
 
 MISSING = lab.missing() or etcd.missing()
 pytestmark = [pytest.mark.skipif(bool(MISSING), reason=MISSING), pytest.mark.timeout(120)]
@@ -327,27 +330,95 @@ def test_the_registry_of_another_cluster():
         assert stream.stop() == 0
 
 
+# --- the registry as the manual has it --------------------------------------------------------------------------
+
+MANUAL = pathlib.Path(lab.__file__).resolve().parents[2] / "docs" / "hosts.md"
+
+
+def commands(first):
+    """The code block of the manual that begins with this word: its lines, without comments."""
+    blocks = re.findall(r"^```\n(.*?)^```$", MANUAL.read_text(), re.M | re.S)
+    block = next(b for b in blocks if b.startswith(first))
+    return [part.strip() for line in block.splitlines() for part in line.partition("#")[0].split("&&") if part.strip()]
+
+
+def test_tls_and_users_as_the_manual_says():
+    """Its commands are run, its configuration is taken; a guest moves; no secret is where it can be read."""
+    with lab.Lab() as place:
+        there = place.directory / "tls"
+        there.mkdir()
+        for line in commands("openssl req"):
+            subprocess.run(line, shell=True, check=True, cwd=there, capture_output=True)
+        registry = etcd.Etcd(place, tls=etcd.Authority(there, "etcd-ca", (there / "etcd-ca.pem", there / "ca.key")))
+        assert registry.endpoints()[0].startswith("https://")
+        secret = "correct horse"
+        for line in commands("etcdctl role add"):
+            words = line.split()[1:]
+            if words[:2] == ["user", "add"]:  # asks, as the manual says
+                password = secret if words[2] == "vmac" else etcd.PASSWORD
+                words = ["user", "add", f"{words[2]}:{password}"]
+            registry.ctl(*words)
+        registry.authorized = True
+        password = there / "etcd.password"
+        password.write_text(secret + "\n")
+        password.chmod(0o600)
+        wanted = {"ca": "etcd-ca.pem", "cert": "etcd-client.pem", "key": "etcd-client.key", "password_file": "etcd.password"}
+        for option, name in wanted.items():
+            assert f"    {option}: /etc/vmac/{name}" in MANUAL.read_text()
+        fleet = Fleet(place, "kvm1", "kvm2", registry=registry, user="vmac",
+                      **{option: there / name for option, name in wanted.items()})
+        vm = fleet.station("kvm1")
+        fleet["kvm2"].vmac("mac", "prepare", vm.mac, "--segment", "lan")
+        vm.stand(fleet["kvm2"], speak=False)
+        fleet["kvm2"].wait(vm.mac, "ready")
+        vm.speak(fleet["kvm2"])
+        fleet["kvm2"].wait(vm.mac, "held")
+        lab.wait_for("kvm1 has heard of it", lambda: fleet.holders(vm.mac) == ["kvm2"])
+        for host in fleet.hosts.values():
+            text = host.daemon.log.read_text() + json.dumps(host.fleet_status())
+            assert secret not in text and secret not in pathlib.Path(f"/proc/{host.daemon.process.pid}/cmdline").read_text()
+        # The user of the manual may do what is below the prefix, and nothing else.
+        registry.ctl("put", "/other", "theirs")
+        denied = registry.ctl(f"--user=vmac:{secret}", "get", "/other", user=False, check=False)
+        assert denied.returncode != 0 and "permission denied" in denied.stderr
+        # A host without a certificate is told what is wrong.
+        bare = VmacHost(fleet, "kvm3", 3, ca=there / "etcd-ca.pem", user="vmac", password_file=password)
+        bare.start(join=False)
+        trouble = lab.wait_for("kvm3 says why", lambda: (bare.fleet_status().get("trouble") or {}).get("message"))
+        assert "certificate" in trouble + bare.fleet_status()["trouble"]["hint"], trouble
+
+
 # --- frames that lie --------------------------------------------------------------------------------------------
 
 def test_a_wrong_cluster_key():
-    """Its announcements prove nothing, not even with the registry out of reach, which then decides."""
+    """It is known as soon as the host joins; and its announcements prove nothing, not even with the registry out of reach,
+    which then decides."""
     with a_fleet() as fleet:
         vm = fleet.station("kvm1")
+        right = fleet["kvm2"].key_file.read_text()
         fleet["kvm2"].key_file.write_text("ff" * 16 + "\n")
+        fleet["kvm2"].restart()
+        fleet["kvm1"].wait_said("host kvm2 has another cluster key than this one")
+        error = fleet["kvm2"].refused("forbidden", "POST", f"/v1/vmacs/lan/{vm.mac}/prepare")
+        assert "host kvm1, which has it, has another cluster key" in str(error)
+        assert "ff" * 8 not in fleet.etcd.ctl("get", "--prefix", "/vmac/v1/").stdout
+        # The right one again; then it is changed with nobody in reach.
+        fleet["kvm2"].key_file.write_text(right)
         fleet["kvm2"].restart()
         fleet["kvm2"].vmac("mac", "prepare", vm.mac, "--segment", "lan")
         fleet["kvm2"].wait(vm.mac, "ready")
         vm.stand(fleet["kvm2"], speak=False)
         epoch = fleet["kvm1"].epoch(vm.mac)
         fleet.etcd.freeze(0)
+        fleet["kvm2"].key_file.write_text("ff" * 16 + "\n")
+        fleet["kvm2"].restart(join=False)
+        fleet["kvm2"].wait(vm.mac, "ready")
         vm.speak(fleet["kvm2"])
-        # Live, for nobody can be told; held, where the claim got through before etcd stood still.
-        state = lab.wait_for("kvm2's guest has spoken", lambda: fleet["kvm2"].state(vm.mac) in ("live", "held")
-                             and fleet["kvm2"].state(vm.mac))
+        fleet["kvm2"].wait(vm.mac, "live")
         lab.wait_for("kvm1 hears announcements that are not of its key",
                      lambda: fleet["kvm1"].fleet_status()["claims_forged"] > 0)
         fleet["kvm1"].wait_said("a tag that is not of this cluster's key")
-        assert state == "held" or fleet["kvm1"].state(vm.mac) == "offered"
+        assert fleet["kvm1"].state(vm.mac) == "offered" and fleet["kvm1"].gate(vm.mac) == "open"
         assert fleet["kvm1"].fleet_status()["claims_valid"] == 0
         fleet.etcd.thaw(0)
         fleet["kvm2"].wait(vm.mac, "held", 20)
@@ -420,6 +491,66 @@ def test_forged_announcements(prepared):
         assert fleet.holders(vm.mac) == ["kvm1"]
         if prepared:
             assert fleet["kvm2"].moves()[vm.mac]["gate"] == "tunnel-in"
+        fleet.check()
+
+
+def arp_of(mac, address):
+    inside = octets(mac) + bytes(int(part) for part in address.split("."))
+    return b"\xff" * 6 + octets(mac) + bytes.fromhex("08060001080006040001") + inside + bytes(6) + inside[6:] + bytes(18)
+
+
+def test_who_else_uses_an_address():
+    """A clone with its own address, one that begins in silence, a loop and a move: each is told from the others."""
+    def wire_of(host, mac, **want):
+        def seen():
+            wire = fleet[host].moves().get(mac, {}).get("wire", {})
+            return wire if all(wire.get(key) == value for key, value in want.items()) else None
+        try:
+            return lab.wait_for(f"{host} sees {want}", seen, 5, 0.05)
+        except lab.LabError as problem:
+            raise AssertionError(f"{problem}: {fleet[host].moves().get(mac)}") from None
+
+    with a_fleet() as fleet, fleet.switch.far.packet_socket("eth0", 3) as wire:
+        vm = fleet.station("kvm1", bind=True)
+        quiet = fleet.station("kvm1", "g2", "10.9.0.52")
+        # Of which nobody can tell.
+        wire.send(vm.frame())
+        assert "soon after the guest here spoke" in wire_of("kvm1", vm.mac, unknown=1)["because"]
+        time.sleep(1.1)
+        wire.send(arp_of(vm.mac, "10.9.0.99"))
+        seen = wire_of("kvm1", vm.mac, clone=1)
+        assert seen["as"] == "clone" and "ARP of 10.9.0.99, which the port here may not use" in seen["because"]
+        fleet["kvm1"].wait_said("somebody else uses the address on the wire (clone: ARP of 10.9.0.99")
+        time.sleep(1.1)
+        wire.send(arp_of(vm.mac, "10.9.0.50"))
+        seen = wire_of("kvm1", vm.mac, frames=3)
+        assert (seen["as"], seen["unknown"]) == ("clone", 2)
+        time.sleep(5)
+        wire.send(quiet.frame())
+        seen = wire_of("kvm1", quiet.mac, clone=1)
+        assert "began when nothing had left here" in seen["because"]
+        shown = fleet["kvm1"].vmac("mac", "show", vm.mac)
+        assert "clone: ARP of 10.9.0.99" in shown and "looked at: 0 move, 0 loop, 1 clone, 2 unknown" in shown
+        # A move: the tag names the host.
+        fleet["kvm2"].vmac("mac", "prepare", vm.mac, "--segment", "lan")
+        vm.stand(fleet["kvm2"], speak=False)
+        fleet["kvm2"].wait(vm.mac, "ready")
+        vm.speak(fleet["kvm2"])
+        fleet["kvm2"].wait(vm.mac, "held")
+        assert "host kvm2 " in wire_of("kvm1", vm.mac, **{"as": "move"})["because"]
+        # What kvm2 announced comes back to it.
+        while True:
+            frame = wire.recv(2048)
+            if frame[6:12] == octets(vm.mac) and frame[12:14] == b"\x80\x35" and frame[42:44] == b"vM":
+                break
+        assert "wire" not in fleet["kvm2"].moves()[vm.mac]
+        wire.send(frame)
+        seen = wire_of("kvm2", vm.mac, loop=1)
+        assert seen["as"] == "loop" and "own announcement of epoch" in seen["because"]
+        fleet["kvm2"].wait_said("the network has a loop")
+        assert fleet["kvm2"].moves()[vm.mac]["strangers"] == 0
+        metrics = fleet["kvm2"].call("GET", "/metrics")
+        assert f'vmac_wire_looked_total{{segment="lan",address="{vm.mac}",as="loop"}} 1\n' in metrics
         fleet.check()
 
 

@@ -15,7 +15,7 @@ import lab
 import routers
 from routers import V4
 
-pytestmark = pytest.mark.skipif(bool(lab.missing()), reason=lab.missing() or "-")
+pytestmark = [pytest.mark.skipif(bool(lab.missing()), reason=lab.missing() or "-"), pytest.mark.alone]
 RATE, SECONDS = 100_000, 10
 OURS = ("vrrp", "carp", "hsrp", "vrrp6", "hsrp6")
 ENOUGH = 0.9 * RATE

@@ -35,8 +35,8 @@ def keepalived(place, ns, name, priority):
                     stderr=-2)
 
 
-@pytest.fixture(name="site")
-def _site():
+@pytest.fixture(name="routers")
+def _routers():
     with lab.Lab() as place:
         daemon = place.daemon(place.netns("host"))
         daemon.vmac("segment", "add", "inside")
@@ -62,8 +62,8 @@ def reaches(spaces):
     return spaces["c"].ping("192.0.2.1", count=1, timeout=1)
 
 
-def test_two_keepalived_elect_and_the_ports_follow(site):
-    place, daemon, spaces = site
+def test_two_keepalived_elect_and_the_ports_follow(routers):
+    place, daemon, spaces = routers
     assert holder(daemon) == "nobody"
     first = keepalived(place, spaces["r1"], "one", 150)
     lab.wait_for("r1 has the vMAC", lambda: holder(daemon) == "r1", 15)
@@ -80,8 +80,8 @@ def test_two_keepalived_elect_and_the_ports_follow(site):
     assert ROUTER in spaces["c"].run("ip", "neigh", "show", "192.0.2.1").stdout
 
 
-def test_what_is_allowed_is_kept_and_checked(site):
-    _, daemon, _ = site
+def test_what_is_allowed_is_kept_and_checked(routers):
+    _, daemon, _ = routers
     said = daemon.vmac("port", "set", "c", "--router", "02:00:00:00:00:01", status=2)
     assert "no virtual router's address" in said
     daemon.vmac("port", "set", "c", "--router", ROUTER, "--router", ROUTER, status=2)
@@ -95,8 +95,8 @@ def test_what_is_allowed_is_kept_and_checked(site):
     assert f"routers=00:00:0c:9f:f0:01,{ROUTER}" in daemon.vmac("--json", "history")
 
 
-def test_a_forged_advertisement_moves_nothing(site):
-    place, daemon, spaces = site
+def test_a_forged_advertisement_moves_nothing(routers):
+    place, daemon, spaces = routers
     keepalived(place, spaces["r1"], "one", 150)
     lab.wait_for("r1 has the vMAC", lambda: holder(daemon) == "r1", 15)
     keepalived(place, spaces["c"], "evil", 254)

@@ -250,6 +250,17 @@ routers:
 """
 
 
+PLAIN = """
+  - name: {name}
+    protocol: vrrp3
+    interval: 100ms
+    sets:
+      - interface: eth0
+        group: {group}
+        addresses: ["10.9.0.{group}/24"]
+"""
+
+
 def test_reload_changes_what_changed_and_nothing_else(twins, tmp_path):
     file = tmp_path / "vmacd.yaml"
     file.write_text(FILE.format(priority=150))
@@ -294,6 +305,18 @@ def test_reload_changes_what_changed_and_nothing_else(twins, tmp_path):
     lab.wait_for("the router is gone", lambda: not twins.r1.daemon.vmacj("router", "list")["items"], 10)
     twins.r2.wait("active")
     assert not twins.r1.devices()
+
+    # Two that swap their groups, at once and each with its own name still.
+    def swap(one, two):
+        reload("routers:" + "".join(PLAIN.format(name=name, group=group) for name, group in (("one", one), ("two", two))))
+        for name, group in (("one", one), ("two", two)):
+            lab.wait_for(f"{name} has group {group}",
+                         lambda: twins.r1.show(name)["sets"][0]["group"] == group and
+                         twins.r1.state(name) == "active", 10)
+            assert twins.r1.live(name)["sets"][0]["mac"] == f"00:00:5e:00:01:{group:02x}"
+
+    swap(11, 12)
+    swap(12, 11)
 
 
 # --- HSRP -------------------------------------------------------------------------------------------------

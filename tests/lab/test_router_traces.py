@@ -63,7 +63,7 @@ def differences(before, after):
 MAPS = {"claims", "counters", "drops", "events", "fdb", "fdb_near", "gates", "heads", "index_far", "index_near",
         "members", "police", "router_counts", "router_ips", "router_maybe", "router_slots", "routers", "rows",
         "tunnel", "tunnel_nets", "tunnel_peers", "tunnel_vnis", "uplink_macs"}
-PLANE = {"links", "maps3", *(f"maps3/{name}" for name in MAPS)}
+PLANE = {"links", "maps4", *(f"maps4/{name}" for name in MAPS)}
 
 
 @pytest.mark.parametrize("end", ["stop", "delete", "kill-start-stop", "kill-purge"])

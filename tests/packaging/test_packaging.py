@@ -193,7 +193,7 @@ def bash(path, line):
 
 
 @pytest.mark.parametrize("line, offered", [
-    ("vmac ", {"segment", "pool", "mac", "port", "router", "history", "status", "watch",
+    ("vmac ", {"segment", "pool", "mac", "port", "router", "cluster", "history", "status", "watch",
                "classify", "decode", "import", "host", "registry", "hook"}),
     ("vmac p", {"pool", "port"}),
     ("vmac --j", {"--json"}),
@@ -235,7 +235,12 @@ def bash(path, line):
     ("vmac registry ", {"check", "export", "import", "copy"}),
     ("vmac registry copy --to ", {"shared", "own"}),
     ("vmac registry check --user ", set()),
-    ("vmac hook l", {"libvirt", "libvirt-events"}),
+    ("vmac cluster me", {"member"}),
+        ("vmac cluster member ", {"add", "weight", "priority", "drain", "fail", "activate", "remove"}),
+        ("vmac cluster member drain --wi", {"--within"}),
+        ("vmac cluster add web --mode d", {"director", "distributed"}),
+        ("vmac cluster set web --check h", {"http"}),
+        ("vmac hook l", {"libvirt", "libvirt-events"}),
 ])
 def test_bash_completes(path, line, offered):
     assert bash(path, line) == offered

@@ -341,6 +341,9 @@ void check_tunnel(struct host *h, const struct frame *f, bool delivered)
 	    !p->exists || !p->up || w->now - p->since < TUNNEL_CALM ||
 	    !host_clean(&w->hosts[f->via], TUNNEL_CALM))
 		return;
+	/* That it is reserved is yet to be written: the registry is slow. */
+	if (!is_named(h, v->n))
+		return;
 	check_fail(w, FS_RULE_TUNNEL, "%d: a redirected frame is dropped at host %u, gate %u",
 		   f->to, h->index, p->gate);
 }
@@ -383,6 +386,15 @@ static void vm_end_check(struct world *w, struct vm *v)
 	 * back: of both none can be right, and the one that hears of it closes and says so. */
 	if (w->restored && h->alarms > 0 && v->n < w->pool_size &&
 	    registry_block(w, v->n) != (int)v->at && !r)
+		return;
+	/* Of a host that is dead, and could not tell of it before: it takes force, and who uses
+	 * that is told so. */
+	if (!r && registry_block(w, v->n) >= 0 && registry_block(w, v->n) != (int)v->at &&
+	    w->hosts[registry_block(w, v->n)].vouched && h->alarms > 0)
+		return;
+	/* It came by the port of another that had the address before its host was forgotten, and is
+	 * told to take one of its own. */
+	if (!r && h->forgotten && p->now.exists && p->now.state == VMAC_AWAY && h->alarms > 0)
 		return;
 	if (h->fleet)
 		fleet_move(h->fleet, &name, &view);

@@ -137,6 +137,10 @@ void entry_set(struct host *h, unsigned int n, const struct entry *after)
 	o->after = *after;
 	if (!after->exists)
 		o->after = (struct entry){ 0 };
+	/* Of a pause before that the bound says nothing. */
+	if (after->exists && after->state == VMAC_AWAY && p->now.state != VMAC_AWAY &&
+	    p->port.redirect_since)
+		p->port.redirect_since = h->world->now;
 	p->now = o->after;
 	world_tell(h->world, (int)h->index, "journal", n, after->exists ? after->state : -1);
 }
@@ -431,6 +435,11 @@ static void op_note(void *ctx, const struct fleet_note *note)
 		       note->text, note->peer);
 }
 
+/* No cluster is made here. */
+static void op_cluster(void *ctx, const struct shared_cluster *c, bool gone)
+{
+}
+
 static const struct fleet_ops ops = {
 	.submit = op_submit,
 	.read = op_read,
@@ -444,6 +453,7 @@ static const struct fleet_ops ops = {
 	.keep = op_keep,
 	.block = op_block,
 	.pool = op_pool,
+	.cluster = op_cluster,
 	.journal = op_journal,
 	.locate = op_locate,
 	.each = op_each,

@@ -28,6 +28,7 @@
 #include "base/table.h"
 #include "fleet/fleet.h"
 #include "wire/claim.h"
+#include "chance.h"
 
 #define MS		   INT64_C(1000000)
 #define SECOND		   (1000 * MS)
@@ -40,43 +41,13 @@
 #define FS_TIMEOUT	   (2 * SECOND) /* of a request to the registry */
 #define FS_RECONCILE	   (15 * SECOND) /* what was not told is told then */
 #define FS_SOURCE_BOUND	   (10 * MS) /* an old host may speak so long after the new one began */
-#define FS_WORD_BOUND	   SECOND /* … and what a guest said there counts so long */
+#define FS_WORD_BOUND	   (2 * SECOND) /* … and what a guest said there counts so long */
 #define FS_GATE_BOUND	   (3 * SECOND)
 #define FS_REDIRECT_BOUND  (16 * SECOND) /* a pause, and 10 s */
 #define FS_REACH_BOUND	   (60 * SECOND) /* after the last fault every guest is reachable */
 #define FS_IMAGE_BOUND	   (3 * SECOND) /* a host in reach has told of an address by then */
 #define FS_QUARANTINE	   (5 * SECOND)
 #define FS_STORM_REQUESTS  60 /* of one host in the last 10 s, when all is well */
-
-/* --- chance ---------------------------------------------------------------------------------- */
-
-struct chance {
-	uint64_t state;
-};
-
-static inline uint64_t chance_next(struct chance *c)
-{
-	uint64_t x = c->state += 0x9e3779b97f4a7c15ULL;
-
-	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9ULL;
-	x = (x ^ x >> 27) * 0x94d049bb133111ebULL;
-	return x ^ x >> 31;
-}
-
-static inline uint64_t chance_below(struct chance *c, uint64_t n)
-{
-	return n ? chance_next(c) % n : 0;
-}
-
-static inline int64_t chance_span(struct chance *c, int64_t least, int64_t most)
-{
-	return least + (int64_t)chance_below(c, (uint64_t)(most - least + 1));
-}
-
-static inline bool chance_percent(struct chance *c, unsigned int percent)
-{
-	return chance_below(c, 100) < percent;
-}
 
 /* --- scenarios ------------------------------------------------------------------------------- */
 

@@ -353,7 +353,8 @@ void wire_report(struct host *h, const struct event *e)
 	} else if (e->kind == EVENT_SPOKE) {
 		fleet_spoke(h->fleet, &name, host_now(h));
 	} else {
-		fleet_wire(h->fleet, &name, tag_of(h, n, e->p, &buf), 0, host_now(h));
+		fleet_wire(h->fleet, &name,
+			   &(struct fleet_sight){ .tag = tag_of(h, n, e->p, &buf) }, host_now(h));
 	}
 	host_leave(h);
 }

@@ -1,4 +1,4 @@
-/* FIRST..LAST, as both simulations take their seeds. */
+/* FIRST..LAST, as the simulations take their seeds. */
 #pragma once
 
 #include <stdbool.h>

@@ -23,6 +23,7 @@
 
 #include "elect/core.h"
 #include "model/router.h"
+#include "chance.h"
 
 #define SIM_HOSTS_MAX  5
 #define SIM_SETS_MAX   2
@@ -38,32 +39,6 @@
 #define SIM_LATE_NS    (1 * SIM_MS) /* no host comes later, unless by a fault */
 #define SIM_ROUTER     1	    /* its id, on each host */
 #define SIM_NEVER      INT64_MAX
-
-/* --- chance ---------------------------------------------------------------------------------- */
-
-struct chance {
-	uint64_t state;
-};
-
-static inline uint64_t chance_next(struct chance *c)
-{
-	uint64_t x = c->state += 0x9e3779b97f4a7c15ULL;
-
-	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9ULL;
-	x = (x ^ x >> 27) * 0x94d049bb133111ebULL;
-	return x ^ x >> 31;
-}
-
-/* 0 … n - 1 */
-static inline uint64_t chance_below(struct chance *c, uint64_t n)
-{
-	return n ? chance_next(c) % n : 0;
-}
-
-static inline bool chance_percent(struct chance *c, unsigned int percent)
-{
-	return chance_below(c, 100) < percent;
-}
 
 /* --- scenarios ------------------------------------------------------------------------------- */
 

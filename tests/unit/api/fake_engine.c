@@ -38,6 +38,7 @@ void fake_engine_free(struct engine *e)
 		free(e->vmacs[i]);
 	free(e->vmacs);
 	fake_routers_free();
+	fake_clusters_free();
 	close(e->fd);
 	free(e);
 }

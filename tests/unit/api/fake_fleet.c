@@ -168,7 +168,17 @@ static void see_move(const struct fake_move *m, struct move_view *ret)
 				   .since_ms = 2000,
 				   .expires_ms = m->to[0] ? 7200000 : -1,
 				   .strangers = m->epoch,
-				   .stranger_ms = 5000 };
+				   .stranger_ms = 5000,
+				   .wire = { .frames = m->epoch,
+					     .uses = { { "unknown", 1 },
+						       { "move", 0 },
+						       { "loop", 0 },
+						       { "clone", 2 } },
+					     .first_ms = 65000,
+					     .last_ms = 5000,
+					     .as = "clone",
+					     .because = "ARP of 192.0.2.9, which the port here "
+							"may not use" } };
 }
 
 static struct fake_move *move_of(vmac_mac_t address)

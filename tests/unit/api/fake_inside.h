@@ -49,6 +49,7 @@ void fake_refuse(struct engine *e, answer_fn done, void *ctx, const struct error
 struct waiting *fake_accept(struct engine *e, const struct caller *c, const char *what,
 			    const char *verb, const char *subject, answer_fn done, void *ctx);
 void fake_routers_free(void);
+void fake_clusters_free(void);
 /* fake_fleet.c */
 bool fake_fleet_move(vmac_mac_t address, struct move_view *ret);
 void fake_fleet_status(struct fleet_status *ret);

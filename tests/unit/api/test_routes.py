@@ -186,6 +186,48 @@ def test_routers(bare):
     check(bare.call('DELETE', '/v1/routers/gw'), 'Refusal', 404)
 
 
+def test_clusters(bare):
+    member = '0a:00:00:00:00:01'
+    c = check(bare.call('POST', '/v1/clusters', {
+        'name': 'web', 'addresses': ['192.0.2.10', '2001:db8::10'], 'members': [{'member': member, 'weight': 2}],
+        'rules': [{'match': 'tcp/80', 'action': 'balanced'}, {'match': 'any', 'action': 'dropped'}],
+        'check': {'type': 'http', 'port': 80, 'path': '/health', 'interval': '1s'}}), 'Cluster', 201)
+    assert c['mode'] == 'director' and c['faces'][0]['here'] and c['members'][0]['weight'] == 2
+    assert c['check'] == {'type': 'http', 'port': 80, 'path': '/health', 'interval': '1s', 'timeout': '1s', 'rise': 2,
+                          'fall': 3}
+    assert [r['match'] for r in c['rules']] == ['tcp/80', 'any']
+    assert [i['name'] for i in check(bare.call('GET', '/v1/clusters'), 'ClusterList')['items']] == ['web']
+    assert b'vmac_cluster_member_rows{cluster="web"' in bare.call('GET', '/metrics').body
+    other = '0a:00:00:00:00:02'
+    c = check(bare.call('POST', '/v1/clusters/web/members', {'member': other}), 'Cluster')
+    assert [m['id'] for m in c['members']] == [1, 2]
+    c = check(bare.call('PATCH', f'/v1/clusters/web/members/{other}', {'state': 'draining', 'within': '10m'}), 'Cluster')
+    assert c['members'][1]['state'] == 'draining' and c['members'][1]['within'] == '10m'
+    for wrong in ({}, {'state': 'draining', 'weight': 1}, {'within': '1m'}, {'state': 'asleep'}, {'weight': 1001}):
+        check(bare.call('PATCH', f'/v1/clusters/web/members/{other}', wrong), 'Refusal', 400)
+    assert bare.call('DELETE', f'/v1/clusters/web/members/{member}?reason=old').status == 204
+    check(bare.call('DELETE', '/v1/clusters/web/members/nobody'), 'Refusal', 404)
+    assert bare.call('DELETE', '/v1/clusters/web').status == 204
+    check(bare.call('GET', '/v1/clusters/web'), 'Refusal', 404)
+
+
+def test_clusters_change_by_field(bare):
+    members = [{'member': f'0a:00:00:00:00:0{n}'} for n in (1, 2, 3)]
+    before = check(bare.call('POST', '/v1/clusters', {'name': 'c', 'addresses': ['192.0.2.10'], 'members': members,
+                                                      'note': 'kept'}), 'Cluster', 201)
+    c = check(bare.call('PATCH', '/v1/clusters/c', {'affinity': 'network', 'check': {'fall': 5}}), 'Cluster')
+    assert c['affinity'] == 'network' and c['check'] == {**before['check'], 'fall': 5} and c['note'] == 'kept'
+    # Who stays keeps its id, who comes gets one that nobody had.
+    c = check(bare.call('PATCH', '/v1/clusters/c', {'members': [members[2], {'member': '0a:00:00:00:00:09'}]}), 'Cluster')
+    assert {m['address'][-1]: m['id'] for m in c['members']} == {'3': 3, '9': 4}
+    e = check(bare.call('PATCH', '/v1/clusters/c', {'members': [members[0], members[0]]}), 'Refusal', 409)
+    assert 'twice' in e['error']['message']
+    for wrong in ({'rules': [{'match': 'tcp/99999', 'action': 'dropped'}]}, {'rules': [{'match': 'tcp/80'}]},
+                  {'addresses': ['192.0.2.999']}, {'table': 'random'}, {'mode': 'carry'}, {'check': {'type': 'ping'}}):
+        check(bare.call('PATCH', '/v1/clusters/c', wrong), 'Refusal', 400)
+    check(bare.call('PATCH', '/v1/clusters/c', {'members': [{'member': 'nobody'}]}), 'Refusal', 404)
+
+
 def test_routers_change_by_field(bare):
     bare.call('POST', '/v1/routers', {
         'name': 'gw', 'protocol': 'hsrp2', 'interval': '250ms', 'sets': [GROUP],
@@ -355,4 +397,5 @@ def test_fleet(daemon):
     check(daemon.call('POST', f'/v1/vmacs/-/{MAC}/prepare'), 'Move')
     text = daemon.call('GET', '/metrics').body.decode()
     assert f'vmac_strangers_total{{segment="lan",address="{MAC}"}} 3\n' in text
+    assert f'vmac_wire_looked_total{{segment="lan",address="{MAC}",as="clone"}} 2\n' in text
     assert 'vmac_claims_heard_total{tag="none"} 5\n' in text and 'vmac_hosts 3\n' in text

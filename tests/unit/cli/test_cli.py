@@ -59,12 +59,15 @@ VERBS = {
             'abort', 'stop', 'resume', 'move', 'thaw', 'moves'],
     'port': ['add', 'list', 'show', 'set', 'open', 'close', 'delete'],
     'router': ['add', 'list', 'show', 'set', 'delete', 'history'], 'import': ['keepalived'],
+    'cluster': ['add', 'list', 'show', 'set', 'delete', 'member add', 'member weight', 'member priority', 'member drain',
+                'member fail', 'member activate', 'member remove'],
     'host': ['list', 'show', 'drain', 'undrain', 'dead', 'forget'],
     'registry': ['check', 'export', 'import', 'copy'], 'hook': ['libvirt', 'libvirt-events', 'qmp'],
     'history': [], 'status': [], 'watch': [], 'classify': [], 'decode': [],
 }
 WRITES = {'add', 'set', 'renew', 'release', 'open', 'close', 'delete', 'prepare', 'activate', 'abort',
-          'stop', 'resume', 'move', 'thaw', 'drain', 'undrain', 'dead', 'forget'}
+          'stop', 'resume', 'move', 'thaw', 'drain', 'undrain', 'dead', 'forget', 'member add', 'member weight', 'member priority', 'member drain',
+          'member fail', 'member activate', 'member remove'}
 
 
 def test_help_of_all():
@@ -81,7 +84,7 @@ def test_help_teaches(noun):
     assert status == 0 and err == '' and f'Usage: vmac {noun}' in out
     for verb in VERBS[noun]:
         assert f'\n  {verb}' in out
-        status, text, err = run(noun, verb, '--help')
+        status, text, err = run(noun, *verb.split(), '--help')
         assert status == 0 and err == '' and f'Usage: vmac {noun} {verb}' in text
         assert re.search(r'Examples:\n  (virsh .* \| )?vmac ', text)
         assert ('--reason TEXT' in text) == (verb in WRITES)
@@ -94,7 +97,7 @@ def test_help_teaches(noun):
 def test_examples_parse(noun, verb):
     """An example that --help shows is understood: it fails only because nobody answers."""
     import shlex
-    text = run(*[w for w in (noun, verb) if w], '--help').out.split('Examples:\n')[1]
+    text = run(noun, *verb.split(), '--help').out.split('Examples:\n')[1]
     for line in text.splitlines():
         words = shlex.split(line.split('|')[0 if line.strip().startswith('vmac') else -1],
                             comments=True)
@@ -362,13 +365,15 @@ def test_moves(lan):
     for key, value in (('move', 'ready, gate tunnel-in, for 2s'), ('held by', 'kvm2'),
                        ('because', 'the holder reserved it for this host'),
                        ('reserved for', 'kvm1'), ('until in', '2h'),
-                       ('used by others', '3 frames on the wire, the last 5s ago')):
+                       ('used by others', '3 frames on the wire, the last 5s ago'),
+                       ('on the wire', 'clone: ARP of 192.0.2.9, which the port here may not use'),
+                       ('frames', '3 frames in 1m5s, the last 5s ago; looked at: 0 move, 0 loop, 2 clone, 1 unknown')):
         assert says(shown, key, value)
     for verb, state in (('activate', 'live'), ('stop', 'paused'), ('resume', 'held'),
                         ('thaw', 'held'), ('move', 'held'), ('abort', 'none')):
         assert lan('mac', verb, 'web1').out.startswith(f'{MAC} is {state}: ')
     line = lan('mac', 'moves').out.splitlines()[1].split()
-    assert line[:3] == [MAC, 'lan', 'none'] and 'kvm2' in line
+    assert line[:3] == [MAC, 'lan', 'none'] and 'kvm2' in line and 'clone' in line
     assert json.loads(lan('--json', 'mac', 'moves').out)['items'][0]['epoch'] == 3
     status, _, err = lan('mac', 'move', 'web1', '--force')
     assert status == 7 and 'its holder lives' in err

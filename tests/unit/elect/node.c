@@ -18,7 +18,7 @@
 #include <linux/rtnetlink.h>
 
 #include "base/log.h"
-#include "elect/probe.h"
+#include "errand/clock.h"
 #include "elect/thread.h"
 #include "plane/plane.h"
 

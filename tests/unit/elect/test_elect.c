@@ -8,7 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "elect/probe.h"
+#include "errand/clock.h"
+#include "errand/probe.h"
 #include "node.h"
 
 static void put(char *to, size_t size, const char *text)

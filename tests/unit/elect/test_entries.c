@@ -138,7 +138,9 @@ int errands_tell(struct errands *e, const struct errand_news *news)
 }
 
 void errands_results(struct errands *e,
-		     void (*fn)(void *ctx, uint64_t id, bool up, const char *detail), void *ctx)
+		     void (*fn)(void *ctx, uint64_t id, enum errand_outcome outcome,
+				const char *detail),
+		     void *ctx)
 {
 }
 
@@ -243,19 +245,21 @@ static void thread_free(struct elect *e)
 	free(e);
 }
 
-/* Two tracks, and a history that grows. */
-static const struct router *record(uint8_t priority, unsigned int tracks)
+static const struct router *record_of(uint32_t id, uint16_t group, uint8_t priority,
+				      unsigned int tracks)
 {
 	const struct router_address address = { { 4, { 10, 0, 0, 1 } }, 24 };
-	const struct router_set set = {
-		.ifname = "lan", .group = 3, .family = 4, .address_count = 1, .addresses = &address
-	};
+	const struct router_set set = { .ifname = "lan",
+					.group = group,
+					.family = 4,
+					.address_count = 1,
+					.addresses = &address };
 	struct router_track list[2];
 	struct router r;
 
 	router_defaults(&r, ROUTER_VRRP3);
-	r.id = ID;
-	snprintf(r.name, sizeof(r.name), "seven");
+	r.id = id;
+	snprintf(r.name, sizeof(r.name), "r%u", id);
 	r.priority = priority;
 	r.sets = &set;
 	r.set_count = 1;
@@ -267,6 +271,12 @@ static const struct router *record(uint8_t priority, unsigned int tracks)
 	r.track_count = tracks;
 	memory_short(0, 0);
 	return router_record_new(&r, &mem);
+}
+
+/* Two tracks, and a history that grows. */
+static const struct router *record(uint8_t priority, unsigned int tracks)
+{
+	return record_of(ID, 3, priority, tracks);
 }
 
 static struct elect_view look(struct elect *e)
@@ -424,6 +434,47 @@ static void it_is_seen_from_the_first(void **state)
 	thread_free(e);
 }
 
+static void ask(struct elect *e, uint32_t id, uint16_t group)
+{
+	const struct router *r = record_of(id, group, 100, 0);
+
+	elect_set(e, r);
+	router_release(r);
+}
+
+static void check_has(struct elect *e, uint32_t id, uint16_t group)
+{
+	const struct elect_router *r = elect_core_find(e->core, id);
+
+	assert_non_null(r);
+	assert_int_equal(elect_router_record(r)->sets[0].group, group);
+	assert_null(entry_trouble(e, id));
+}
+
+/* Told in one turn or in two, they have what they are to have when the last was told. */
+static void two_swap_their_groups(void **state)
+{
+	for (unsigned int turns = 1; turns <= 2; turns++) {
+		struct elect *e = thread_new();
+
+		ask(e, 1, 1);
+		ask(e, 2, 2);
+		commands_do(e);
+		ask(e, 1, 2);
+		if (turns == 2) {
+			commands_do(e);
+			assert_int_equal(entry_trouble(e, 1)->code, ERROR_IN_USE);
+			check_has(e, 2, 2);
+			entries_retry(e); /* by the clock, and for nothing */
+		}
+		ask(e, 2, 1);
+		commands_do(e);
+		check_has(e, 1, 2);
+		check_has(e, 2, 1);
+		thread_free(e);
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -432,6 +483,7 @@ int main(void)
 		cmocka_unit_test(a_removal_needs_no_memory),
 		cmocka_unit_test(the_last_word_counts),
 		cmocka_unit_test(it_is_seen_from_the_first),
+		cmocka_unit_test(two_swap_their_groups),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

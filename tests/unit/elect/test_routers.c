@@ -157,6 +157,43 @@ static void test_one_that_leaves_makes_way(void **state)
 	assert_true(elect_core_gone(a->core, 2));
 }
 
+/* In one change, of which each is told by itself: whoever finds its place taken has left its own.
+ */
+static void test_three_go_round_by_one(void **state)
+{
+	struct router *r[] = { record_of(1, ROUTER_VRRP3, 1, 100),
+			       record_of(2, ROUTER_VRRP3, 2, 100),
+			       record_of(3, ROUTER_VRRP3, 3, 100) };
+	struct error e = { 0 };
+
+	for (unsigned int i = 0; i < 3; i++)
+		host_set(a, r[i]);
+	lan_run(both, 1, SPAN_S(10));
+	for (uint32_t id = 1; id <= 3; id++)
+		assert_router(a, b, id);
+	host_forget(a);
+	for (uint16_t i = 0; i < 3; i++) {
+		r[i]->set_count = 0;
+		record_add_set(r[i], 1, (uint16_t)(i + 1) % 3 + 1, 4);
+	}
+	for (unsigned int i = 0; i < 2; i++) {
+		assert_int_equal(host_try(a, r[i], &e), -EBUSY);
+		assert_int_equal(e.code, ERROR_IN_USE);
+		/* Graceful, as for any that begins anew. */
+		assert_null(elect_core_find(a->core, i + 1));
+		assert_false(a->embodied[i + 1]);
+		assert_int_equal(host_last_advert(a)[35], i + 1);
+		assert_int_equal(host_last_advert(a)[36], 0);
+		assert_int_equal(host_reports(a, FHRP_REASON_RECONFIGURED), i + 1);
+	}
+	for (unsigned int i = 3; i-- > 0;)
+		host_set(a, r[i]);
+	lan_run(both, 1, SPAN_S(10));
+	for (uint32_t id = 1; id <= 3; id++)
+		assert_router(a, b, id);
+	assert_int_equal(elect_router_record(elect_core_find(a->core, 1))->sets[0].group, 2);
+}
+
 static void test_no_memory_leaves_all_as_it_was(void **state)
 {
 	struct router *r = record_of(1, ROUTER_VRRP3, 1, 100);
@@ -442,6 +479,7 @@ int main(void)
 		T(test_another_group_begins_anew),
 		T(test_a_group_has_one_router),
 		T(test_one_that_leaves_makes_way),
+		T(test_three_go_round_by_one),
 		T(test_no_memory_leaves_all_as_it_was),
 		T(test_waits_for_links_and_devices),
 		T(test_a_link_that_comes_back_as_another),

@@ -14,7 +14,7 @@
 /* cmocka.h needs the headers above before it. */
 #include <cmocka.h>
 
-#include "elect/probe.h"
+#include "errand/probe.h"
 #include "elect/track.h"
 
 /* --- opinions -------------------------------------------------------------------------------- */
@@ -89,7 +89,7 @@ struct seen {
 	mono_t at[8]; /* of the first */
 };
 
-static void on_result(void *ctx, uint64_t id, bool up, const char *detail)
+static void on_result(void *ctx, uint64_t id, enum errand_outcome up, const char *detail)
 {
 	struct seen *s = ctx;
 
@@ -109,7 +109,7 @@ static struct errands *begin(void)
 	return e;
 }
 
-static void probe(struct errands *e, uint64_t id, enum router_track_kind kind, const char *target,
+static void probe(struct errands *e, uint64_t id, enum errand_kind kind, const char *target,
 		  uint32_t interval_ms, uint32_t timeout_ms)
 {
 	struct errand_probe p = { id, kind, target, interval_ms, timeout_ms };
@@ -133,10 +133,10 @@ static void scripts_are_run_again_and_again(void **state)
 	struct errands *e = begin();
 	struct seen s = { 0 };
 
-	probe(e, 1, ROUTER_TRACK_SCRIPT, "/bin/sh -c 'exit 0'", 100, 100);
-	probe(e, 2, ROUTER_TRACK_SCRIPT, "/bin/sh -c 'exit 3'", 100, 100);
-	probe(e, 3, ROUTER_TRACK_SCRIPT, "/bin/no-such", 100, 100);
-	probe(e, 4, ROUTER_TRACK_SCRIPT, "/bin/sh 'open", 100, 100);
+	probe(e, 1, ERRAND_SCRIPT, "/bin/sh -c 'exit 0'", 100, 100);
+	probe(e, 2, ERRAND_SCRIPT, "/bin/sh -c 'exit 3'", 100, 100);
+	probe(e, 3, ERRAND_SCRIPT, "/bin/no-such", 100, 100);
+	probe(e, 4, ERRAND_SCRIPT, "/bin/sh 'open", 100, 100);
 	for (uint64_t id = 1; id <= 4; id++)
 		wait_for(e, &s, id, 3);
 	assert_int_equal(s.ups[1], s.count[1]);
@@ -154,8 +154,8 @@ static void a_hung_script_is_killed_and_delays_nobody(void **state)
 	struct seen s = { 0 };
 	mono_t start = clock_now();
 
-	probe(e, 1, ROUTER_TRACK_SCRIPT, "/bin/sleep 30", 400, 300);
-	probe(e, 2, ROUTER_TRACK_FILE, "/etc", 100, 100);
+	probe(e, 1, ERRAND_SCRIPT, "/bin/sleep 30", 400, 300);
+	probe(e, 2, ERRAND_FILE, "/etc", 100, 100);
 	wait_for(e, &s, 1, 2);
 	assert_int_equal(s.ups[1], 0);
 	assert_string_equal(s.detail[1], "no end in 300 ms");
@@ -174,7 +174,7 @@ static void files_come_and_go(void **state)
 
 	assert_true(fd >= 0);
 	close(fd);
-	probe(e, 1, ROUTER_TRACK_FILE, path, 100, 100);
+	probe(e, 1, ERRAND_FILE, path, 100, 100);
 	wait_for(e, &s, 1, 2);
 	assert_int_equal(s.ups[1], s.count[1]);
 	unlink(path);
@@ -252,9 +252,9 @@ static void http_answers_by_status(void **state)
 	pthread_create(&server, NULL, serve, &fd);
 	for (uint64_t i = 0; i < 6; i++) {
 		snprintf(url, sizeof(url), "http://127.0.0.1:%u/%s", ntohs(at.sin_port), paths[i]);
-		probe(e, i, ROUTER_TRACK_HTTP, url, 2000, 500);
+		probe(e, i, ERRAND_HTTP, url, 2000, 500);
 	}
-	probe(e, 6, ROUTER_TRACK_HTTP, "file:///etc/passwd", 2000, 500);
+	probe(e, 6, ERRAND_HTTP, "file:///etc/passwd", 2000, 500);
 	for (uint64_t i = 0; i < 7; i++)
 		wait_for(e, &s, i, 1);
 	for (uint64_t i = 0; i < 7; i++)
@@ -270,7 +270,7 @@ static void http_answers_by_status(void **state)
 	close(quit);
 	s = (struct seen){ 0 };
 	errands_drop(e, 0);
-	probe(e, 0, ROUTER_TRACK_HTTP, url, 2000, 500);
+	probe(e, 0, ERRAND_HTTP, url, 2000, 500);
 	wait_for(e, &s, 0, 1);
 	assert_int_equal(s.ups[0], 0); /* nobody listens */
 	errands_close(e);

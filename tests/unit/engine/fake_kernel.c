@@ -35,8 +35,8 @@ struct fake_port *fake_port_of(struct plane *p, vmac_mac_t address)
 	return NULL;
 }
 
-static void tell(struct plane *p, enum plane_event_kind kind, uint32_t port, const void *frame,
-		 size_t len)
+void fake_tell(struct plane *p, enum plane_event_kind kind, uint32_t port, const void *frame,
+	       size_t len)
 {
 	struct plane_event *e = &p->events[p->event_count];
 
@@ -57,9 +57,9 @@ void fake_guest_speaks(struct plane *p, vmac_mac_t address)
 		return;
 	if (port->port.gate == PLANE_TUNNEL_IN && port->port.more.armed) {
 		port->port.gate = PLANE_OPEN;
-		tell(p, PLANE_FLIPPED, port->port.id, NULL, 0);
+		fake_tell(p, PLANE_FLIPPED, port->port.id, NULL, 0);
 	} else if (port->port.gate != PLANE_OPEN) {
-		tell(p, PLANE_SPOKE, port->port.id, NULL, 0);
+		fake_tell(p, PLANE_SPOKE, port->port.id, NULL, 0);
 	}
 }
 
@@ -98,6 +98,9 @@ int inject_send(struct inject *i, int ifindex, const void *frame, size_t len)
 {
 	vmac_mac_t from;
 
+	i->plane->asked_at = ifindex;
+	i->plane->asked_len = len < sizeof(i->plane->asked) ? len : sizeof(i->plane->asked);
+	memcpy(i->plane->asked, frame, i->plane->asked_len);
 	if (ifindex != 1) {
 		i->plane->queried++;
 		return 0;
@@ -109,7 +112,7 @@ int inject_send(struct inject *i, int ifindex, const void *frame, size_t len)
 
 		if (p != i->plane && port && port->port.gate != PLANE_CLOSED &&
 		    port->port.gate != PLANE_TUNNEL_IN)
-			tell(p, PLANE_STRANGER, port->port.id, frame, len);
+			fake_tell(p, PLANE_STRANGER, port->port.id, frame, len);
 	}
 	return 0;
 }
@@ -334,13 +337,34 @@ int host_link_delete(struct host *h, int ifindex, struct error *ret_error)
 	return 0;
 }
 
+static int filter_of(const struct host *h, vmac_mac_t address)
+{
+	for (int i = 0; i < FAKE_FILTERS; i++)
+		if (vmac_mac_equal(h->filter[i], address))
+			return i;
+	return -1;
+}
+
+bool fake_filters(const struct host *h, vmac_mac_t address)
+{
+	return filter_of(h, address) >= 0;
+}
+
 int host_filter_add(struct host *h, int ifindex, vmac_mac_t address, struct error *ret_error)
 {
+	int at = filter_of(h, (vmac_mac_t){ 0 });
+
+	if (filter_of(h, address) < 0 && at >= 0)
+		h->filter[at] = address;
 	return 0;
 }
 
 int host_filter_delete(struct host *h, int ifindex, vmac_mac_t address, struct error *ret_error)
 {
+	int at = filter_of(h, address);
+
+	if (at >= 0)
+		h->filter[at] = (vmac_mac_t){ 0 };
 	return 0;
 }
 

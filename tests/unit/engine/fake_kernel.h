@@ -3,11 +3,13 @@
 #pragma once
 
 #include "host/host.h"
+#include "fake_cluster.h"
 #include "plane/plane.h"
 
-#define FAKE_PORTS  16
-#define FAKE_HOSTS  8
-#define FAKE_EVENTS 64
+#define FAKE_PORTS   16
+#define FAKE_HOSTS   8
+#define FAKE_EVENTS  64
+#define FAKE_FILTERS 64
 
 struct fake_port {
 	bool set;
@@ -21,6 +23,11 @@ struct plane {
 	unsigned int event_count, announced, queried, peers;
 	uint32_t vni; /* of the last net told */
 	bool was_open[FAKE_PORTS + 1][PLANE_GATE_COUNT];
+	struct fake_cluster clusters[FAKE_CLUSTERS];
+	int asked_at; /* the link that a frame was injected into last, and the frame */
+	uint8_t asked[96];
+	size_t asked_len;
+	uint32_t flows[CLUSTER_MEMBERS_MAX + 1];
 };
 
 struct host {
@@ -28,7 +35,12 @@ struct host {
 	char links[FAKE_PORTS][IFNAME_MAX_LEN + 1];
 	struct host_event events[FAKE_EVENTS];
 	unsigned int event_count;
+	vmac_mac_t filter[FAKE_FILTERS]; /* zero = free */
 };
+bool fake_filters(const struct host *h, vmac_mac_t address);
+/* What the data plane tells of. */
+void fake_tell(struct plane *p, enum plane_event_kind kind, uint32_t port, const void *frame,
+	       size_t len);
 
 /* The one that inject_open() serves, when the next engine starts; and all that hear each other. */
 extern struct plane *fake_plane_next;

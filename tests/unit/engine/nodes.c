@@ -93,6 +93,7 @@ void node_start(unsigned int i)
 		.random = random_fill,
 		.host = &n->host,
 		.plane = &n->plane,
+		.anchors = &n->anchors,
 		.fleet = n->alone ? NULL : &fleet,
 	};
 	struct error error = { 0 };
@@ -153,6 +154,7 @@ static void turn(struct node *n)
 	engine_shared_ready(n->rig.engine);
 	rig_settle(&n->rig);
 	engine_plane_ready(n->rig.engine);
+	engine_anchors_ready(n->rig.engine);
 	engine_host_ready(n->rig.engine);
 	engine_time_passed(n->rig.engine);
 	rig_settle(&n->rig);

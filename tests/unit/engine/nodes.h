@@ -13,6 +13,7 @@ struct node {
 	struct rig rig; /* engine, store, directory */
 	struct host host;
 	struct plane plane;
+	struct anchors anchors;
 	char name[16];
 	bool up, alone; /* alone: without a shared registry */
 	struct rig_answer answer;

@@ -63,6 +63,11 @@ static void plain_free(void *ctx, void *p)
 	free(p);
 }
 static const struct mem plain = { plain_alloc, plain_free, NULL };
+struct shared_record *rig_copy(const struct shared_record *r)
+{
+	return copy(r);
+}
+
 static struct shared_record *copy(const struct shared_record *r)
 {
 	struct shared_record *c = shared_copy(&plain, r);
@@ -268,38 +273,6 @@ void rig_tell_all(struct rig *rig, unsigned int host)
 	push(h, COMPLETE)->revision = rig->revision;
 }
 
-void rig_backup(struct rig *rig, struct shared_record **ret)
-{
-	for (int i = 0; i < RIG_RECORDS; i++)
-		ret[i] = rig->records[i] ? copy(rig->records[i]) : NULL;
-}
-
-void rig_drop_backup(struct rig *rig, struct shared_record **backup)
-{
-	for (int i = 0; i < RIG_RECORDS; i++)
-		free(backup[i]);
-}
-
-void rig_restore(struct rig *rig, struct shared_record **backup)
-{
-	struct shared_record *before[RIG_RECORDS];
-
-	memcpy(before, rig->records, sizeof(before));
-	memset(rig->epochs, 0, sizeof(rig->epochs));
-	/* Restored members count on from where they were. */
-	for (int i = 0; i < RIG_RECORDS; i++) {
-		rig->records[i] = backup[i] ? copy(backup[i]) : NULL;
-		if (rig->records[i])
-			rig->records[i]->revision = ++rig->revision;
-	}
-	for (unsigned int i = 0; i < rig->host_count; i++) {
-		if (!rig->hosts[i].up || rig->hosts[i].cut)
-			continue;
-		rig_tell_all(rig, i);
-	}
-	rig_drop_backup(rig, before);
-}
-
 /* --- the journal and the data plane ---------------------------------------------------------- */
 
 static void changed(struct rig_host *h, const struct rig_place *before,
@@ -319,6 +292,7 @@ static void journal_set(struct rig_host *h, int n, int state, uint64_t epoch)
 
 	p->exists = state >= 0;
 	p->v = (struct vmac){ .address = rig_name(n).address,
+			      .kind = before.v.kind,
 			      .origin = VMAC_ALLOCATED,
 			      .epoch = epoch,
 			      .state = (uint8_t)(state < 0 ? 0 : state),
@@ -364,6 +338,7 @@ static void op_hold(void *ctx, const struct shared_vmac *record, uint64_t epoch)
 
 	if (h->claims)
 		return;
+	h->places[n].v.kind = record->kind;
 	journal_set(h, n, h->places[n].port ? VMAC_BOUND : VMAC_RESERVED, epoch);
 }
 
@@ -437,6 +412,22 @@ static void op_pool(void *ctx, const struct shared_pool *p, bool gone)
 	((struct rig_host *)ctx)->pool_known = !gone;
 }
 
+static void op_cluster(void *ctx, const struct shared_cluster *c, bool gone)
+{
+	struct rig_host *h = ctx;
+	struct shared_record r = { .kind = SHARED_CLUSTER, .revision = 1, .cluster = *c };
+	int at = -1;
+
+	for (int i = 0; i < RIG_CLUSTERS; i++)
+		if (h->clusters[i] ? shared_same_key(h->clusters[i], &r) : at < 0 && !gone)
+			at = i;
+	/* Gone is told of what was told. */
+	assert_true(at >= 0);
+	free(h->clusters[at]);
+	h->clusters[at] = gone ? NULL : copy(&r);
+	h->clusters_told++;
+}
+
 static const struct vmac *op_journal(void *ctx, const struct fleet_name *n, const char **ret_pool)
 {
 	struct rig_host *h = ctx;
@@ -496,6 +487,7 @@ static const struct fleet_ops ops = {
 	.keep = op_keep,
 	.block = op_block,
 	.pool = op_pool,
+	.cluster = op_cluster,
 	.journal = op_journal,
 	.locate = op_locate,
 	.each = op_each,
@@ -544,6 +536,7 @@ void rig_up(struct rig *rig, unsigned int host)
 				  .self = h->uuid,
 				  .name = h->name,
 				  .version = "1",
+				  .key_check = h->key_check,
 				  .seed = rig_random(rig) };
 	struct error e;
 
@@ -581,6 +574,10 @@ void rig_down(struct rig *rig, unsigned int host)
 	h->up = false;
 	drop_messages(h);
 	forget_known(h);
+	for (int i = 0; i < RIG_CLUSTERS; i++) {
+		free(h->clusters[i]);
+		h->clusters[i] = NULL;
+	}
 }
 
 void rig_cut(struct rig *rig, unsigned int host, bool cut)
@@ -744,6 +741,12 @@ int rig_allocate(struct rig *rig, unsigned int host)
 	return -1;
 }
 
+void rig_face(struct rig *rig, unsigned int host, int number, uint64_t epoch)
+{
+	rig->hosts[host].places[number].v.kind = VMAC_CLUSTER;
+	journal_set(&rig->hosts[host], number, VMAC_RESERVED, epoch);
+}
+
 void rig_release(struct rig *rig, unsigned int host, int number)
 {
 	journal_set(&rig->hosts[host], number, -1, 0);
@@ -792,7 +795,5 @@ enum migrate_state rig_state(struct rig *rig, unsigned int host, int number)
 	struct fleet_name n = rig_name(number);
 	struct fleet_move_view v;
 
-	if (!fleet_move(rig->hosts[host].fleet, &n, &v))
-		return MIGRATE_NONE;
-	return v.state;
+	return fleet_move(rig->hosts[host].fleet, &n, &v) ? v.state : MIGRATE_NONE;
 }

@@ -12,11 +12,12 @@
 
 #include "fleet/fleet.h"
 
-#define RIG_HOSTS   3
-#define RIG_VMACS   256
-#define RIG_RECORDS 1024
-#define RIG_BLOCKS  64
-#define RIG_BLOCK   4 /* numbers in a block */
+#define RIG_HOSTS    3
+#define RIG_VMACS    256
+#define RIG_RECORDS  1024
+#define RIG_BLOCKS   64
+#define RIG_CLUSTERS 8
+#define RIG_BLOCK    4 /* numbers in a block */
 
 struct rig_message {
 	struct rig_message *next;
@@ -41,6 +42,7 @@ struct rig_host {
 	struct fleet *fleet;
 	struct uuid uuid;
 	char name[16];
+	const char *key_check; /* NULL: it has no key */
 	bool up, cut, answer_lost, slow;
 	bool claims; /* a command has claimed what is to be held, and writes it itself */
 	struct rig_message *first, **last;
@@ -48,6 +50,8 @@ struct rig_host {
 	struct shared_record *known[RIG_RECORDS]; /* was told, since it is up */
 	bool ours[RIG_BLOCKS];
 	bool pool_known;
+	struct shared_record *clusters[RIG_CLUSTERS]; /* as told, since it is up */
+	unsigned int clusters_told;
 	struct rig_place places[RIG_VMACS];
 	unsigned int notes[FLEET_NOTE_COUNT], reconciles;
 	char said[512]; /* the last alarm */
@@ -78,10 +82,13 @@ void rig_run(struct rig *rig, int64_t ms);	       /* time, and all that waits */
 bool rig_deliver(struct rig *rig, unsigned int host);  /* one thing that waits */
 void rig_tell_all(struct rig *rig, unsigned int host); /* a full read */
 void rig_restore(struct rig *rig, struct shared_record **backup);
+struct shared_record *rig_copy(const struct shared_record *r); /* free() ends it */
 void rig_backup(struct rig *rig, struct shared_record **ret);
 void rig_drop_backup(struct rig *rig, struct shared_record **backup);
 void rig_agree(struct rig *rig);		      /* segment and pool */
 int rig_allocate(struct rig *rig, unsigned int host); /* the number, or -1 */
+/* The journal has a cluster's face. */
+void rig_face(struct rig *rig, unsigned int host, int number, uint64_t epoch);
 void rig_release(struct rig *rig, unsigned int host, int number);
 void rig_port(struct rig *rig, unsigned int host, int number, bool up);
 void rig_speak(struct rig *rig, unsigned int host, int number); /* the guest's first frame */

@@ -149,6 +149,117 @@ static void a_guest_that_speaks_on_insists(UNUSED)
 	assert_int_equal(t.alarm, MIGRATE_REASON_TWO_GUESTS);
 }
 
+static void what_was_said_long_ago_claims_nothing(UNUSED)
+{
+	struct rig t = new_rig(B);
+
+	/* Told as it is: the guest speaks on, and the grant comes in time. */
+	port_up(&t, 0);
+	happen(&t, MIGRATE_SPOKE);
+	t.now = mono_after(t.now, MIGRATE_SPOKEN);
+	moving(&t, A, B, 5);
+	assert_wants(t, DO_CLAIM);
+	/* It may have left again: it is asked, and its next frame counts. */
+	t = new_rig(B);
+	port_up(&t, 0);
+	happen(&t, MIGRATE_SPOKE);
+	t.now = mono_after(t.now, SPAN_NS(MIGRATE_SPOKEN.ns + 1));
+	moving(&t, A, B, 5);
+	assert_state(t, READY);
+	assert_gate(t, TUNNEL_IN);
+	assert_wants_not(t, DO_CLAIM);
+	assert_wants(t, QUERY);
+	moving(&t, A, B, 5);
+	assert_wants_not(t, QUERY);
+	happen(&t, MIGRATE_SPOKE);
+	assert_wants(t, DO_CLAIM);
+	/* So of one that insisted, and of a plan whose port had spoken before. */
+	t = new_rig(B);
+	port_up(&t, 0);
+	happen(&t, MIGRATE_SPOKE);
+	t.now = mono_after(t.now, SPAN_S(1));
+	happen(&t, MIGRATE_SPOKE);
+	assert_int_equal(t.m.asking, 1 + ASK_TAKE_BACK);
+	t.now = mono_after(t.now, SPAN_S(3));
+	moving(&t, A, B, 5);
+	assert_wants_not(t, DO_CLAIM);
+	t = new_rig(B);
+	port_up(&t, 0);
+	happen(&t, MIGRATE_SPOKE);
+	prepare(&t);
+	t.now = mono_after(t.now, SPAN_S(3));
+	moving(&t, A, B, 5);
+	assert_wants_not(t, DO_CLAIM);
+}
+
+static void a_hint_counts_until_another_does(UNUSED)
+{
+	struct rig t = new_rig(B);
+
+	port_up(&t, 0);
+	happen(&t, MIGRATE_RESUME);
+	t.now = mono_after(t.now, SPAN_S(60));
+	moving(&t, A, B, 5);
+	assert_wants(t, DO_CLAIM);
+	assert_wants_not(t, QUERY);
+	t = new_rig(B);
+	port_up(&t, 0);
+	happen(&t, MIGRATE_RESUME);
+	happen(&t, MIGRATE_STOP);
+	moving(&t, A, B, 5);
+	assert_wants_not(t, DO_CLAIM);
+	/* Of a guest that has no port here it says nothing. */
+	t = new_rig(B);
+	happen(&t, MIGRATE_RESUME);
+	prepare(&t);
+	port_up(&t, 0);
+	moving(&t, A, B, 5);
+	assert_wants_not(t, DO_CLAIM);
+}
+
+static void a_new_port_of_one_that_is_live_is_closed(UNUSED)
+{
+	struct rig t = live();
+
+	happen(&t, MIGRATE_UNREACHABLE);
+	happen(&t, MIGRATE_PORT_DOWN);
+	assert_state(t, LIVE);
+	/* Its guest is another, or comes again; its host has not heard who has it by now. */
+	port_up(&t, 0);
+	assert_state(t, READY);
+	assert_gate(t, TUNNEL_IN);
+	assert_wants_not(t, ANNOUNCE);
+	happen(&t, MIGRATE_REACHABLE);
+	assert_epoch(t, DO_CLAIM, 6);
+	held_by(&t, B, 6);
+	assert_gate(t, OPEN);
+	t = live();
+	happen(&t, MIGRATE_UNREACHABLE);
+	happen(&t, MIGRATE_PORT_DOWN);
+	port_up(&t, 0);
+	happen(&t, MIGRATE_FLIPPED);
+	assert_state(t, LIVE);
+	assert_gate(t, OPEN);
+}
+
+static void a_release_of_before_is_an_old_backup(UNUSED)
+{
+	const struct shared_vmac released = {
+		.segment = "lan", .state = SHARED_RELEASED, .holder = host(B), .epoch = 2
+	};
+	struct rig t = holder();
+
+	/* The number was given out anew, and the journal says so. */
+	step(&t, (struct migrate_event){
+			 .kind = MIGRATE_RECORD, .record = &released, .epoch = 5 });
+	assert_state(t, HELD);
+	assert_int_equal(t.alarm, MIGRATE_REASON_BEHIND);
+	assert_epoch(t, DO_CLAIM, 6);
+	t = holder();
+	step(&t, (struct migrate_event){ .kind = MIGRATE_RECORD, .record = &released });
+	assert_state(t, NONE);
+}
+
 static void an_order_needs_no_port(UNUSED)
 {
 	struct rig t = new_rig(B);
@@ -594,6 +705,10 @@ int main(void)
 		cmocka_unit_test(a_cold_claim_waits_for_the_holders_port),
 		cmocka_unit_test(a_cold_port_asks_and_claims_when_its_guest_has_spoken),
 		cmocka_unit_test(a_guest_that_speaks_on_insists),
+		cmocka_unit_test(what_was_said_long_ago_claims_nothing),
+		cmocka_unit_test(a_hint_counts_until_another_does),
+		cmocka_unit_test(a_new_port_of_one_that_is_live_is_closed),
+		cmocka_unit_test(a_release_of_before_is_an_old_backup),
 		cmocka_unit_test(an_order_needs_no_port),
 		cmocka_unit_test(a_third_host_is_refused),
 		cmocka_unit_test(two_hosts_ask_at_once),

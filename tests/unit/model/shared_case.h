@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cluster_case.h"
 #include "model/shared.h"
 
 struct shared_case {
@@ -15,6 +16,7 @@ struct shared_case {
 	struct ip ips[BLOCK_SIZE_MAX * VMAC_IPS_MAX];
 	size_t ips_used;
 	struct vmac vmacs[BLOCK_SIZE_MAX];
+	struct cluster_case cluster;
 	char vmac_texts[BLOCK_SIZE_MAX][4][NOTE_MAX_LEN + 1];
 };
 
@@ -291,6 +293,11 @@ static inline void case_shared(struct shared_case *c, enum shared_kind kind, uin
 		case_uuid(c, &c->r.ask.move, true);
 		c->r.ask.lifetime_ms = (int64_t)case_number(c, MOVE_LIFETIME_MAX);
 		c->r.ask.refused = case_own_text(c, NOTE_MAX_LEN);
+		return;
+	case SHARED_CLUSTER:
+		c->r.cluster.segment = case_own_name(c, false);
+		cluster_case_random(&c->cluster, case_next(c));
+		c->r.cluster.cluster = &c->cluster.c;
 		return;
 	case SHARED_IMAGE:
 		case_image(c, &c->r.image);

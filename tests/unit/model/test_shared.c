@@ -193,7 +193,9 @@ static void each_member_counts(void **state)
 {
 	DIFFERS(SHARED_META, r->meta.format++);
 	DIFFERS(SHARED_META, r->meta.cluster.octet[15] ^= 1);
+	DIFFERS(SHARED_META, r->meta.importing = !r->meta.importing);
 	DIFFERS(SHARED_HOST, r->host.number ^= 1);
+	DIFFERS(SHARED_HOST, r->host.key_check[0] ^= 1);
 	DIFFERS(SHARED_HOST, r->host.state = (r->host.state + 1) % HOST_STATE_COUNT);
 	DIFFERS(SHARED_HOST, r->host.name[0] = 'm');
 	DIFFERS(SHARED_HOST, r->host.address = (struct ip){ .family = 4, .octet = { 1 } });
@@ -239,6 +241,10 @@ static void each_member_counts(void **state)
 	DIFFERS(SHARED_ASK, r->ask.move.octet[0] ^= 2);
 	DIFFERS(SHARED_ASK, r->ask.lifetime_ms ^= 1);
 	DIFFERS(SHARED_ASK, r->ask.refused = "~");
+	DIFFERS(SHARED_CLUSTER, r->cluster.segment = "other");
+	DIFFERS(SHARED_CLUSTER, other.cluster.c.generation ^= 1);
+	DIFFERS(SHARED_CLUSTER, other.cluster.c.changed.ms ^= 1);
+	DIFFERS(SHARED_CLUSTER, other.cluster.c.rise ^= 1);
 	DIFFERS(SHARED_IMAGE, r->image.segment[0] = 'm');
 	DIFFERS(SHARED_IMAGE, r->image.host.octet[0] ^= 2);
 	DIFFERS(SHARED_IMAGE, r->image.count--);
@@ -255,6 +261,11 @@ static void what_is_the_readers_own_does_not(void **state)
 	other.r.pool.pool.segment = 7;
 	other.r.pool.pool.cursor = 7;
 	other.r.pool.pool.created.ms = 7;
+	assert_true(shared_equal(&one.r, &other.r));
+	case_shared(&one, SHARED_CLUSTER, 5);
+	case_shared(&other, SHARED_CLUSTER, 5);
+	other.cluster.c.id = other.cluster.c.segment = 7;
+	other.cluster.c.created.ms = 7;
 	assert_true(shared_equal(&one.r, &other.r));
 	case_shared(&one, SHARED_IMAGE, 5);
 	case_shared(&other, SHARED_IMAGE, 5);
@@ -284,6 +295,15 @@ static void expect_inside(const struct shared_record *copy)
 	}
 	if (copy->kind == SHARED_ASK)
 		assert_true(inside(copy->ask.segment, copy) && inside(copy->ask.refused, copy));
+	if (copy->kind == SHARED_CLUSTER) {
+		const struct cluster *c = copy->cluster.cluster;
+
+		assert_true(inside(c, copy) && inside(copy->cluster.segment, copy));
+		assert_true(inside(c->note, copy) && inside(c->check_target, copy));
+		assert_true(inside(c->faces, copy));
+		assert_true(c->member_count == 0 ? !c->members : inside(c->members, copy));
+		assert_true(c->rule_count == 0 ? !c->rules : inside(c->rules, copy));
+	}
 	if (copy->kind != SHARED_IMAGE)
 		return;
 	assert_true(copy->image.count == 0 ? !copy->image.vmacs : inside(copy->image.vmacs, copy));
@@ -339,6 +359,14 @@ static void a_bare_key_is_copied_with_empty_texts(void **state)
 	assert_string_equal(copy->vmac.tenant, "");
 	assert_string_equal(copy->vmac.note, "");
 	assert_null(copy->vmac.ips);
+	mem_free(&mem, copy);
+	r = (struct shared_record){ .kind = SHARED_CLUSTER,
+				    .cluster.cluster = &(struct cluster){ .name = "web" } };
+	copy = shared_copy(&mem, &r);
+	assert_string_equal(copy->cluster.cluster->name, "web");
+	assert_string_equal(copy->cluster.cluster->note, "");
+	assert_string_equal(copy->cluster.cluster->check_target, "");
+	assert_string_equal(copy->cluster.segment, "");
 	mem_free(&mem, copy);
 	r = (struct shared_record){ .kind = SHARED_ASK, .ask.segment = "lan" };
 	copy = shared_copy(&mem, &r);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/cluster.h"
 #include "store/shared.h"
 
 #define SEEN_MAX 32
@@ -151,6 +152,21 @@ static void begin(struct world *w, const char *endpoint)
 
 static const struct uuid here = { { 1, 2, 3 } };
 
+static const vmac_mac_t face = { { 10, 0, 0, 0, 0, 1 } };
+static const struct ip address = { 4, { 10, 0, 0, 100 } };
+static const struct cluster web = { .name = "web",
+				    .face_count = 1,
+				    .faces = &face,
+				    .address_count = 1,
+				    .addresses = &address,
+				    .check_interval_ms = 2000,
+				    .check_timeout_ms = 1000,
+				    .rise = 1,
+				    .fall = 1,
+				    .check_target = "",
+				    .note = "",
+				    .generation = 1 };
+
 static struct shared_record records[] = {
 	{ .kind = SHARED_META, .meta = { SHARED_FORMAT, { { 7, 7 } } } },
 	{ .kind = SHARED_HOST,
@@ -161,6 +177,7 @@ static struct shared_record records[] = {
 		    .incarnation = 1 } },
 	{ .kind = SHARED_SEGMENT, .segment = { "lan", 0, 1 } },
 	{ .kind = SHARED_BLOCK, .block = { "p", 77, { { 1, 2, 3 } }, { { 9 } } } },
+	{ .kind = SHARED_CLUSTER, .cluster = { &web, "lan" } },
 	{ .kind = SHARED_ALIVE, .alive = { { { 1, 2, 3 } }, 1 } },
 };
 

@@ -252,6 +252,15 @@ static int take_router(void *ctx, const struct router *r)
 	return 0;
 }
 
+static int take_cluster(void *ctx, const struct cluster *c)
+{
+	struct loaded *l = ctx;
+
+	assert_true(l->cluster_count < CLUSTERS_MAX && !l->vmacs && !l->shared);
+	l->clusters[l->cluster_count++] = cluster_block_fill(malloc(cluster_block_size(c)), c);
+	return 0;
+}
+
 static int take_shared(void *ctx, const struct shared_record *kept)
 {
 	struct loaded *l = ctx;
@@ -290,6 +299,7 @@ int loaded_try(struct store *s, struct loaded *ret, struct error *ret_error)
 		.pool = take_pool,
 		.port = take_port,
 		.router = take_router,
+		.cluster = take_cluster,
 		.shared = take_shared,
 		.expect_vmacs = take_expect,
 		.vmac = take_vmac,
@@ -311,6 +321,8 @@ void loaded_done(struct loaded *l)
 		mem_free(&fixture_mem, l->vmacs[i]);
 	for (size_t i = 0; i < l->router_count; i++)
 		free(l->routers[i]);
+	for (size_t i = 0; i < l->cluster_count; i++)
+		free(l->clusters[i]);
 	for (size_t i = 0; i < l->shared_count; i++)
 		mem_free(&fixture_mem, l->shared[i]);
 	free(l->shared);

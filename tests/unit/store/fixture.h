@@ -68,8 +68,9 @@ struct loaded {
 	struct pool pools[16];
 	struct port ports[16];
 	struct router *routers[LOADED_ROUTERS_MAX];
+	struct cluster *clusters[CLUSTERS_MAX];
 	struct shared_record **shared;
-	size_t segment_count, pool_count, port_count, router_count, shared_count;
+	size_t segment_count, pool_count, port_count, router_count, cluster_count, shared_count;
 	struct vmac **vmacs;
 	size_t vmac_count, vmac_capacity;
 	uint64_t expected;

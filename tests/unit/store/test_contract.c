@@ -513,7 +513,7 @@ static void test_facts(void **state)
 		assert_true(facts.commit_ns_last > 0);
 		assert_true(facts.commit_ns_most >= facts.commit_ns_last);
 		assert_true(facts.size_octets > 4096);
-		assert_int_equal(facts.schema, 3);
+		assert_int_equal(facts.schema, 4);
 		assert_memory_equal(facts.where, c->directory, strlen(c->directory));
 	}
 }

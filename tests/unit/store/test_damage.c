@@ -411,18 +411,22 @@ static void test_a_newer_version(void **state)
 	run_sql(*state, "PRAGMA user_version = 999");
 	assert_int_equal(try(*state, &count, &error), ERROR_REGISTRY_VERSION);
 	assert_non_null(strstr(error.message, "999"));
-	run_sql(*state, "PRAGMA user_version = 3");
+	run_sql(*state, "PRAGMA user_version = 4");
 	expect_records(*state, RECORDS);
 }
 
 /* As the releases before have left it: the first, and the one that brought routers. */
 static void test_an_older_version(void **state)
 {
-	run_sql(*state, "DROP TABLE shared; PRAGMA user_version = 2");
+	run_sql(*state, "DROP TABLE cluster; PRAGMA user_version = 3");
+	expect_records(*state, RECORDS);
+	run_sql(*state, "INSERT INTO cluster VALUES (1, 1, 'x', '{}', 0); DELETE FROM cluster");
+	expect_records(*state, RECORDS);
+	run_sql(*state, "DROP TABLE cluster; DROP TABLE shared; PRAGMA user_version = 2");
 	expect_records(*state, RECORDS);
 	run_sql(*state, "INSERT INTO shared VALUES ('x', 1, '{}'); DELETE FROM shared");
 	expect_records(*state, RECORDS);
-	run_sql(*state, "DROP TABLE shared; DROP TABLE router; "
+	run_sql(*state, "DROP TABLE cluster; DROP TABLE shared; DROP TABLE router; "
 			"ALTER TABLE port DROP COLUMN routers; PRAGMA user_version = 1");
 	expect_records(*state, RECORDS);
 	run_sql(*state, "INSERT INTO router VALUES (1, 'x', '{}'); DELETE FROM router");

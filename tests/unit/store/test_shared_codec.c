@@ -120,7 +120,8 @@ static void every_member_is_wanted(void **state)
 			assert_int_equal(refused(key, text, quoted), ERROR_MISSING_FIELD);
 			free(text);
 
-			json_object_set_new(copy, name, json_true());
+			json_object_set_new(copy, name,
+					    json_is_boolean(member) ? json_null() : json_true());
 			text = spoilt(copy);
 			assert_int_equal(refused(key, text, quoted), ERROR_BAD_VALUE);
 			free(text);
@@ -158,6 +159,8 @@ static void damaged_values(void **state)
 		case_shared(&one, kind, kind == SHARED_IMAGE ? 3 : 5);
 		if (kind == SHARED_IMAGE && one.r.image.count > 3)
 			one.r.image.count = 3;
+		if (kind == SHARED_CLUSTER && one.cluster.c.member_count > 3)
+			one.cluster.c.member_count = 3;
 		encode(&one.r, &key, &value);
 		len = strlen(value);
 		copy = malloc(len + 1);
@@ -232,6 +235,10 @@ static void what_is_no_key(void **state)
 		{ "identity/p/YQ==", ERROR_BAD_VALUE },
 		{ "identity/p/AA", ERROR_BAD_VALUE },
 		{ "identity/p/Y+", ERROR_BAD_VALUE },
+		{ "cluster", ERROR_BAD_VALUE },
+		{ "cluster/", ERROR_BAD_VALUE },
+		{ "cluster/-web", ERROR_BAD_VALUE },
+		{ "cluster/web/x", ERROR_BAD_VALUE },
 		{ "image/-/0000000000000000", ERROR_BAD_VALUE },
 		{ "image//0000000000000000", ERROR_BAD_VALUE },
 		{ "image/p", ERROR_BAD_VALUE },
@@ -241,6 +248,61 @@ static void what_is_no_key(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		if (refused(bad[i].key, NULL, "") != bad[i].code)
 			fail_msg("%s", bad[i].key);
+}
+
+/* A cluster's parts: what the tables of members do not say. */
+static void what_is_no_cluster(void **state)
+{
+	static const char whole[] =
+		"{\"name\":\"web\",\"segment\":\"%s\",\"mode\":\"%s\",\"table\":\"maglev\","
+		"\"affinity\":\"none\",\"nat\":false,\"key\":\"00112233445566778899aabbccddeeff\","
+		"\"check\":\"none\",\"check_port\":0,\"check_interval_ms\":2000,"
+		"\"check_timeout_ms\":1000,\"check_path\":\"\",\"rise\":2,\"fall\":3,\"note\":\"\","
+		"\"generation\":1,\"changed\":5,\"faces\":[%s],\"addresses\":[%s],"
+		"\"rules\":[%s],\"members\":[%s]}";
+	static const struct {
+		const char *segment, *mode, *faces, *addresses, *rules, *members, *word;
+	} bad[] = {
+#define FACE "\"0a:00:00:00:00:01\""
+#define IP   "\"10.0.0.100\""
+#define M(i, a)                                                                                    \
+	"{\"id\":" #i ",\"address\":\"12:00:00:00:00:" #a "\",\"weight\":1,"                       \
+	"\"priority\":0,\"state\":\"active\"}"
+		{ "", "director", FACE, IP, "", "", "'segment'" },
+		{ "a/b", "director", FACE, IP, "", "", "'segment'" },
+		{ "lan", "other", FACE, IP, "", "", "'mode'" },
+		{ "lan", "director", "", IP, "", "", "faces" },
+		{ "lan", "director", "7", IP, "", "", "'faces'" },
+		{ "lan", "director", "\"x\"", IP, "", "", "'faces'" },
+		{ "lan", "distributed", FACE ",\"0a:00:00:00:00:02\"", IP, "", "", "faces" },
+		{ "lan", "director", FACE, "", "", "", "addresses" },
+		{ "lan", "director", FACE, "\"10.0.0.256\"", "", "", "'addresses'" },
+		{ "lan", "director", FACE, IP "," IP, "", "", "addresses[1]" },
+		{ "lan", "director", FACE, IP, "7", "", "rule 1 of 'rules'" },
+		{ "lan", "director", FACE, IP, "{\"match\":\"tcp/80\"}", "", "'action'" },
+		{ "lan", "director", FACE, IP, "{\"match\":\"x\",\"action\":\"dropped\"}", "",
+		  "'match'" },
+		{ "lan", "director", FACE, IP, "", "7", "member 1 of 'members'" },
+		{ "lan", "director", FACE, IP, "", M(1, 01) ",{}", "member 2 of 'members'" },
+		{ "lan", "director", FACE, IP, "", M(0, 01), "'id'" },
+		{ "lan", "director", FACE, IP, "", M(1, 01) "," M(1, 02), "members[1].id" },
+		{ "lan", "director", FACE, IP, "", M(2, 01) "," M(1, 02), "members[1].id" },
+		{ "lan", "director", FACE, IP, "", M(1, 01) "," M(2, 01), "members[1].address" },
+	};
+	char text[2048];
+
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		enum error_code code;
+
+		snprintf(text, sizeof(text), whole, bad[i].segment, bad[i].mode, bad[i].faces,
+			 bad[i].addresses, bad[i].rules, bad[i].members);
+		code = refused("cluster/web", text, bad[i].word);
+		assert_true(code == ERROR_BAD_VALUE || code == ERROR_MISSING_FIELD);
+	}
+	snprintf(text, sizeof(text), whole, "lan", "director", FACE, IP,
+		 "{\"match\":\"tcp/80\",\"action\":\"dropped\"}", M(1, 01) "," M(7, 02));
+	mem_free(&fixture_mem, decode("cluster/web", text));
+	refused("cluster/other", text, "another key");
 }
 
 static void what_is_no_value(void **state)
@@ -320,6 +382,13 @@ static void what_is_not_written(void **state)
 	REFUSED(SHARED_VMAC, r->vmac.note = "two\nlines");
 	REFUSED(SHARED_VMAC, r->vmac.epoch = UINT64_MAX);
 	REFUSED(SHARED_IDENTITY, r->identity.identity[0] = '\0');
+	REFUSED(SHARED_CLUSTER, r->cluster.segment = "");
+	REFUSED(SHARED_CLUSTER, r->cluster.segment = "a/b");
+	REFUSED(SHARED_CLUSTER, one.cluster.c.name[0] = '/');
+	REFUSED(SHARED_CLUSTER, one.cluster.c.generation = 0);
+	REFUSED(SHARED_CLUSTER, one.cluster.c.generation = UINT64_MAX);
+	REFUSED(SHARED_CLUSTER, one.cluster.c.face_count = 0);
+	REFUSED(SHARED_CLUSTER, one.cluster.c.rise = 0);
 	REFUSED(SHARED_ASK, r->ask.host = (struct uuid){ 0 });
 	assert_int_equal(fixture_blocks(), 0);
 }
@@ -551,12 +620,12 @@ static void away_comes_back(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(records_lead_back), cmocka_unit_test(every_member_is_wanted),
-		cmocka_unit_test(damaged_values),    cmocka_unit_test(what_is_no_key),
-		cmocka_unit_test(what_is_no_value),  cmocka_unit_test(what_is_not_written),
-		cmocka_unit_test(without_memory),    cmocka_unit_test(kept_through_the_files),
-		cmocka_unit_test(none_or_all),	     cmocka_unit_test(damaged_rows),
-		cmocka_unit_test(away_comes_back),
+		cmocka_unit_test(records_lead_back),	  cmocka_unit_test(every_member_is_wanted),
+		cmocka_unit_test(damaged_values),	  cmocka_unit_test(what_is_no_key),
+		cmocka_unit_test(what_is_no_cluster),	  cmocka_unit_test(what_is_no_value),
+		cmocka_unit_test(what_is_not_written),	  cmocka_unit_test(without_memory),
+		cmocka_unit_test(kept_through_the_files), cmocka_unit_test(none_or_all),
+		cmocka_unit_test(damaged_rows),		  cmocka_unit_test(away_comes_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

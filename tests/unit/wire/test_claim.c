@@ -41,6 +41,24 @@ static enum claim_verdict read_frame(size_t len)
 	return v;
 }
 
+static void keys_are_told_apart(void **state)
+{
+	uint8_t other[CLAIM_KEY_LEN];
+	char a[CLAIM_KEY_CHECK_LEN + 1], b[CLAIM_KEY_CHECK_LEN + 1];
+
+	claim_key_check(key, a);
+	claim_key_check(key, b);
+	assert_string_equal(a, b);
+	assert_int_equal(strlen(a), CLAIM_KEY_CHECK_LEN);
+	assert_int_equal(strspn(a, "0123456789abcdef"), CLAIM_KEY_CHECK_LEN);
+	for (size_t i = 0; i < CLAIM_KEY_LEN * 8; i++) {
+		memcpy(other, key, sizeof(other));
+		other[i / 8] ^= (uint8_t)(1u << i % 8);
+		claim_key_check(other, b);
+		assert_string_not_equal(a, b);
+	}
+}
+
 /* Aumasson and Bernstein, "SipHash: a fast short-input PRF", appendix A, and the first of the
  * vectors of its authors' program: the key above, of 0, 1, … n - 1. */
 static void siphash_published_vectors(void **state)
@@ -178,6 +196,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(siphash_published_vectors),
+		cmocka_unit_test(keys_are_told_apart),
 		cmocka_unit_test(a_frame_by_hand),
 		cmocka_unit_test(what_is_written_is_read),
 		cmocka_unit_test(every_octet_counts),

@@ -41,6 +41,29 @@ static void igmp_is_understood_by_every_version(void **state)
 	assert_memory_equal(r.at + 4, "\0\0\0\0", 4); /* of all groups */
 }
 
+static void a_report_goes_to_its_group(void **state)
+{
+	static const uint8_t group[4] = { 239, 255, 7, 9 };
+	struct writer w = writer_of(buf, sizeof(buf));
+	struct reader r;
+	struct ipv4 ip;
+	struct eth eth;
+
+	query_report_igmp(&w, from, group);
+	assert_false(w.failed);
+	assert_int_equal(writer_used(&w), ETH_FRAME_MIN);
+	r = reader_of(buf, writer_used(&w));
+	assert_int_equal(eth_decode(&r, &eth, NULL), 0);
+	assert_int_equal(vmac_mac_u64(eth.to), 0x01005e7f0709);
+	assert_int_equal(ipv4_decode(&r, &ip, NULL), 0);
+	assert_int_equal(ip.ttl, 1);
+	assert_memory_equal(ip.to, group, 4);
+	assert_int_equal(reader_left(&r), 8);
+	assert_int_equal(checksum_finish(checksum_add(0, r.at, 8)), 0);
+	assert_int_equal(r.at[0], 0x16);
+	assert_memory_equal(r.at + 4, group, 4);
+}
+
 static void mld_comes_from_a_link_local_address(void **state)
 {
 	static const uint8_t ours[16] = { 0xfe, 0x80, [8] = 0, 0x11, 0x22,
@@ -94,6 +117,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(igmp_is_understood_by_every_version),
+		cmocka_unit_test(a_report_goes_to_its_group),
 		cmocka_unit_test(mld_comes_from_a_link_local_address),
 		cmocka_unit_test(what_cannot_be_written_marks_the_writer),
 	};

@@ -1,0 +1,29 @@
+#include "daemon/anchors.h"
+
+#include "anchor/anchor.h"
+#include "store/store.h"
+
+/* The incarnation is the time of day: greater than in any earlier run, unless the clock was set
+ * back; then the others hear this host again when it has come to where it was. */
+int anchors_begin(const struct anchors_parts *parts, struct anchors **ret, struct error *ret_error)
+{
+	struct anchor_config config = {
+		.mem = parts->mem,
+		.plane = parts->plane,
+		.number = 1,
+		.alone = parts->alone,
+		.incarnation = (uint64_t)parts->now.ms,
+	};
+	struct store_facts facts;
+
+	store_facts(parts->store, &facts);
+	if (uuid_parse(facts.uuid, &config.self) < 0)
+		return error_set(ret_error, ERROR_REGISTRY_CORRUPT, NULL,
+				 "this host's registry has no identity");
+	return anchor_open(&config, ret, ret_error);
+}
+
+void anchors_end(struct anchors *a)
+{
+	anchor_close(a);
+}
