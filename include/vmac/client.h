@@ -42,8 +42,8 @@ int vmac_client_call(struct vmac_client *c, const char *method, const char *path
 void vmac_reply_done(struct vmac_reply *r);
 
 /* One event of the stream; texts valid during the call.  `what` is "vmac", "port", "segment",
- * "pool", "uplink" or "router", among hosts that share a registry also "move", "host" and
- * "registry"; or "lost" when the daemon had to drop some.  What is none of these is a newer
+ * "pool", "uplink", "router" or "cluster", among hosts that share a registry also "move", "host"
+ * and "registry"; or "lost" when the daemon had to drop some.  What is none of these is a newer
  * daemon's, and to be passed over.  Not 0: ends the stream. */
 typedef int (*vmac_event_fn)(void *ctx, const char *id, const char *what, const char *json);
 
