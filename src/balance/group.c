@@ -189,6 +189,9 @@ void group_init(struct group *g, const struct group_config *config, mono_t now)
 	}
 	for (unsigned int id = 0; id <= CLUSTER_MEMBERS_MAX; id++)
 		g->gone[id] = g->draining[id] = g->idle[id] = MONO_NEVER;
+	/* Their hosts' daemons may have died with ours, and begin again a little later. */
+	for (unsigned int id = 1; !g->alone && id <= CLUSTER_MEMBERS_MAX; id++)
+		g->mourned[id] = mono_after(now, GROUP_MOURN);
 	members_record(g, now);
 }
 

@@ -80,14 +80,14 @@ void members_forsake(struct group *g, const struct heartbeat_bits *hosted)
 void members_mourn(struct group *g, const struct heartbeat_bits *hosted, mono_t now)
 {
 	for (uint16_t id = 1; id <= CLUSTER_MEMBERS_MAX; id++)
-		if (heartbeat_bit(hosted, id))
+		if (heartbeat_bit(hosted, id) && heartbeat_bit(&g->known, id))
 			g->mourned[id] = mono_after(now, GROUP_MOURN);
 }
 
 /* It may be there though nobody says so; distributed, its host takes nothing any more. */
 static bool is_mourned(const struct group *g, const struct cluster_member *m, mono_t now)
 {
-	return g->record->mode == CLUSTER_DIRECTOR && heartbeat_bit(&g->known, m->id) &&
+	return g->record->mode == CLUSTER_DIRECTOR && g->mourned[m->id].ns &&
 	       !mono_due(g->mourned[m->id], now) && !presence_of(g, m->id).hosted;
 }
 

@@ -192,7 +192,7 @@ static int walk(struct clusters *cs, int of, unsigned int counted, uint32_t *ret
 			__atomic_compare_exchange_n(at, &entry, 0, false, __ATOMIC_RELAXED,
 						    __ATOMIC_RELAXED);
 		else if (ret_flows && FLOW_CLUSTER(entry) == counted &&
-			 FLOW_ID(entry) <= CLUSTER_IDS)
+			 FLOW_STATE(entry) != FLOW_CLOSING && FLOW_ID(entry) <= CLUSTER_IDS)
 			ret_flows[FLOW_ID(entry)]++;
 	}
 	if (lines)
