@@ -2,6 +2,7 @@
 share a file, a socket or the machine's own libvirt."""
 import contextlib
 import os
+import pathlib
 import shutil
 import subprocess
 import time
@@ -21,6 +22,11 @@ remember_owner = 0
 stdio_handler = "file"
 """
 LIBVIRTD_CONF = 'listen_tls = 0\nlisten_tcp = 0\nauth_unix_rw = "none"\nunix_sock_group = "root"\n'
+
+
+# Debian makes them with a package that also makes libvirt a service of the machine; libvirtd does not begin without.
+ACCOUNTS = (("passwd", "libvirt-qemu:x:64055:64055::/var/lib/libvirt:/usr/sbin/nologin\n"),
+            ("group", "libvirt-qemu:x:64055:\n"))
 
 
 def missing():
@@ -53,6 +59,11 @@ class Libvirt:
             path.chmod(0o755)
         script = "mount --make-rprivate /;" + "".join(
             f"mkdir -p {target}; mount --bind {self.directory}/{sub} {target};" for sub, target in PLACES)
+        for file, line in ACCOUNTS:
+            known = (pathlib.Path("/etc") / file).read_text()
+            if "libvirt-qemu:" not in known:
+                (self.directory / file).write_text(known + line)
+                script += f"mount --bind {self.directory}/{file} /etc/{file};"
         with open(self.directory / "log" / "out", "wb") as out:
             self.process = place.start("unshare", "-m", *ns.argv(
                 "sh", "-euc", f"{script} exec libvirtd --pid-file {self.directory}/pid"), stdout=out, stderr=out)
