@@ -41,6 +41,10 @@ def missing():
     return ""
 
 
+class Unable(Exception):
+    """libvirtd itself does not run on this machine (in a root without udev and D-Bus, say)."""
+
+
 class Libvirt:
     """One libvirtd.  hooks: {name below hooks/qemu.d: text of an executable}; read by libvirtd at its start."""
 
@@ -67,7 +71,11 @@ class Libvirt:
         with open(self.directory / "log" / "out", "wb") as out:
             self.process = place.start("unshare", "-m", *ns.argv(
                 "sh", "-euc", f"{script} exec libvirtd --pid-file {self.directory}/pid"), stdout=out, stderr=out)
-        lab.wait_for(f"libvirtd of {name} answers", self._answers, 30, 0.2)
+        try:
+            lab.wait_for(f"libvirtd of {name} answers", self._answers, 30, 0.2)
+        except lab.LabError as problem:
+            said = self.raw("version").stderr.strip() if self.process.poll() is None else ""
+            raise Unable(f"{problem}; {said or 'it says nothing'}") from None
 
     def _answers(self):
         if self.process.poll() is not None:
