@@ -232,7 +232,8 @@ __noinline int choose(__u32 cluster, __u64 hash, __u64 what, __u32 tick)
 			return (int)(id | (is_tcp ? CHOSE_GUESSED : 0));
 	}
 	chosen = is_tcp ? second_chance(s, conf, cluster, row) : (int)CLUSTER_FIRST(row);
-	if (!known && !(WHAT_FLAGS(what) & PACKET_ERROR))
+	/* The end of a flow that nobody knows is not the beginning of one. */
+	if (!known && !(WHAT_FLAGS(what) & (PACKET_ERROR | PACKET_END)))
 		remember(entry ? way : FLOW_WAYS, hash, FLOW_NEW | (is_tcp ? FLOW_GUESSED : 0),
 			 cluster, (__u32)chosen & CHOSE_ID, tick);
 	return chosen;
@@ -427,7 +428,7 @@ __noinline int member_choose(__u32 number, __u64 hash, __u64 what, __u32 id, __u
 		if (CLUSTER_FIRST(row) == id && second && second != id && cluster_knows(s, second))
 			return (int)(second | CHOSE_SECOND);
 	}
-	if (!(WHAT_FLAGS(what) & PACKET_ERROR))
+	if (!(WHAT_FLAGS(what) & (PACKET_ERROR | PACKET_END)))
 		remember(entry ? way : FLOW_WAYS, hash, FLOW_NEW | (guessed ? FLOW_GUESSED : 0),
 			 cluster, id, tick);
 	return BALANCE_PORT;

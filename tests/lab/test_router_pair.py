@@ -119,7 +119,7 @@ def test_delays_hold_and_an_owner_has_none(twins):
     twins.r1.start()
     twins.r2.kill()
     twins.r1.wait("active")
-    assert 1.3 <= time.monotonic() - at <= 3, "nobody is declared dead before the boot hold is over"
+    assert 1.3 <= time.monotonic() - at <= 5, "nobody is declared dead before the boot hold is over"
     twins.r2.start()
     twins.r2.wait("backup")
     assert twins.actives() == ["r1"]
