@@ -124,5 +124,22 @@ int field_parse_member_state(const char *text, void *to, struct error *ret_error
 int field_parse_enum(const char *text, unsigned int count, const char *(*name)(unsigned int),
 		     struct error *ret_error);
 
+/* Defines NAME(), which reads a value of an enum into a uint8_t by name_of(): a refusal lists the
+ * known ones.  For tables, which take numbers whatever the enum. */
+#define FIELD_PARSE_ENUM(name, enum_type, count, name_of)                                          \
+	static const char *name##_text(unsigned int i)                                             \
+	{                                                                                          \
+		return name_of((enum enum_type)i);                                                 \
+	}                                                                                          \
+	int name(const char *text, void *to, struct error *ret_error)                              \
+	{                                                                                          \
+		int v = field_parse_enum(text, count, name##_text, ret_error);                     \
+                                                                                                   \
+		if (v >= 0)                                                                        \
+			*(uint8_t *)to = (uint8_t)v;                                               \
+		return v < 0 ? v : 0;                                                              \
+	}                                                                                          \
+	struct parse_enum_needs_semicolon_
+
 /* The PORT_ALLOW_… names: NULL behind the last. */
 const char *field_allow_name(unsigned int bit);

@@ -7,28 +7,16 @@
 
 /* --- names ----------------------------------------------------------------------------------- */
 
-/* name_of() for a table: of unsigned int, whatever the enum. */
-#define PARSE_ENUM(what, enum_type, count, name_of)                                                \
-	static const char *what##_text(unsigned int i)                                             \
-	{                                                                                          \
-		return name_of((enum enum_type)i);                                                 \
-	}                                                                                          \
-	int field_parse_router_##what(const char *text, void *to, struct error *ret_error)         \
-	{                                                                                          \
-		int v = field_parse_enum(text, count, what##_text, ret_error);                     \
-                                                                                                   \
-		if (v >= 0)                                                                        \
-			*(uint8_t *)to = (uint8_t)v;                                               \
-		return v < 0 ? v : 0;                                                              \
-	}                                                                                          \
-	struct parse_enum_needs_semicolon_
-
-PARSE_ENUM(protocol, router_protocol, ROUTER_PROTOCOL_COUNT, router_protocol_name);
-PARSE_ENUM(auth, router_auth, ROUTER_AUTH_COUNT, router_auth_name);
-PARSE_ENUM(auth_mode, router_auth_mode, ROUTER_AUTH_MODE_COUNT, router_auth_mode_name);
-PARSE_ENUM(checksum, router_checksum, ROUTER_CHECKSUM_COUNT, router_checksum_name);
-PARSE_ENUM(garp, router_garp, ROUTER_GARP_COUNT, router_garp_name);
-PARSE_ENUM(track, router_track_kind, ROUTER_TRACK_KIND_COUNT, router_track_kind_name);
+FIELD_PARSE_ENUM(field_parse_router_protocol, router_protocol, ROUTER_PROTOCOL_COUNT,
+		 router_protocol_name);
+FIELD_PARSE_ENUM(field_parse_router_auth, router_auth, ROUTER_AUTH_COUNT, router_auth_name);
+FIELD_PARSE_ENUM(field_parse_router_auth_mode, router_auth_mode, ROUTER_AUTH_MODE_COUNT,
+		 router_auth_mode_name);
+FIELD_PARSE_ENUM(field_parse_router_checksum, router_checksum, ROUTER_CHECKSUM_COUNT,
+		 router_checksum_name);
+FIELD_PARSE_ENUM(field_parse_router_garp, router_garp, ROUTER_GARP_COUNT, router_garp_name);
+FIELD_PARSE_ENUM(field_parse_router_track, router_track_kind, ROUTER_TRACK_KIND_COUNT,
+		 router_track_kind_name);
 
 int field_parse_router_name(const char *text, void *to, struct error *ret_error)
 {

@@ -12,14 +12,9 @@ void hosts_list(struct request *r)
 {
 	struct out o = { 0 };
 
-	out_open(&o, '{');
-	out_key(&o, "items");
-	out_open(&o, '[');
+	named_list_begin(&o);
 	engine_hosts(r->api->config.engine, list_item, &o);
-	out_close(&o, ']');
-	out_bool(&o, "more", false);
-	out_close(&o, '}');
-	request_answer(r, MHD_HTTP_OK, &o);
+	named_list_end(r, &o);
 }
 
 static int look(struct request *r, const char *name, struct out *o, struct error *ret_error)

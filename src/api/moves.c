@@ -1,5 +1,6 @@
 /* Moves of vMACs between hosts: hints to the machine, and how it stands. */
 #include "api/internal.h"
+#include "api/named.h"
 #include "api/views.h"
 
 static void list_item(void *ctx, const struct move_view *v)
@@ -11,14 +12,9 @@ void moves_list(struct request *r)
 {
 	struct out o = { 0 };
 
-	out_open(&o, '{');
-	out_key(&o, "items");
-	out_open(&o, '[');
+	named_list_begin(&o);
 	engine_moves(r->api->config.engine, list_item, &o);
-	out_close(&o, ']');
-	out_bool(&o, "more", false);
-	out_close(&o, '}');
-	request_answer(r, MHD_HTTP_OK, &o);
+	named_list_end(r, &o);
 }
 
 static void hinted(void *ctx, const struct answer *answer)

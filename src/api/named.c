@@ -1,5 +1,20 @@
 #include "api/named.h"
 
+void named_list_begin(struct out *o)
+{
+	out_open(o, '{');
+	out_key(o, "items");
+	out_open(o, '[');
+}
+
+void named_list_end(struct request *r, struct out *o)
+{
+	out_close(o, ']');
+	out_bool(o, "more", false);
+	out_close(o, '}');
+	request_answer(r, MHD_HTTP_OK, o);
+}
+
 void named_show(struct request *r, named_look_fn look)
 {
 	struct out o = { 0 };

@@ -8,6 +8,10 @@
 typedef int (*named_look_fn)(struct request *r, const char *name, struct out *o,
 			     struct error *ret_error);
 
+/* A list that is all in one answer: its items come in between. */
+void named_list_begin(struct out *o);
+void named_list_end(struct request *r, struct out *o);
+
 /* Answers 200 with the object that the path names. */
 void named_show(struct request *r, named_look_fn look);
 

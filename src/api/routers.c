@@ -12,14 +12,9 @@ void routers_list(struct request *r)
 {
 	struct out o = { 0 };
 
-	out_open(&o, '{');
-	out_key(&o, "items");
-	out_open(&o, '[');
+	named_list_begin(&o);
 	engine_routers(r->api->config.engine, list_item, &o);
-	out_close(&o, ']');
-	out_bool(&o, "more", false);
-	out_close(&o, '}');
-	request_answer(r, MHD_HTTP_OK, &o);
+	named_list_end(r, &o);
 }
 
 static int look(struct request *r, const char *name, struct out *o, struct error *ret_error)
@@ -97,16 +92,11 @@ void routers_history(struct request *r)
 	struct out o = { 0 };
 	struct error e;
 
-	out_open(&o, '{');
-	out_key(&o, "items");
-	out_open(&o, '[');
+	named_list_begin(&o);
 	if (engine_router_history(r->api->config.engine, r->arg[0], history_item, &o, &e) < 0) {
 		out_done(&o);
 		request_refuse(r, &e);
 		return;
 	}
-	out_close(&o, ']');
-	out_bool(&o, "more", false);
-	out_close(&o, '}');
-	request_answer(r, MHD_HTTP_OK, &o);
+	named_list_end(r, &o);
 }
