@@ -33,13 +33,28 @@ char _license[] SEC("license") = "Dual BSD/GPL";
 
 /* --- copies ---------------------------------------------------------------------------------- */
 
-/* Copies the frame to every open port of the net but one, and to none but those for `whom` it is
- * (carry.h).  A copy that fails is its receiver's loss. */
+/* A copy for the port `slot`, if it is open and the copy is for it (carry.h).  One that fails is its
+ * receiver's loss.  A function of its own, so that the verifier reads it once and not once a port. */
+__noinline int copy_to(struct __sk_buff *skb, __u32 slot, __u32 whom)
+{
+	__u64 member = member_of(slot);
+	__u32 ifindex = gated_link(slot, MEMBER_IFINDEX(member));
+	struct weight w = weight_of(skb);
+
+	if (!ifindex || (whom && !copy_is_for(slot, whom)))
+		return 0;
+	if (fits(skb, ifindex, MEMBER_MTU(member)) && bpf_clone_redirect(skb, ifindex, 0) == 0)
+		count_tx(slot, w);
+	else
+		count_drop(slot, DROP_COPY_FAILED, w);
+	return 0;
+}
+
+/* Copies the frame to every open port of the net but one, and to none but those for `whom` it is. */
 __noinline int replicate(struct __sk_buff *skb, __u32 net, __u32 except, __u32 whom)
 {
-	__u64 *head = bpf_map_lookup_elem(&heads, &net), member;
-	struct weight w = weight_of(skb);
-	__u32 slot, ifindex;
+	__u64 *head = bpf_map_lookup_elem(&heads, &net);
+	__u32 slot;
 
 	if (!head)
 		return 0;
@@ -47,16 +62,9 @@ __noinline int replicate(struct __sk_buff *skb, __u32 net, __u32 except, __u32 w
 	for (int i = 0; i < NET_PORTS_MAX; i++) {
 		if (!slot)
 			break;
-		member = member_of(slot);
-		ifindex = gated_link(slot, MEMBER_IFINDEX(member));
-		if (ifindex && slot != except && (!whom || copy_is_for(slot, whom))) {
-			if (fits(skb, ifindex, MEMBER_MTU(member)) &&
-			    bpf_clone_redirect(skb, ifindex, 0) == 0)
-				count_tx(slot, w);
-			else
-				count_drop(slot, DROP_COPY_FAILED, w);
-		}
-		slot = MEMBER_NEXT(member);
+		if (slot != except)
+			copy_to(skb, slot, whom);
+		slot = MEMBER_NEXT(member_of(slot));
 	}
 	return 0;
 }
