@@ -181,7 +181,8 @@ static __always_inline __u32 fdb_slot(__u32 net, __u64 mac)
 
 	if (near) {
 		value = READ_ONCE(*near);
-		if (value >> 16 == mac)
+		/* Of most addresses nobody was ever told. */
+		if (!value || value >> 16 == mac)
 			return FDB_SLOT(value);
 	}
 	return fdb_slot_far(net, mac);

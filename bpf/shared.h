@@ -50,6 +50,8 @@
 #define FDB_NEAR_PLACE(net, mac_word)                                                              \
 	(((__u32)((__u64)(mac_word)*0x9e3779b97f4a7c15ULL >> 48) + (__u32)(net)) &                 \
 	 (FDB_NEAR_ENTRIES - 1))
+/* A place of it: 0 = no address of that place is in the table; this = the table is to be asked. */
+#define FDB_NEAR_ASK FDB_VALUE(SLOT_NOBODY, 0xffffffffffffULL)
 
 /* --- index: whose is this ifindex? ----------------------------------------------------------- */
 

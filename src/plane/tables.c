@@ -238,7 +238,7 @@ int tables_fdb_set(struct tables *t, unsigned int net, uint64_t mac, unsigned in
 		if (r < 0)
 			return r;
 	}
-	if (load(near) == 0 || load(near) >> 16 == mac)
+	if (load(near) == 0 || load(near) == FDB_NEAR_ASK || load(near) >> 16 == mac)
 		store(near, value);
 	return 0;
 }
@@ -249,8 +249,9 @@ int tables_fdb_clear(struct tables *t, unsigned int net, uint64_t mac)
 		 *near = tables_word(&t->fdb_near, FDB_NEAR_PLACE(net, mac));
 	int r;
 
+	/* Not empty: others may have their place here, too. */
 	if (load(near) >> 16 == mac)
-		store(near, 0);
+		store(near, FDB_NEAR_ASK);
 	r = bpf_map_delete_elem(t->fdb_fd, &key);
 	return r == -ENOENT ? 0 : r;
 }

@@ -15,7 +15,8 @@
  * - gates[slot]: what passes a port; one word, the only one that the programs change, too (gate.c).
  * - claims: in place of a slot the table may lead to one, whose holder the programs write.
  * - fdb_near: the same values once more, an array in front of it: written after the table, cleared
- *   before it.
+ *   before it.  A place that was never taken says that the table has no address of that place; one
+ *   that was cleared says so no more (FDB_NEAR_ASK).
  *
  * What a reader may still hold (the row before, a list element that was taken out, an entry of a
  * slot that changes its net) is written again only after a grace period: tables_grace() returns

@@ -215,6 +215,49 @@ static void unknown_goes_to_the_wire_and_to_no_port(void **state)
 	CHECK_ARRIVED(BIT(J));
 }
 
+static uint32_t place_of(const char *text)
+{
+	vmac_mac_t m = lab_mac(text);
+
+	return FDB_NEAR_PLACE(NET_OF(1, 0), plane_mac_word(m));
+}
+
+/* In the array in front of the table there is room for one of them. */
+static void addresses_share_a_place(void **state)
+{
+	struct plane_port a = port_of(A), b = port_of(B);
+	char other[24];
+
+	for (uint32_t i = 0; i < 1u << 24; i++) {
+		snprintf(other, sizeof(other), "5a:20:00:%02x:%02x:%02x", i >> 16, i >> 8 & 255,
+			 i & 255);
+		if (place_of(other) == place_of(macs[A]))
+			break;
+	}
+	assert_int_equal(place_of(other), place_of(macs[A]));
+	b.address = lab_mac(other);
+	set(b);
+	drain();
+	inject(UP, frame(macs[A], WIRE));
+	CHECK_ARRIVED(BIT(A));
+	inject(UP, frame(other, WIRE));
+	CHECK_ARRIVED(BIT(B));
+	/* The one in front goes, the other is still found; and the first, when it is back. */
+	a.address = lab_mac(MISS);
+	set(a);
+	inject(UP, frame(other, WIRE));
+	CHECK_ARRIVED(BIT(B));
+	inject(C, frame(macs[A], macs[C]));
+	CHECK_ARRIVED(BIT(UP));
+	a.address = lab_mac(macs[A]);
+	set(a);
+	inject(UP, frame(macs[A], WIRE));
+	CHECK_ARRIVED(BIT(A));
+	reset();
+	inject(C, frame(other, macs[C]));
+	CHECK_ARRIVED(BIT(UP));
+}
+
 static void wire_and_ports_reach_each_other(void **state)
 {
 	struct frame sent = frame(macs[A], WIRE), got;
@@ -720,6 +763,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(port_to_port_and_nobody_else),
 		cmocka_unit_test(unknown_goes_to_the_wire_and_to_no_port),
+		cmocka_unit_test(addresses_share_a_place),
 		cmocka_unit_test(wire_and_ports_reach_each_other),
 		cmocka_unit_test(ports_reach_the_host),
 		cmocka_unit_test(the_mark_never_reaches_the_stack),
