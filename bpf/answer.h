@@ -267,7 +267,7 @@ __noinline int hear(struct __sk_buff *skb, __u32 net, __u32 l3, __u32 asked)
 	if (t.kind == TALK_SAYS)
 		return hidden;
 	face = asked ? asked - 1 : face_of_client(conf, t.sender);
-	if (!face_speaks(s, face, bpf_ktime_get_boot_ns()))
+	if (!face_speaks(s, face, clock_coarse()))
 		return hidden;
 	return HEARD_ASK_OF(FACE_OF(cluster, face));
 }

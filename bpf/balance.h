@@ -4,10 +4,7 @@
  * Theory of operation
  *
  * The forwarding table leads from a face to here, from the wire, the host and every port of the
- * net.  The flow's hash, under the cluster's key, is its row, and the row names two members: the
- * *first*, to whom the flow belongs by the rows in force, and the *second*, to whom it belonged
- * before, or would next.  A SYN goes to the first.  What else goes where the flow's entry says
- * (flow.h) while that member is known; without one to the first, and that is a guess.
+ * net, and choose.h says which member it is for.
  *
  * A member here gets the frame with DA := member.  One elsewhere gets it by the uplink, with SA :=
  * the uplink's own address, so that no switch learns the client here; but with SA := the face where
@@ -16,289 +13,38 @@
  * by it, without a header of ours.  That host remembers the flows of its members, too.  What is
  * guessed and not known there it hands to the row's second, as its own frame: so once at most.
  * What is not guessed it delivers and remembers; hence a member that migrates takes its flows
- * along, though its new host has never seen them.
- *
- * A guessed entry that names the row's second is not followed: the row's first may know better, and
- * if not, its host hands on to that second.
- *
- * Where every host gets every frame (distributed) this host takes the rows whose first member has
- * an open port here by the installed and the committed rows, while it owns them; nothing is said by
- * an entry there, because two hosts could have one. */
+ * along, though its new host has never seen them. */
 #ifndef VMAC_BPF_BALANCE_H
 #define VMAC_BPF_BALANCE_H
 
 #include "carry.h"
+#include "choose.h"
 #include "nat.h"
 
 #define HANDED_HERE 0x100
 
-/* What balance() says: a member's id with what else is to be known of it, or one of these. */
-#define CHOSE_ID	   0xffffu
-#define CHOSE_GUESSED	   (1u << 16) /* of TCP, and of its flow nothing is known here */
-#define CHOSE_SECOND	   (1u << 17) /* handed on from the row's first */
-#define BALANCE_WIRE	   -2	      /* as anybody's: by the wire */
-#define CHOSE_NAT	   (1u << 18) /* its addresses are to be rewritten; */
-#define CHOSE_NOTED	   (1u << 19) /* … the flow table was asked */
-#define CHOSE_HERE	   (1u << 28) /* … and then it goes to its port as any other */
-#define BALANCE_PORT	   -3	      /* to its port as any other */
-#define BALANCE_ASKED	   -4	      /* ARP or ND: answer.h */
-#define BALANCE_CARRY	   -5	      /* to all members: carry.h */
-#define BALANCE_DROP	   -16	      /* … and less: the negative reason */
-#define BALANCE_DROP_OF(r) (BALANCE_DROP - (int)(r))
-
-/* --- rules and rows -------------------------------------------------------------------------- */
-
-static __always_inline const struct cluster_conf *conf_by_face(__u32 number)
-{
-	const struct cluster_slot *s = cluster_slot_of(FACE_CLUSTER(number));
-
-	return s ? cluster_conf_of(s) : 0;
-}
-
-__noinline int conf_has_ip(__u32 number, __u64 high, __u64 low)
-{
-	const struct cluster_conf *conf = conf_by_face(number);
-	struct cluster_ip ip = { { high, low } };
-
-	return conf && cluster_has_ip(conf, ip);
-}
-
-/* A fragment is judged by the rules for all ports, because most of it has none to show; but what
- * of it shows one that is dropped is dropped, and with it all. */
-__noinline __u32 conf_rule(__u32 number, __u32 proto, __u32 flags, __u32 port)
-{
-	const struct cluster_conf *conf = conf_by_face(number);
-	__u32 knows = flags & (PACKET_PORTS | PACKET_FIRST) && has_ports((__u8)proto);
-
-	if (!conf)
-		return CLUSTER_DO_BALANCE;
-	for (__u32 i = 0; i < CLUSTER_RULES; i++) {
-		const struct cluster_rule_conf *r = &conf->rules[i];
-
-		if (i >= conf->rule_count)
-			break;
-		if (r->protocol && r->protocol != proto)
-			continue;
-		if (!r->has_ports)
-			return r->action;
-		if (knows && (flags & PACKET_PORTS || r->action == CLUSTER_DO_DROP) &&
-		    port >= r->from && port <= r->to)
-			return r->action;
-	}
-	return CLUSTER_DO_BALANCE;
-}
-
-static __always_inline __u32 rule_of(const struct cluster_conf *conf, __u32 number,
-				     const struct packet *p)
-{
-	return conf->rule_count ? conf_rule(number, p->proto, p->flags, bpf_ntohs(p->ports[1]))
-				: CLUSTER_DO_BALANCE;
-}
-
-static __always_inline __u32 row_number(const struct cluster_conf *conf, const struct packet *p,
-					__u64 hash)
-{
-	if (conf->affinity != CLUSTER_BY_FLOW)
-		hash = client_hash(conf, p);
-	return conf->row_count == 65536 ? (__u32)hash & 0xffff : (__u32)hash % 65537;
-}
-
-/* What of a packet matters to who chooses: a row, and what the packet is. */
-#define WHAT(row, flags, proto, action)                                                            \
-	((__u64)(row) | (__u64)(flags) << 32 | (__u64)(proto) << 40 | (__u64)(action) << 48)
-#define WHAT_ROW(what)	  ((__u32)(what))
-#define WHAT_FLAGS(what)  ((__u32)((what) >> 32) & 0xff)
-#define WHAT_PROTO(what)  ((__u32)((what) >> 40) & 0xff)
-#define WHAT_ACTION(what) ((__u32)((what) >> 48) & 0xff)
-
-/* The two members, by one set of rows. */
-static __always_inline __u32 row_read(const struct cluster_slot *s, __u32 cluster, __u64 what,
-				      __u32 set)
-{
-	__u32 rows = CLUSTER_ROWS_OF(cluster, set), half = WHAT_ROW(what) >> 1;
-	const __u64 *word;
-	void *inner;
-
-	if (WHAT_ACTION(what) == CLUSTER_DO_PRIORITY)
-		return READ_ONCE(s->priority[set]);
-	inner = bpf_map_lookup_elem(&cluster_rows, &rows);
-	word = inner ? bpf_map_lookup_elem(inner, &half) : 0;
-	return word ? CLUSTER_ROW(READ_ONCE(*word), WHAT_ROW(what)) : 0;
-}
-
-/* --- remembering ----------------------------------------------------------------------------- */
-
-/* In place of what was found of the flow, or in a new place. */
-static __always_inline void remember(__u32 way, __u64 hash, __u32 state, __u32 cluster, __u32 id,
-				     __u32 tick)
-{
-	__u64 entry = FLOW_ENTRY(hash, state, tick + FLOW_NEW_TICKS, cluster, id);
-
-	if (way >= FLOW_WAYS) {
-		way = flow_place(hash, tick);
-		if (way < FLOW_WAYS)
-			count_cluster(cluster, flows_made, 1);
-		else
-			count_cluster(cluster, flows_denied, 1);
-	}
-	flow_store(way, hash, entry);
-}
-
-/* A SYN's member; but the entry of a flow that lives stays, or who forges a SYN could cut it. */
-__noinline int flow_begin(__u64 hash, __u32 cluster, __u32 id, __u32 tick)
-{
-	__u32 way = flow_way(hash, cluster, tick);
-	__u64 entry = flow_at(way, hash, cluster, tick);
-
-	if (!entry || FLOW_STATE(entry) != FLOW_CONFIRMED)
-		remember(entry ? way : FLOW_WAYS, hash, FLOW_NEW, cluster, id, tick);
-	return 0;
-}
-
-static __always_inline void renew(const struct cluster_conf *conf, __u32 way, __u64 hash,
-				  __u64 entry, __u64 what, __u32 tick)
-{
-	__u32 idle = WHAT_PROTO(what) == PROTO_UDP ? conf->udp_ticks : conf->tcp_ticks;
-
-	if (!(WHAT_FLAGS(what) & PACKET_ERROR))
-		flow_renew(way, hash, entry, WHAT_FLAGS(what), idle, tick);
-}
-
-/* --- which member ---------------------------------------------------------------------------- */
-
-/* How a frame for that member gets to it: its port, or SLOT_NOBODY for the wire. */
-static __always_inline __u32 member_port(__u32 net, __u64 mac, __u32 *ret_way)
-{
-	__u32 to = receiver_of(net, mac), link;
-
-	if (!is_port(to))
-		return SLOT_NOBODY;
-	link = MEMBER_IFINDEX(member_of(to));
-	*ret_way = (__s32)link > 0 ? WAY_PORT : gated_way(to, link);
-	return *ret_way == WAY_WIRE ? SLOT_NOBODY : to;
-}
-
-__noinline int member_is_here(__u32 cluster, __u32 id, __u32 net)
-{
-	__u32 way = WAY_WIRE;
-	__u64 mac = member_mac(cluster, id);
-
-	return mac && member_port(net, mac, &way) != SLOT_NOBODY && way == WAY_PORT;
-}
-
-/* Where the first is here and does not know the flow, it is the second's, if there is one. */
-static __always_inline int second_chance(const struct cluster_slot *s,
-					 const struct cluster_conf *conf, __u32 cluster, __u32 row)
-{
-	__u32 first = CLUSTER_FIRST(row), second = CLUSTER_SECOND(row);
-
-	if (second && second != first && cluster_knows(s, second) &&
-	    member_is_here(cluster, first, conf->net))
-		return (int)(second | CHOSE_SECOND);
-	return (int)(first | CHOSE_GUESSED);
-}
-
-/* Of an anchor. */
-__noinline int choose(__u32 cluster, __u64 hash, __u64 what, __u32 tick)
-{
-	const struct cluster_slot *s = cluster_slot_of(cluster);
-	const struct cluster_conf *conf = s ? cluster_conf_of(s) : 0;
-	__u32 is_tcp = WHAT_PROTO(what) == PROTO_TCP, way = FLOW_WAYS, known = 0, row, id = 0;
-	__u64 entry = 0;
-	int chosen;
-
-	if (!conf)
-		return 0;
-	if ((WHAT_FLAGS(what) & (PACKET_PORTS | PACKET_SYN)) == PACKET_PORTS) {
-		way = flow_way(hash, cluster, tick);
-		entry = flow_at(way, hash, cluster, tick);
-		id = FLOW_ID(entry);
-		known = entry && cluster_knows(s, id);
-		if (known && !FLOW_IS_GUESSED(entry)) {
-			renew(conf, way, hash, entry, what, tick);
-			return (int)id;
-		}
-	}
-	row = row_read(s, cluster, what, CLUSTER_COMMITTED);
-	if (!CLUSTER_FIRST(row) || !(WHAT_FLAGS(what) & PACKET_PORTS))
-		return (int)CLUSTER_FIRST(row);
-	if (WHAT_FLAGS(what) & PACKET_SYN) {
-		flow_begin(hash, cluster, CLUSTER_FIRST(row), tick);
-		return (int)CLUSTER_FIRST(row);
-	}
-	if (known) {
-		renew(conf, way, hash, entry, what, tick);
-		if (id != CLUSTER_SECOND(row) || !is_tcp)
-			return (int)(id | (is_tcp ? CHOSE_GUESSED : 0));
-	}
-	chosen = is_tcp ? second_chance(s, conf, cluster, row) : (int)CLUSTER_FIRST(row);
-	/* The end of a flow that nobody knows is not the beginning of one. */
-	if (!known && !(WHAT_FLAGS(what) & (PACKET_ERROR | PACKET_END)))
-		remember(entry ? way : FLOW_WAYS, hash, FLOW_NEW | (is_tcp ? FLOW_GUESSED : 0),
-			 cluster, (__u32)chosen & CHOSE_ID, tick);
-	return chosen;
-}
-
-/* Of a host that takes its own rows only. */
-__noinline int choose_own(__u32 cluster, __u64 hash, __u64 what, __u32 tick)
-{
-	const struct cluster_slot *s = cluster_slot_of(cluster);
-	const struct cluster_conf *conf = s ? cluster_conf_of(s) : 0;
-	__u32 row, first, way;
-	__u64 entry;
-	int chosen;
-
-	if (!conf)
-		return 0;
-	row = row_read(s, cluster, what, CLUSTER_INSTALLED);
-	first = CLUSTER_FIRST(row);
-	if (!first || first != CLUSTER_FIRST(row_read(s, cluster, what, CLUSTER_COMMITTED)) ||
-	    !member_is_here(cluster, first, conf->net))
-		return BALANCE_DROP_OF(DROP_OTHERS_ROW);
-	if (!(WHAT_FLAGS(what) & PACKET_PORTS) || WHAT_PROTO(what) != PROTO_TCP)
-		return (int)first;
-	if (WHAT_FLAGS(what) & PACKET_SYN) {
-		flow_begin(hash, cluster, first, tick);
-		return (int)first;
-	}
-	way = flow_way(hash, cluster, tick);
-	entry = flow_at(way, hash, cluster, tick);
-	if (entry && FLOW_ID(entry) == first) {
-		renew(conf, way, hash, entry, what, tick);
-		return (int)first;
-	}
-	chosen = second_chance(s, conf, cluster, row);
-	if (!(chosen & CHOSE_SECOND) && !(WHAT_FLAGS(what) & PACKET_ERROR))
-		remember(entry ? way : FLOW_WAYS, hash, FLOW_NEW, cluster, first, tick);
-	return chosen;
-}
-
 /* --- a frame for a face ---------------------------------------------------------------------- */
 
-static __always_inline __be16 type_of(struct __sk_buff *skb, __u32 how)
-{
-	__be16 type = 0;
-
-	bpf_skb_load_bytes(skb, 2 * ETH_ALEN + (how & HOW_IN_BAND ? 4 : 0), &type, sizeof(type));
-	return type;
-}
-
-static __always_inline __u32 l3_of(__u32 how)
-{
-	return ETH_HLEN + (how & HOW_IN_BAND ? 4 : 0);
-}
-
 /* 0, or why it is dropped. */
-static __always_inline __u32 read_for(struct __sk_buff *skb, __u32 number, __u32 how,
-				      struct packet *p)
+static __always_inline __u32 read_for(struct __sk_buff *skb, const struct cluster_conf *conf,
+				      __u32 number, __be16 type, __u32 how, struct packet *p)
 {
-	int r = how & HOW_NESTED ? READ_OTHER : read_packet(skb, l3_of(how), type_of(skb, how), p);
+	int r;
 
-	if (r == READ_BROKEN)
-		return DROP_CLUSTER_FRAME;
-	if (r == READ_OTHER || !conf_has_ip(number, p->dst.word[0], p->dst.word[1]))
+	if (how & HOW_NESTED)
 		return DROP_CLUSTER_ADDRESS;
-	return 0;
+	if (!read_usual(skb, l3_of(how), type, p)) {
+		r = read_packet(skb, l3_of(how), type, p);
+		if (r == READ_BROKEN)
+			return DROP_CLUSTER_FRAME;
+		if (r == READ_OTHER)
+			return DROP_CLUSTER_ADDRESS;
+	}
+	/* Most have one address. */
+	if (p->dst.word[1] == conf->addresses[0].word[1] &&
+	    p->dst.word[0] == conf->addresses[0].word[0] && conf->address_count)
+		return 0;
+	return conf_has_ip(number, p->dst.word[0], p->dst.word[1]) ? 0 : DROP_CLUSTER_ADDRESS;
 }
 
 /* With nat, what else is to be known of who was chosen. */
@@ -317,11 +63,11 @@ static __always_inline int also_nat(const struct cluster_conf *conf, const struc
  * does not.  `hash`: of the question. */
 __noinline int own_answer(__u32 number, __u32 port, __u64 hash)
 {
-	__u32 tick = (__u32)(bpf_ktime_get_boot_ns() >> FLOW_TICK_BITS);
+	__u32 tick = FLOW_TICK(clock_coarse());
 	__u32 cluster = FACE_CLUSTER(number), id = port_member_id(port, cluster);
-	__u64 entry = flow_at(flow_way(hash, cluster, tick), hash, cluster, tick);
+	__u64 found = flow_find(hash, cluster, tick, 0);
 
-	return id && entry && FLOW_ID(entry) == id ? (int)id : 0;
+	return id && found && FLOW_ID(found) == id ? (int)id : 0;
 }
 
 static __always_inline __u64 question_hash(const struct cluster_conf *conf, struct packet p)
@@ -342,6 +88,7 @@ __noinline int balance(struct __sk_buff *skb, __u32 from, __u32 number, __u32 ne
 	const struct cluster_conf *conf;
 	struct packet p = {};
 	__u64 now, hash, what;
+	__be16 type;
 	int chosen;
 
 	if (!s || data + ETH_HLEN > frame_end(skb))
@@ -351,18 +98,19 @@ __noinline int balance(struct __sk_buff *skb, __u32 from, __u32 number, __u32 ne
 		return 0; /* taken away under our eyes */
 	if (conf->mode == CLUSTER_MODE_CARRY)
 		return BALANCE_CARRY;
-	if (type_of(skb, how) == bpf_htons(ETH_P_ARP))
+	type = type_of(skb, l3_of(how));
+	if (type == bpf_htons(ETH_P_ARP))
 		return BALANCE_ASKED;
 	if ((how & HOW_CAME) == HOW_HOST && (skb->mark & MARK_PROBE_MASK) == MARK_PROBE) {
 		reason = MARK_PROBE_ID(skb->mark);
 		skb->mark = 0;
 		return (int)(reason | (conf->flags & CLUSTER_NAT ? CHOSE_NAT : 0));
 	}
-	now = bpf_ktime_get_boot_ns();
-	if (conf->mode == CLUSTER_MODE_DISTRIBUTED ? READ_ONCE(s->own) <= now
+	now = clock_coarse();
+	if (conf->mode == CLUSTER_MODE_DISTRIBUTED ? !clock_before(now, READ_ONCE(s->own))
 						   : !face_serves(s, FACE_INDEX(number), now))
 		return BALANCE_DROP_OF(DROP_NOT_ANCHOR);
-	reason = read_for(skb, number, how, &p);
+	reason = read_for(skb, conf, number, type, how, &p);
 	if (p.flags & PACKET_ND)
 		return BALANCE_ASKED;
 	if (reason)
@@ -378,8 +126,8 @@ __noinline int balance(struct __sk_buff *skb, __u32 from, __u32 number, __u32 ne
 	hash = packet_hash(conf, &p);
 	what = WHAT(row_number(conf, &p, hash), p.flags, p.proto, action);
 	chosen = conf->mode == CLUSTER_MODE_DISTRIBUTED
-			 ? choose_own(cluster, hash, what, (__u32)(now >> FLOW_TICK_BITS))
-			 : choose(cluster, hash, what, (__u32)(now >> FLOW_TICK_BITS));
+			 ? choose_own(cluster, hash, what, FLOW_TICK(now))
+			 : find_or_choose(s, conf, cluster, hash, what, FLOW_TICK(now));
 	return also_nat(conf, &p, chosen);
 }
 
@@ -401,39 +149,6 @@ __noinline int is_guess(struct __sk_buff *skb, __u32 number)
 	return 0;
 }
 
-/* Of a flow that this host's member is said to have. */
-__noinline int member_choose(__u32 number, __u64 hash, __u64 what, __u32 id, __u32 guessed)
-{
-	__u32 tick = (__u32)(bpf_ktime_get_boot_ns() >> FLOW_TICK_BITS), way, row, second;
-	__u32 cluster = FACE_CLUSTER(number);
-	const struct cluster_slot *s = cluster_slot_of(cluster);
-	const struct cluster_conf *conf = s ? cluster_conf_of(s) : 0;
-	__u64 entry;
-
-	if (!conf)
-		return BALANCE_PORT;
-	if (WHAT_FLAGS(what) & PACKET_SYN) {
-		flow_begin(hash, cluster, id, tick);
-		return BALANCE_PORT;
-	}
-	way = flow_way(hash, cluster, tick);
-	entry = flow_at(way, hash, cluster, tick);
-	if (entry && FLOW_ID(entry) == id) {
-		renew(conf, way, hash, entry, what, tick);
-		return BALANCE_PORT;
-	}
-	if (guessed) {
-		row = row_read(s, cluster, what, CLUSTER_INSTALLED);
-		second = CLUSTER_SECOND(row);
-		if (CLUSTER_FIRST(row) == id && second && second != id && cluster_knows(s, second))
-			return (int)(second | CHOSE_SECOND);
-	}
-	if (!(WHAT_FLAGS(what) & (PACKET_ERROR | PACKET_END)))
-		remember(entry ? way : FLOW_WAYS, hash, FLOW_NEW | (guessed ? FLOW_GUESSED : 0),
-			 cluster, id, tick);
-	return BALANCE_PORT;
-}
-
 /* A frame from the wire for the port `to`, whose guest is a member of clusters: BALANCE_PORT, or
  * the member that it is handed on to, with its cluster from bit 20 on. */
 __noinline int balance_member(struct __sk_buff *skb, __u32 to, __u32 net, __u32 how)
@@ -444,7 +159,8 @@ __noinline int balance_member(struct __sk_buff *skb, __u32 to, __u32 net, __u32 
 	__u32 id;
 	__u64 hash;
 
-	if (how & HOW_NESTED || read_packet(skb, l3_of(how), type_of(skb, how), &p) != READ_OK)
+	if (how & HOW_NESTED ||
+	    read_packet(skb, l3_of(how), type_of(skb, l3_of(how)), &p) != READ_OK)
 		return BALANCE_PORT;
 	cluster = cluster_of_ip(net, p.dst);
 	if (cluster < 0)
@@ -522,7 +238,7 @@ __noinline __u64 face_to_say(__u32 number)
 	const struct cluster_conf *conf = s ? cluster_conf_of(s) : 0;
 	__u32 face = FACE_INDEX(number);
 
-	return conf && face_speaks(s, face, bpf_ktime_get_boot_ns()) ? conf->faces[face] : 0;
+	return conf && face_speaks(s, face, clock_coarse()) ? conf->faces[face] : 0;
 }
 
 static __always_inline int hand_to_wire(struct __sk_buff *skb, __u32 from, __u32 cluster, __u64 mac,
@@ -561,12 +277,11 @@ __noinline int hand_over(struct __sk_buff *skb, __u32 from, __u32 number, __u32 
 {
 	__u32 cluster = FACE_CLUSTER(number), chosen = (__u32)(how >> 32), id = chosen & CHOSE_ID;
 	struct weight w = weight_of(skb);
-	__u64 mac = member_mac(cluster, id);
+	__u64 mac = id ? member_gets(cluster, id, w.frames, w.octets) : 0;
 	__u32 way = WAY_WIRE, to;
 
-	if (!id || !mac)
+	if (!mac)
 		return no_member(from, cluster, w);
-	count_member(cluster, id, w.frames, w.octets);
 	if (chosen & CHOSE_SECOND)
 		count_cluster(cluster, second, w.frames);
 	to = member_port(net, mac, &way);

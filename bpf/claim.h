@@ -149,7 +149,7 @@ static __always_inline __u32 claim_holder(const struct claim *c)
 {
 	__u64 word = READ_ONCE(c->word);
 
-	return word && CLAIM_UNTIL(word) > bpf_ktime_get_boot_ns() ? CLAIM_SLOT(word) : SLOT_NOBODY;
+	return word && clock_before(clock_coarse(), CLAIM_UNTIL(word)) ? CLAIM_SLOT(word) : SLOT_NOBODY;
 }
 
 static __always_inline struct claim *row_claim(const struct port_row *row, __u64 mac)

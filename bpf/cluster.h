@@ -34,12 +34,12 @@ static __always_inline const struct cluster_conf *face_conf(const struct cluster
 
 static __always_inline int face_serves(const struct cluster_slot *s, __u32 face, __u64 now)
 {
-	return READ_ONCE(s->faces[face & (CLUSTER_FACES - 1)].serve) > now;
+	return clock_before(now, READ_ONCE(s->faces[face & (CLUSTER_FACES - 1)].serve));
 }
 
 static __always_inline int face_speaks(const struct cluster_slot *s, __u32 face, __u64 now)
 {
-	return READ_ONCE(s->faces[face & (CLUSTER_FACES - 1)].speak) > now;
+	return clock_before(now, READ_ONCE(s->faces[face & (CLUSTER_FACES - 1)].speak));
 }
 
 static __always_inline struct cluster_member_conf *cluster_member_of(__u32 cluster, __u32 id)
@@ -86,6 +86,21 @@ static __always_inline int cluster_has_ip(const struct cluster_conf *conf, struc
 	return 0;
 }
 
+static __always_inline const struct cluster_conf *conf_by_face(__u32 number)
+{
+	const struct cluster_slot *s = cluster_slot_of(FACE_CLUSTER(number));
+
+	return s ? cluster_conf_of(s) : 0;
+}
+
+__noinline int conf_has_ip(__u32 number, __u64 high, __u64 low)
+{
+	const struct cluster_conf *conf = conf_by_face(number);
+	struct cluster_ip ip = { { high, low } };
+
+	return conf && cluster_has_ip(conf, ip);
+}
+
 /* The slot of the cluster that has the address in that net; -1 = none. */
 static __always_inline int cluster_of_ip(__u32 net, struct cluster_ip ip)
 {
@@ -95,16 +110,44 @@ static __always_inline int cluster_of_ip(__u32 net, struct cluster_ip ip)
 	return slot ? (int)(READ_ONCE(*slot) & (CLUSTER_SLOTS - 1)) : -1;
 }
 
+/* Whole words, and not by their halves: a CPU waits for two stores before it loads both at once. */
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#define IP4_MAPPED(ip)	 (0xffffULL << 32 | (ip))
+#define IP4_OF(word)	 ((__u32)(word))
+#define IP4_PREFIX(word) ((__u32)((word) >> 32))
+#else
+#define IP4_MAPPED(ip)	 ((__u64)(ip) << 32 | bpf_htonl(0xffff))
+#define IP4_OF(word)	 ((__u32)((word) >> 32))
+#define IP4_PREFIX(word) ((__u32)(word))
+#endif
+
 static __always_inline struct cluster_ip cluster_ip4(__be32 ip)
 {
-	struct cluster_ip m;
-	__u32 w[4] = { 0, 0, bpf_htonl(0xffff), ip };
+	struct cluster_ip m = { { 0, IP4_MAPPED(ip) } };
 
-	__builtin_memcpy(&m, w, sizeof(m));
 	return m;
 }
 
-/* --- SipHash-2-4 (Aumasson and Bernstein 2012) ----------------------------------------------- */
+static __always_inline int is_ip4(struct cluster_ip ip)
+{
+	return !ip.word[0] && IP4_PREFIX(ip.word[1]) == bpf_htonl(0xffff);
+}
+
+static __always_inline __u32 ip4_of(struct cluster_ip ip)
+{
+	return IP4_OF(ip.word[1]);
+}
+
+static __always_inline __u64 ip_fold(struct cluster_ip ip)
+{
+	return ip.word[0] * 0x9e3779b97f4a7c15ULL ^ ip.word[1];
+}
+
+/* --- SipHash-1-3 (Aumasson and Bernstein 2012) ------------------------------------------------
+ *
+ * One round a word and three at the end, as hash tables use it (Linux's hsiphash on 64 bits, Rust's
+ * and Python's): no way is known to find collisions without the key, and it costs half of 2-4,
+ * which is for messages that prove who sent them. */
 
 struct sip {
 	__u64 v0, v1, v2, v3;
@@ -129,18 +172,17 @@ static __always_inline void sip_round(struct sip *s)
 	s->v2 = rotate(s->v2, 32);
 }
 
-static __always_inline void sip_start(struct sip *s, const __u64 key[2])
+static __always_inline void sip_start(struct sip *s, __u64 key0, __u64 key1)
 {
-	s->v0 = key[0] ^ 0x736f6d6570736575ULL;
-	s->v1 = key[1] ^ 0x646f72616e646f6dULL;
-	s->v2 = key[0] ^ 0x6c7967656e657261ULL;
-	s->v3 = key[1] ^ 0x7465646279746573ULL;
+	s->v0 = key0 ^ 0x736f6d6570736575ULL;
+	s->v1 = key1 ^ 0x646f72616e646f6dULL;
+	s->v2 = key0 ^ 0x6c7967656e657261ULL;
+	s->v3 = key1 ^ 0x7465646279746573ULL;
 }
 
 static __always_inline void sip_word(struct sip *s, __u64 m)
 {
 	s->v3 ^= m;
-	sip_round(s);
 	sip_round(s);
 	s->v0 ^= m;
 }
@@ -150,7 +192,6 @@ static __always_inline __u64 sip_end(struct sip *s, __u64 last)
 {
 	sip_word(s, last);
 	s->v2 ^= 0xff;
-	sip_round(s);
 	sip_round(s);
 	sip_round(s);
 	sip_round(s);
@@ -169,25 +210,30 @@ static __always_inline __u64 sip_end(struct sip *s, __u64 last)
 			c_->field += (n);                                                          \
 	} while (0)
 
-/* The frame was handed to that member. */
-__noinline int count_member(__u32 cluster, __u32 id, __u32 frames, __u32 octets)
-{
-	void *inner = bpf_map_lookup_elem(&cluster_member_counts, &cluster);
-	struct cluster_member_counters *c = inner ? bpf_map_lookup_elem(inner, &id) : 0;
-
-	if (c) {
-		c->frames += frames;
-		c->octets += octets;
-	}
-	return 0;
-}
-
 /* The address of a member; 0 = there is none with that id. */
 __noinline __u64 member_mac(__u32 cluster, __u32 id)
 {
 	const struct cluster_member_conf *m = cluster_member_of(cluster, id);
 
 	return m ? READ_ONCE(m->mac) : 0;
+}
+
+/* The same, and counts what it is handed. */
+static __always_inline __u64 member_gets(__u32 cluster, __u32 id, __u32 frames, __u32 octets)
+{
+	const struct cluster_member_conf *m = cluster_member_of(cluster, id);
+	struct cluster_member_counters *c;
+	void *inner;
+	__u64 mac;
+
+	mac = m ? READ_ONCE(m->mac) : 0;
+	inner = mac ? bpf_map_lookup_elem(&cluster_member_counts, &cluster) : 0;
+	c = inner ? bpf_map_lookup_elem(inner, &id) : 0;
+	if (c) {
+		c->frames += frames;
+		c->octets += octets;
+	}
+	return mac;
 }
 
 #endif

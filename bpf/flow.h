@@ -41,19 +41,6 @@ static __always_inline int flow_is(__u64 entry, __u64 hash, __u32 cluster, __u32
 	       FLOW_STATE(entry) && flow_left(entry, tick) >= 0;
 }
 
-/* The way of the flow's entry, or FLOW_WAYS. */
-__noinline __u32 flow_way(__u64 hash, __u32 cluster, __u32 tick)
-{
-	const struct flow_line *line = flow_line_of(hash);
-
-	if (!line)
-		return FLOW_WAYS;
-	for (__u32 i = 0; i < FLOW_WAYS; i++)
-		if (flow_is(READ_ONCE(line->entry[i]), hash, cluster, tick))
-			return i;
-	return FLOW_WAYS;
-}
-
 /* In the line, so that the verifier sees it, too. */
 static __always_inline __u64 *flow_entry(struct flow_line *line, __u32 way)
 {
@@ -61,24 +48,44 @@ static __always_inline __u64 *flow_entry(struct flow_line *line, __u32 way)
 	return &line->entry[way & (FLOW_WAYS - 1)];
 }
 
-/* The entry there if it is still the flow's; else 0. */
-static __always_inline __u64 flow_at(__u32 way, __u64 hash, __u32 cluster, __u32 tick)
-{
-	struct flow_line *line = flow_line_of(hash);
-	__u64 entry;
+/* What flow_find() found: all of the entry but its finger, in place of which is its way; 0 = no
+ * entry, since one has a state. */
+#define FLOW_FOUND(entry, way) (((entry) & ~FLOW_FINGER) | (__u64)(way) << 34)
+#define FLOW_WAY(found)	       ((__u32)((found) >> 34) & (FLOW_WAYS - 1))
 
-	if (!line || way >= FLOW_WAYS)
-		return 0;
-	entry = READ_ONCE(*flow_entry(line, way));
-	return flow_is(entry, hash, cluster, tick) ? entry : 0;
+/* How a frame renews the entry that it finds: for so many ticks, and whether it is about the
+ * flow's last.  No ticks: it leaves the entry as it is. */
+#define FLOW_RENEW(ticks, ends) ((__u32)(ticks) | (__u32) !!(ends) << 16)
+#define FLOW_RENEW_TICKS(renew) ((renew)&0xffff)
+#define FLOW_RENEW_ENDS(renew)	((renew) >> 16)
+
+static __always_inline __u64 flow_renewed(__u64 entry, __u32 renew, __u32 tick)
+{
+	if (FLOW_STATE(entry) == FLOW_CLOSING || FLOW_RENEW_ENDS(renew))
+		return (entry & ~FLOW_CHANGING) |
+		       FLOW_ENTRY(0, FLOW_CLOSING, tick + FLOW_CLOSING_TICKS, 0, 0);
+	return (entry & ~FLOW_CHANGING) |
+	       FLOW_ENTRY(0, FLOW_CONFIRMED, tick + FLOW_RENEW_TICKS(renew), 0, 0);
 }
 
-static __always_inline void flow_store(__u32 way, __u64 hash, __u64 entry)
+/* The flow's entry as it was before this frame, as FLOW_FOUND() has it; `renew`: FLOW_RENEW(). */
+static __always_inline __u64 flow_find(__u64 hash, __u32 cluster, __u32 tick, __u32 renew)
 {
 	struct flow_line *line = flow_line_of(hash);
+	__u64 entry, renewed;
 
-	if (line && way < FLOW_WAYS)
-		*(volatile __u64 *)flow_entry(line, way) = entry;
+	if (!line)
+		return 0;
+	for (__u32 i = 0; i < FLOW_WAYS; i++) {
+		entry = READ_ONCE(line->entry[i]);
+		if (!flow_is(entry, hash, cluster, tick))
+			continue;
+		renewed = FLOW_RENEW_TICKS(renew) ? flow_renewed(entry, renew, tick) : entry;
+		if (renewed != entry)
+			*(volatile __u64 *)&line->entry[i] = renewed;
+		return FLOW_FOUND(entry, i);
+	}
+	return 0;
 }
 
 /* How readily an entry's place is given away; 0 = never. */
@@ -94,7 +101,8 @@ static __always_inline __u32 flow_worth(__u64 entry, __u32 tick)
 	return (state == FLOW_NEW ? 2 * FLOW_UNTILS : FLOW_UNTILS) - (__u32)left;
 }
 
-/* The way whose place a new flow takes, or FLOW_WAYS: the line is full of confirmed ones. */
+/* The way whose place a new flow takes, or FLOW_WAYS: the line is full of confirmed ones.  It does
+ * not store, because the verifier would follow each way by itself to there. */
 __noinline __u32 flow_place(__u64 hash, __u32 tick)
 {
 	const struct flow_line *line = flow_line_of(hash);
@@ -112,20 +120,16 @@ __noinline __u32 flow_place(__u64 hash, __u32 tick)
 	return place;
 }
 
-/* Another frame of it. */
-static __always_inline void flow_renew(__u32 way, __u64 hash, __u64 entry, __u32 flags, __u32 idle,
-				       __u32 tick)
+/* In place of what was found, or in a new place where nothing was: 0 = there is none. */
+static __always_inline int flow_store(__u64 found, __u64 hash, __u64 entry, __u32 tick)
 {
-	__u32 state = FLOW_CONFIRMED;
-	__u64 renewed;
+	__u32 way = found ? FLOW_WAY(found) : flow_place(hash, tick);
+	struct flow_line *line = flow_line_of(hash);
 
-	if (FLOW_STATE(entry) == FLOW_CLOSING || flags & PACKET_END) {
-		state = FLOW_CLOSING;
-		idle = FLOW_CLOSING_TICKS;
-	}
-	renewed = (entry & ~FLOW_CHANGING) | FLOW_ENTRY(0, state, tick + idle, 0, 0);
-	if (renewed != entry)
-		flow_store(way, hash, renewed);
+	if (!line || way >= FLOW_WAYS)
+		return 0;
+	*(volatile __u64 *)flow_entry(line, way) = entry;
+	return 1;
 }
 
 #endif

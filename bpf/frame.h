@@ -7,7 +7,7 @@
 #include <linux/pkt_cls.h>
 #include <bpf/bpf_endian.h>
 
-#include "maps.h"
+#include "clock.h"
 
 #define TYPE_SNAP_MAX  0x05ff /* below 0x600 the type is a length: 802.2 LLC follows */
 #define TYPE_QINQ_9100 0x9100

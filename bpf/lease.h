@@ -49,7 +49,7 @@ static __always_inline struct router_slot *router_find(__u32 ifindex, __u32 vlan
 
 static __always_inline int lease_runs(const struct router_slot *r)
 {
-	return READ_ONCE(r->until) > bpf_ktime_get_boot_ns();
+	return clock_before(clock_coarse(), READ_ONCE(r->until));
 }
 
 /* The frame's address is judged here: an Ethernet frame without a tag but that of priority. */

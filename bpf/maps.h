@@ -112,6 +112,14 @@ struct {
 	__type(value, struct slot_drops);
 } drops SEC(".maps");
 
+/* The time and its tick (clock.h). */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} clock_word SEC(".maps");
+
 /* When the sender's broadcasts so far would have ended at its full rate, CLOCK_MONOTONIC. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -25,8 +25,6 @@
 #define PROTO_DCCP    33
 #define PROTO_UDPLITE 136
 
-int conf_has_ip(__u32 number, __u64 high, __u64 low); /* balance.h */
-
 /* What is to be done to a packet.  Each CPU has one, in a map: between functions that the verifier
  * takes one by one only numbers go, and their stacks are short. */
 struct nat_job {
@@ -68,18 +66,10 @@ static __always_inline __u32 sum_offset(__u8 proto)
 	}
 }
 
-static __always_inline __u32 ip4_word(struct cluster_ip ip)
-{
-	__u32 w[4];
-
-	__builtin_memcpy(w, &ip, sizeof(w));
-	return w[3];
-}
-
 static __always_inline __s64 nat_diff(const struct nat_job *n)
 {
 	struct cluster_ip from = n->from, to = n->to;
-	__u32 from4 = ip4_word(from), to4 = ip4_word(to);
+	__u32 from4 = ip4_of(from), to4 = ip4_of(to);
 
 	return n->is_ip6 ? bpf_csum_diff((__be32 *)&from, 16, (__be32 *)&to, 16, 0)
 			 : bpf_csum_diff(&from4, 4, &to4, 4, 0);
@@ -91,7 +81,7 @@ static __always_inline __s64 nat_diff(const struct nat_job *n)
 static __always_inline int put_ip(struct __sk_buff *skb, const struct nat_job *n, __u32 l3,
 				  __u32 is_source, __u64 flags)
 {
-	__u32 from4 = ip4_word(n->from), to4 = ip4_word(n->to);
+	__u32 from4 = ip4_of(n->from), to4 = ip4_of(n->to);
 	struct cluster_ip to = n->to;
 
 	if (n->is_ip6)
@@ -202,21 +192,18 @@ __noinline int nat_exchange(struct __sk_buff *skb, __u32 l3, __u32 is_ip6)
 static __noinline int nat_note(const struct cluster_conf *conf, const struct packet *p,
 			       __u32 cluster, __u32 id)
 {
-	__u32 tick = (__u32)(bpf_ktime_get_boot_ns() >> FLOW_TICK_BITS), way;
-	__u64 hash = packet_hash(conf, p), entry;
+	__u64 hash = packet_hash(conf, p), found;
+	__u32 tick = FLOW_TICK(clock_coarse()), renew;
 
 	if (p->flags & PACKET_ERROR)
 		return 0;
-	way = flow_way(hash, cluster, tick);
-	entry = flow_at(way, hash, cluster, tick);
-	if (entry && FLOW_ID(entry) == id) {
-		if (!(p->flags & PACKET_SYN))
-			flow_renew(way, hash, entry, p->flags,
-				   p->proto == PROTO_TCP ? conf->tcp_ticks : conf->udp_ticks, tick);
+	renew = FLOW_RENEW(p->proto == PROTO_TCP ? conf->tcp_ticks : conf->udp_ticks,
+			   p->flags & PACKET_END);
+	found = flow_find(hash, cluster, tick, p->flags & PACKET_SYN ? 0 : renew);
+	if (found && FLOW_ID(found) == id)
 		return 0;
-	}
-	flow_store(entry ? way : flow_place(hash, tick), hash,
-		   FLOW_ENTRY(hash, FLOW_NEW, tick + FLOW_NEW_TICKS, cluster, id));
+	flow_store(found, hash, FLOW_ENTRY(hash, FLOW_NEW, tick + FLOW_NEW_TICKS, cluster, id),
+		   tick);
 	return 0;
 }
 
@@ -285,16 +272,11 @@ static __always_inline void part_key(struct __sk_buff *skb, __u32 port, const st
 			   is_ip6 ? 4 : 2);
 }
 
-static __always_inline int is_ip4(struct cluster_ip ip)
-{
-	return !ip.word[0] && (__u32)ip.word[1] == bpf_htonl(0xffff);
-}
-
 /* Whether the member has that flow to the cluster's address of that number; -1: there is no such
  * address. */
 __noinline int nat_has_flow(__u32 entry, __u32 which)
 {
-	__u32 tick = (__u32)(bpf_ktime_get_boot_ns() >> FLOW_TICK_BITS), way;
+	__u32 tick = FLOW_TICK(clock_coarse());
 	__u32 cluster = PORT_CLUSTER_SLOT(entry), id = PORT_CLUSTER_ID(entry);
 	const struct cluster_slot *s = cluster_slot_of(cluster);
 	const struct cluster_conf *conf = s ? cluster_conf_of(s) : 0;
@@ -309,14 +291,13 @@ __noinline int nat_has_flow(__u32 entry, __u32 which)
 	if (is_ip4(q.src) != is_ip4(q.dst))
 		return 0;
 	hash = packet_hash(conf, &q);
-	way = flow_way(hash, cluster, tick);
-	found = flow_at(way, hash, cluster, tick);
+	found = flow_find(hash, cluster, tick, 0);
 	if (!found || FLOW_ID(found) != id)
 		return 0;
 	/* Of a flow that was confirmed by its client: its answers keep it, too. */
 	if (FLOW_STATE(found) == FLOW_CONFIRMED)
-		flow_renew(way, hash, found, 0,
-			   q.proto == PROTO_TCP ? conf->tcp_ticks : conf->udp_ticks, tick);
+		flow_find(hash, cluster, tick,
+			  FLOW_RENEW(q.proto == PROTO_TCP ? conf->tcp_ticks : conf->udp_ticks, 0));
 	return 1;
 }
 

@@ -385,6 +385,7 @@ struct nat_part {
  * in the half of that (2.4 h) is taken for alive again, which nobody but a flow with the same hash
  * would notice. */
 #define FLOW_TICK_BITS	  32
+#define FLOW_TICK(ns)	  ((__u32)((ns) >> FLOW_TICK_BITS))
 #define FLOW_UNTIL_BITS	  12
 #define FLOW_UNTILS	  (1u << FLOW_UNTIL_BITS)
 #define FLOW_IDLE_MAX	  (FLOW_UNTILS / 2 - 1)

@@ -97,7 +97,7 @@ __noinline int serves_face(__u32 number)
 {
 	const struct cluster_slot *s = cluster_slot_of(FACE_CLUSTER(number));
 
-	return s && face_serves(s, FACE_INDEX(number), bpf_ktime_get_boot_ns());
+	return s && face_serves(s, FACE_INDEX(number), clock_coarse());
 }
 
 /* A verdict, or BALANCE_WIRE.  `from` counts what is dropped. */
@@ -481,7 +481,7 @@ static __noinline int face_is_stranger(struct __sk_buff *skb, __u32 net, __u64 s
 
 	if (!s || !face_conf(s, face, net, sa))
 		return 0;
-	held = face_serves(s, face, bpf_ktime_get_boot_ns());
+	held = face_serves(s, face, clock_coarse());
 	tell_face(skb, number, tag, (__u32)held);
 	return held;
 }
@@ -498,7 +498,7 @@ static __noinline int face_is_spoofed(struct __sk_buff *skb, __u32 net, __u64 sa
 	if (!conf)
 		return 0;
 	if (conf->mode == CLUSTER_MODE_CARRY || skb->mark != MARK_ANNOUNCE ||
-	    !face_speaks(s, face, bpf_ktime_get_boot_ns()))
+	    !face_speaks(s, face, clock_coarse()))
 		return 1;
 	skb->mark = 0;
 	return 0;

@@ -14,6 +14,12 @@
 #define HOW_IN_BAND 8u
 #define HOW_NESTED  16u
 
+/* Where what the frame carries begins. */
+static __always_inline __u32 l3_of(__u32 how)
+{
+	return ETH_HLEN + (how & HOW_IN_BAND ? 4 : 0);
+}
+
 static __always_inline int is_port(__u32 slot)
 {
 	return slot != SLOT_NOBODY && slot <= SLOT_PORTS;

@@ -4,7 +4,7 @@
  *
  * A face (a cluster's virtual MAC) leads from the forwarding table to its cluster, at both
  * directions of an uplink and at every port of the net.  What is for one of the cluster's addresses
- * is judged by the port rules; its flow is hashed under the cluster's key (SipHash-2-4 of the
+ * is judged by the port rules; its flow is hashed under the cluster's key (SipHash-1-3 of the
  * tuple) to a row, and the row names the member.
  *
  * Where that happens depends on the mode.  *Director*: on the host that holds the face's lease; a

@@ -81,6 +81,34 @@ static void test_lease_ends(void **state)
 	assert_int_equal(counters().not_anchor, 1);
 }
 
+/* Frame after frame, beginning where the deadline is far and the clock is not read. */
+static void test_lease_ends_when_it_ends(void **state)
+{
+	const int64_t until = test_in_ms(160).ns, slack = 20000; /* clocks of one base, read apart */
+	unsigned int served = 0, refused = 0;
+	int64_t began = 0, ended;
+
+	plane_cluster_lease(p, 5, 0, (mono_t){ until }, (mono_t){ until });
+	while (began < until + 10000000) {
+		struct frame f = tcp4(WIRE, CLIENT, 1, TCP_SYN);
+		struct lab_run run = { PROGRAM_UPLINK_IN, up, f.octet, f.len };
+		int verdict;
+
+		began = test_in_ms(0).ns;
+		verdict = lab_run(p, &run);
+		ended = test_in_ms(0).ns;
+		if (ended < until - slack)
+			assert_int_equal(verdict, TC_ACT_REDIRECT);
+		if (began > until + slack)
+			assert_int_equal(verdict, TC_ACT_SHOT);
+		if (verdict == TC_ACT_REDIRECT)
+			served++;
+		else
+			refused++;
+	}
+	assert_true(served > 0 && refused > 0);
+}
+
 static void test_probe(void **state)
 {
 	struct frame f = tcp4(NIC, "192.0.2.50", 7, TCP_SYN);
@@ -702,6 +730,7 @@ int main(int argc, char **argv)
 		TEST(test_guess_is_said_by_the_face),
 		TEST(test_from_a_port_and_the_host),
 		TEST(test_lease_ends),
+		TEST(test_lease_ends_when_it_ends),
 		TEST(test_probe),
 		TEST(test_nobody),
 		TEST(test_closed_gate),

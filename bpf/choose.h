@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Which member gets a flow's frame: by the port rules, the rows, and what is remembered.
+ *
+ * Theory of operation
+ *
+ * The flow's hash, under the cluster's key, is its row, and the row names two members: the *first*,
+ * to whom the flow belongs by the rows in force, and the *second*, to whom it belonged before, or
+ * would next.  A SYN goes to the first.  What else goes where the flow's entry says (flow.h) while
+ * that member is known; without one to the first, and that is a guess.  balance.h says what becomes
+ * of a guess.
+ *
+ * A guessed entry that names the row's second is not followed: the row's first may know better, and
+ * if not, its host hands on to that second.
+ *
+ * Where every host gets every frame (distributed) this host takes the rows whose first member has
+ * an open port here by the installed and the committed rows; nothing is said by an entry there,
+ * because two hosts could have one. */
+#ifndef VMAC_BPF_CHOOSE_H
+#define VMAC_BPF_CHOOSE_H
+
+#include "flow.h"
+#include "ways.h"
+
+/* Who was chosen: a member's id with what else is to be known of it; or less than zero. */
+#define CHOSE_ID	   0xffffu
+#define CHOSE_GUESSED	   (1u << 16) /* of TCP, and of its flow nothing is known here */
+#define CHOSE_SECOND	   (1u << 17) /* handed on from the row's first */
+#define CHOSE_NAT	   (1u << 18) /* its addresses are to be rewritten; */
+#define CHOSE_NOTED	   (1u << 19) /* … the flow table was asked */
+#define CHOSE_HERE	   (1u << 28) /* … and then it goes to its port as any other */
+#define BALANCE_WIRE	   -2	      /* as anybody's: by the wire */
+#define BALANCE_PORT	   -3	      /* to its port as any other */
+#define BALANCE_ASKED	   -4	      /* ARP or ND: answer.h */
+#define BALANCE_CARRY	   -5	      /* to all members: carry.h */
+#define BALANCE_DROP	   -16	      /* … and less: the negative reason */
+#define BALANCE_DROP_OF(r) (BALANCE_DROP - (int)(r))
+
+/* --- rules and rows -------------------------------------------------------------------------- */
+
+/* A fragment is judged by the rules for all ports, because most of it has none to show; but what
+ * of it shows one that is dropped is dropped, and with it all. */
+__noinline __u32 conf_rule(__u32 number, __u32 proto, __u32 flags, __u32 port)
+{
+	const struct cluster_conf *conf = conf_by_face(number);
+	__u32 knows = flags & (PACKET_PORTS | PACKET_FIRST) && has_ports((__u8)proto);
+
+	if (!conf)
+		return CLUSTER_DO_BALANCE;
+	for (__u32 i = 0; i < CLUSTER_RULES; i++) {
+		const struct cluster_rule_conf *r = &conf->rules[i];
+
+		if (i >= conf->rule_count)
+			break;
+		if (r->protocol && r->protocol != proto)
+			continue;
+		if (!r->has_ports)
+			return r->action;
+		if (knows && (flags & PACKET_PORTS || r->action == CLUSTER_DO_DROP) &&
+		    port >= r->from && port <= r->to)
+			return r->action;
+	}
+	return CLUSTER_DO_BALANCE;
+}
+
+static __always_inline __u32 rule_of(const struct cluster_conf *conf, __u32 number,
+				     const struct packet *p)
+{
+	return conf->rule_count ? conf_rule(number, p->proto, p->flags, bpf_ntohs(p->ports[1]))
+				: CLUSTER_DO_BALANCE;
+}
+
+static __always_inline __u32 row_number(const struct cluster_conf *conf, const struct packet *p,
+					__u64 hash)
+{
+	if (conf->affinity != CLUSTER_BY_FLOW)
+		hash = client_hash(conf, p);
+	return conf->row_count == 65536 ? (__u32)hash & 0xffff : (__u32)hash % 65537;
+}
+
+/* What of a packet matters to who chooses: a row, and what the packet is. */
+#define WHAT(row, flags, proto, action)                                                            \
+	((__u64)(row) | (__u64)(flags) << 32 | (__u64)(proto) << 40 | (__u64)(action) << 48)
+#define WHAT_ROW(what)	  ((__u32)(what))
+#define WHAT_FLAGS(what)  ((__u32)((what) >> 32) & 0xff)
+#define WHAT_PROTO(what)  ((__u32)((what) >> 40) & 0xff)
+#define WHAT_ACTION(what) ((__u32)((what) >> 48) & 0xff)
+
+/* The two members, by one set of rows. */
+static __always_inline __u32 row_read(const struct cluster_slot *s, __u32 cluster, __u64 what,
+				      __u32 set)
+{
+	__u32 rows = CLUSTER_ROWS_OF(cluster, set), half = WHAT_ROW(what) >> 1;
+	const __u64 *word;
+	void *inner;
+
+	if (WHAT_ACTION(what) == CLUSTER_DO_PRIORITY)
+		return READ_ONCE(s->priority[set]);
+	inner = bpf_map_lookup_elem(&cluster_rows, &rows);
+	word = inner ? bpf_map_lookup_elem(inner, &half) : 0;
+	return word ? CLUSTER_ROW(READ_ONCE(*word), WHAT_ROW(what)) : 0;
+}
+
+/* --- remembering ----------------------------------------------------------------------------- */
+
+/* In place of what was found of the flow, or in a new place. */
+static __always_inline void remember(__u64 found, __u64 hash, __u32 state, __u32 cluster, __u32 id,
+				     __u32 tick)
+{
+	__u64 entry = FLOW_ENTRY(hash, state, tick + FLOW_NEW_TICKS, cluster, id);
+
+	if (!flow_store(found, hash, entry, tick))
+		count_cluster(cluster, flows_denied, 1);
+	else if (!found)
+		count_cluster(cluster, flows_made, 1);
+}
+
+/* A SYN's member; but the entry of a flow that lives stays, or who forges a SYN could cut it. */
+__noinline int flow_begin(__u64 hash, __u32 cluster, __u32 id, __u32 tick)
+{
+	__u64 found = flow_find(hash, cluster, tick, 0);
+
+	if (FLOW_STATE(found) != FLOW_CONFIRMED)
+		remember(found, hash, FLOW_NEW, cluster, id, tick);
+	return 0;
+}
+
+/* An error says nothing of whether the flow goes on. */
+static __always_inline __u32 renewal(const struct cluster_conf *conf, __u32 proto, __u32 flags)
+{
+	if (flags & PACKET_ERROR)
+		return 0;
+	return FLOW_RENEW(proto == PROTO_UDP ? conf->udp_ticks : conf->tcp_ticks,
+			  flags & PACKET_END);
+}
+
+/* --- which member ---------------------------------------------------------------------------- */
+
+/* How a frame for that member gets to it: its port, or SLOT_NOBODY for the wire. */
+static __always_inline __u32 member_port(__u32 net, __u64 mac, __u32 *ret_way)
+{
+	__u32 to = receiver_of(net, mac), link;
+
+	if (!is_port(to))
+		return SLOT_NOBODY;
+	link = MEMBER_IFINDEX(member_of(to));
+	*ret_way = (__s32)link > 0 ? WAY_PORT : gated_way(to, link);
+	return *ret_way == WAY_WIRE ? SLOT_NOBODY : to;
+}
+
+__noinline int member_is_here(__u32 cluster, __u32 id, __u32 net)
+{
+	__u32 way = WAY_WIRE;
+	__u64 mac = member_mac(cluster, id);
+
+	return mac && member_port(net, mac, &way) != SLOT_NOBODY && way == WAY_PORT;
+}
+
+/* Where the first is here and does not know the flow, it is the second's, if there is one. */
+static __always_inline int second_chance(const struct cluster_slot *s,
+					 const struct cluster_conf *conf, __u32 cluster, __u32 row)
+{
+	__u32 first = CLUSTER_FIRST(row), second = CLUSTER_SECOND(row);
+
+	if (second && second != first && cluster_knows(s, second) &&
+	    member_is_here(cluster, first, conf->net))
+		return (int)(second | CHOSE_SECOND);
+	return (int)(first | CHOSE_GUESSED);
+}
+
+/* Of an anchor, where what was found of the flow is not enough. */
+__noinline int choose(__u32 cluster, __u64 hash, __u64 what, __u32 tick, __u64 found)
+{
+	const struct cluster_slot *s = cluster_slot_of(cluster);
+	const struct cluster_conf *conf = s ? cluster_conf_of(s) : 0;
+	__u32 is_tcp = WHAT_PROTO(what) == PROTO_TCP, id = FLOW_ID(found), known, row;
+	int chosen;
+
+	if (!conf)
+		return 0;
+	known = found && cluster_knows(s, id);
+	row = row_read(s, cluster, what, CLUSTER_COMMITTED);
+	if (!CLUSTER_FIRST(row) || !(WHAT_FLAGS(what) & PACKET_PORTS))
+		return (int)CLUSTER_FIRST(row);
+	if (WHAT_FLAGS(what) & PACKET_SYN) {
+		flow_begin(hash, cluster, CLUSTER_FIRST(row), tick);
+		return (int)CLUSTER_FIRST(row);
+	}
+	if (known && (id != CLUSTER_SECOND(row) || !is_tcp))
+		return (int)(id | (is_tcp ? CHOSE_GUESSED : 0));
+	chosen = is_tcp ? second_chance(s, conf, cluster, row) : (int)CLUSTER_FIRST(row);
+	/* The end of a flow that nobody knows is not the beginning of one. */
+	if (!known && !(WHAT_FLAGS(what) & (PACKET_ERROR | PACKET_END)))
+		remember(found, hash, FLOW_NEW | (is_tcp ? FLOW_GUESSED : 0), cluster,
+			 (__u32)chosen & CHOSE_ID, tick);
+	return chosen;
+}
+
+/* Of an anchor: where the flow is, or as choose() has it. */
+static __always_inline int find_or_choose(const struct cluster_slot *s,
+					  const struct cluster_conf *conf, __u32 cluster,
+					  __u64 hash, __u64 what, __u32 tick)
+{
+	__u32 flags = WHAT_FLAGS(what);
+	__u64 found = 0;
+
+	if ((flags & (PACKET_PORTS | PACKET_SYN)) == PACKET_PORTS) {
+		found = flow_find(hash, cluster, tick, renewal(conf, WHAT_PROTO(what), flags));
+		if (found && !FLOW_IS_GUESSED(found) && cluster_knows(s, FLOW_ID(found)))
+			return (int)FLOW_ID(found);
+	}
+	return choose(cluster, hash, what, tick, found);
+}
+
+/* Of a host that takes its own rows only. */
+__noinline int choose_own(__u32 cluster, __u64 hash, __u64 what, __u32 tick)
+{
+	const struct cluster_slot *s = cluster_slot_of(cluster);
+	const struct cluster_conf *conf = s ? cluster_conf_of(s) : 0;
+	__u32 row, first;
+	__u64 found;
+	int chosen;
+
+	if (!conf)
+		return 0;
+	row = row_read(s, cluster, what, CLUSTER_INSTALLED);
+	first = CLUSTER_FIRST(row);
+	if (!first || first != CLUSTER_FIRST(row_read(s, cluster, what, CLUSTER_COMMITTED)) ||
+	    !member_is_here(cluster, first, conf->net))
+		return BALANCE_DROP_OF(DROP_OTHERS_ROW);
+	if (!(WHAT_FLAGS(what) & PACKET_PORTS) || WHAT_PROTO(what) != PROTO_TCP)
+		return (int)first;
+	if (WHAT_FLAGS(what) & PACKET_SYN) {
+		flow_begin(hash, cluster, first, tick);
+		return (int)first;
+	}
+	found = flow_find(hash, cluster, tick, renewal(conf, PROTO_TCP, WHAT_FLAGS(what)));
+	if (found && FLOW_ID(found) == first)
+		return (int)first;
+	chosen = second_chance(s, conf, cluster, row);
+	if (!(chosen & CHOSE_SECOND) && !(WHAT_FLAGS(what) & PACKET_ERROR))
+		remember(found, hash, FLOW_NEW, cluster, first, tick);
+	return chosen;
+}
+
+/* Of a flow that this host's member is said to have. */
+__noinline int member_choose(__u32 number, __u64 hash, __u64 what, __u32 id, __u32 guessed)
+{
+	__u32 tick = FLOW_TICK(clock_coarse()), row, second;
+	__u32 cluster = FACE_CLUSTER(number);
+	const struct cluster_slot *s = cluster_slot_of(cluster);
+	const struct cluster_conf *conf = s ? cluster_conf_of(s) : 0;
+	__u64 found;
+
+	if (!conf)
+		return BALANCE_PORT;
+	if (WHAT_FLAGS(what) & PACKET_SYN) {
+		flow_begin(hash, cluster, id, tick);
+		return BALANCE_PORT;
+	}
+	found = flow_find(hash, cluster, tick, renewal(conf, WHAT_PROTO(what), WHAT_FLAGS(what)));
+	if (found && FLOW_ID(found) == id)
+		return BALANCE_PORT;
+	if (guessed) {
+		row = row_read(s, cluster, what, CLUSTER_INSTALLED);
+		second = CLUSTER_SECOND(row);
+		if (CLUSTER_FIRST(row) == id && second && second != id && cluster_knows(s, second))
+			return (int)(second | CHOSE_SECOND);
+	}
+	if (!(WHAT_FLAGS(what) & (PACKET_ERROR | PACKET_END)))
+		remember(found, hash, FLOW_NEW | (guessed ? FLOW_GUESSED : 0), cluster, id, tick);
+	return BALANCE_PORT;
+}
+
+#endif
