@@ -20,6 +20,7 @@
 struct copying {
 	const struct tool *tool;
 	struct own own;
+	struct store_visitor into;	 /* own */
 	struct record_set there, wanted; /* wanted: in the order of writing */
 	struct uuid self;
 	unsigned int conflicts;
@@ -399,7 +400,9 @@ static int number_segment(const struct own *o, struct segment *s)
 		s->net = (uint16_t)(s->id - 1);
 		return 0;
 	}
-	for (const struct segment *other = o->segments; other < s; other++) {
+	for (size_t i = 0; i < o->segment_count; i++) {
+		const struct segment *other = &o->segments[i];
+
 		if (strcmp(other->uplink, s->uplink) == 0) {
 			s->net = (uint16_t)((other->net & 0xf000) | s->vlan);
 			return 0;
@@ -416,16 +419,15 @@ static int number_segment(const struct own *o, struct segment *s)
 static int take_segment(struct copying *c, const struct shared_segment *r, wall_t now,
 			struct error *ret_error)
 {
-	struct segment *s = &c->own.segments[c->own.segment_count];
+	struct segment s = { .id = (uint32_t)c->own.segment_count + 1 };
 	const char *uplink = uplink_of(c->tool, r->name);
 
 	if (c->own.segment_count == SEGMENTS_MAX)
 		return error_set(ret_error, ERROR_LIMIT_REACHED, NULL,
 				 "a host has at most %d segments", SEGMENTS_MAX);
-	s->id = (uint32_t)++c->own.segment_count;
-	memcpy(s->name, r->name, sizeof(s->name));
-	s->vlan = r->vlan;
-	s->created = now;
+	memcpy(s.name, r->name, sizeof(s.name));
+	s.vlan = r->vlan;
+	s.created = now;
 	if (uplink[0] == '\0' && r->vlan != 0)
 		return error_set(ret_error, ERROR_MISSING_FIELD, "give --uplink SEGMENT=IFNAME",
 				 "segment %s has VLAN %u: which link carries it here?", r->name,
@@ -433,43 +435,29 @@ static int take_segment(struct copying *c, const struct shared_segment *r, wall_
 	if (strlen(uplink) > IFNAME_MAX_LEN)
 		return error_set(ret_error, ERROR_BAD_NAME, NULL,
 				 "the uplink of segment %s is no interface name", r->name);
-	memcpy(s->uplink, uplink, strlen(uplink) + 1);
-	if (number_segment(&c->own, s) < 0)
+	memcpy(s.uplink, uplink, strlen(uplink) + 1);
+	if (number_segment(&c->own, &s) < 0)
 		return error_set(ret_error, ERROR_LIMIT_REACHED, NULL,
 				 "a host has at most %d uplinks", UPLINKS_MAX);
-	return 0;
+	return c->into.segment(&c->own, &s);
 }
 
-/* The records are sorted by kind: segments come before pools. */
-static int take_places(struct copying *c, wall_t now, struct error *ret_error)
+static int take_pool(struct copying *c, const struct shared_pool *r, wall_t now)
 {
-	int r = 0;
+	struct pool p = r->pool;
 
-	for (size_t i = 0; i < c->there.count && r == 0; i++) {
-		const struct shared_record *record = c->there.list[i];
-		struct pool *p = &c->own.pools[c->own.pool_count];
-
-		if (record->kind == SHARED_SEGMENT) {
-			r = take_segment(c, &record->segment, now, ret_error);
-		} else if (record->kind == SHARED_POOL) {
-			*p = record->pool.pool;
-			p->id = (uint32_t)++c->own.pool_count;
-			p->segment = segment_id(&c->own, record->pool.segment);
-			p->cursor = 0;
-			p->created = now;
-		}
-	}
-	return r;
+	p.id = (uint32_t)c->own.pool_count + 1;
+	p.segment = segment_id(&c->own, r->segment);
+	p.cursor = 0;
+	p.created = now;
+	return c->into.pool(&c->own, &p);
 }
 
 static int take_vmac(struct copying *c, const struct vmac *v)
 {
 	void *block = malloc(vmac_block_size(v));
 
-	if (!block)
-		return -ENOMEM;
-	c->own.vmacs[c->own.vmac_count++] = vmac_block_fill(block, v);
-	return 0;
+	return block ? c->into.vmac(&c->own, vmac_block_fill(block, v)) : -ENOMEM;
 }
 
 /* A record of its own says more than an image, which is written behind. */
@@ -523,63 +511,46 @@ static int take_image(struct copying *c, const struct shared_image *image)
 
 static int take_cluster(struct copying *c, const struct shared_cluster *r, wall_t now)
 {
-	struct cluster *own = malloc(cluster_block_size(r->cluster));
+	struct cluster own = *r->cluster;
 
-	if (!own)
-		return -ENOMEM;
-	cluster_block_fill(own, r->cluster);
-	c->own.clusters[c->own.cluster_count++] = own;
-	own->id = (uint32_t)c->own.cluster_count;
-	own->segment = segment_id(&c->own, r->segment);
-	own->created = now;
-	return 0;
+	own.id = (uint32_t)c->own.cluster_count + 1;
+	own.segment = segment_id(&c->own, r->segment);
+	own.created = now;
+	return c->into.cluster(&c->own, &own);
 }
 
+/* The records are sorted by kind: segments come before pools, and both before what is in them. */
 static int take_all(struct copying *c, struct error *ret_error)
 {
-	size_t most = 1, segments = 1, pools = 1, clusters = 1;
 	struct timespec ts;
 	wall_t now;
 	int r = 0;
 
-	for (size_t i = 0; i < c->there.count; i++) {
-		const struct shared_record *record = c->there.list[i];
-
-		most += record->kind == SHARED_IMAGE ? record->image.count : 1;
-		segments += record->kind == SHARED_SEGMENT;
-		pools += record->kind == SHARED_POOL;
-		clusters += record->kind == SHARED_CLUSTER;
-	}
-	c->own.segments = calloc(segments, sizeof(*c->own.segments));
-	c->own.pools = calloc(pools, sizeof(*c->own.pools));
-	c->own.clusters = calloc(clusters, sizeof(struct cluster *));
-	c->own.vmacs = calloc(most, sizeof(struct vmac *));
-	if (!c->own.segments || !c->own.pools || !c->own.clusters || !c->own.vmacs)
-		return out_of_memory(ret_error);
 	clock_gettime(CLOCK_REALTIME, &ts);
 	now.ms = ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
-	r = take_places(c, now, ret_error);
-	if (r < 0)
-		return r;
 	for (size_t i = 0; i < c->there.count && r == 0; i++) {
 		const struct shared_record *record = c->there.list[i];
 
-		if (record->kind == SHARED_VMAC && record->vmac.state != SHARED_RELEASED &&
-		    uuid_equal(&record->vmac.holder, &c->self))
+		if (record->kind == SHARED_SEGMENT)
+			r = take_segment(c, &record->segment, now, ret_error);
+		else if (record->kind == SHARED_POOL)
+			r = take_pool(c, &record->pool, now);
+		else if (record->kind == SHARED_VMAC && record->vmac.state != SHARED_RELEASED &&
+			 uuid_equal(&record->vmac.holder, &c->self))
 			r = take_record(c, &record->vmac, now);
 		else if (record->kind == SHARED_IMAGE && uuid_equal(&record->image.host, &c->self))
 			r = take_image(c, &record->image);
 		else if (record->kind == SHARED_CLUSTER)
 			r = take_cluster(c, &record->cluster, now);
 	}
-	return r < 0 ? out_of_memory(ret_error) : 0;
+	if (r < 0 && ret_error->code == ERROR_NONE)
+		out_of_memory(ret_error);
+	return r;
 }
 
 static int copy_to_own(struct copying *c, struct error *ret_error)
 {
 	const struct shared_host *host;
-	struct store *store = NULL;
-	struct own found;
 	int r = record_set_dump(&c->tool->shared, &c->there, ret_error);
 
 	if (r == 0)
@@ -595,20 +566,11 @@ static int copy_to_own(struct copying *c, struct error *ret_error)
 	if (r == 0)
 		r = own_check(&c->own, ret_error);
 	if (r == 0)
-		r = own_open(c->tool->state_dir, &store, &found, ret_error);
-	if (r < 0)
-		return r;
-	if (!own_is_empty(&found))
-		r = error_set(ret_error, ERROR_IN_USE, "give an empty state directory",
-			      "the registry in %.200s is not empty", c->tool->state_dir);
-	if (r == 0)
-		r = own_write(store, &c->own, "copy", ret_error);
+		r = own_fill(c->tool->state_dir, &c->own, "copy", ret_error);
 	if (r == 0)
 		printf("%zu segments, %zu pools, %zu vMACs, %zu clusters written\n",
 		       c->own.segment_count, c->own.pool_count, c->own.vmac_count,
 		       c->own.cluster_count);
-	own_done(&found);
-	store_close(store);
 	return r;
 }
 
@@ -618,6 +580,7 @@ int registry_copy(const struct tool *t, struct error *ret_error)
 	int r;
 
 	own_init(&c.own);
+	c.into = own_visitor(&c.own);
 	record_set_init(&c.there);
 	record_set_init(&c.wanted);
 	*ret_error = (struct error){ 0 };
