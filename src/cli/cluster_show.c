@@ -11,10 +11,13 @@ static void show_face(struct grid *g, const json_t *f)
 {
 	const char *anchor = json_text(f, "anchor");
 
-	if (json_yes(f, "here"))
+	if (json_yes(f, "here") && json_object_get(f, "lease_ms"))
 		show_pairf(g, "face", "%s here at epoch %llu (lease of %llu ms left)",
 			   json_text(f, "address"), json_number(f, "epoch"),
 			   json_number(f, "lease_ms"));
+	else if (json_yes(f, "here"))
+		show_pairf(g, "face", "%s here at epoch %llu (no other host to share it with)",
+			   json_text(f, "address"), json_number(f, "epoch"));
 	else
 		show_pairf(g, "face", "%s %s%s at epoch %llu", json_text(f, "address"),
 			   anchor[0] ? "at " : "nowhere", anchor, json_number(f, "epoch"));
