@@ -34,21 +34,23 @@ static int add(struct command *c)
 	return r;
 }
 
-unsigned int cluster_members_up(const json_t *cluster)
+void cluster_add_up(struct grid *g, const json_t *cluster)
 {
+	const json_t *members = json_object_get(cluster, "members"), *m;
 	unsigned int up = 0;
-	const json_t *m;
 	size_t i;
 
-	json_array_foreach (json_object_get(cluster, "members"), i, m)
+	json_array_foreach (members, i, m)
 		up += strcmp(json_text(m, "live"), "up") == 0;
-	return up;
+	if (strcmp(json_text(cluster, "mode"), "carry") == 0)
+		grid_addf(g, "%zu", json_array_size(members));
+	else
+		grid_addf(g, "%u of %zu", up, json_array_size(members));
 }
 
 static void list_row(struct grid *g, const json_t *item)
 {
 	TEXT_AUTO addresses = json_words(item, "addresses", " ");
-	const json_t *members = json_object_get(item, "members");
 	const json_t *faces = json_object_get(item, "faces"), *face = json_array_get(faces, 0);
 
 	grid_add(g, json_text(item, "name"));
@@ -61,7 +63,7 @@ static void list_row(struct grid *g, const json_t *item)
 	else
 		grid_add(g, json_text(face, "address"));
 	grid_add(g, json_yes(face, "here") ? "here" : json_text(face, "anchor"));
-	grid_addf(g, "%u of %zu", cluster_members_up(item), json_array_size(members));
+	cluster_add_up(g, item);
 }
 
 static int list(struct command *c)

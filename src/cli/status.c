@@ -129,8 +129,7 @@ static void cluster_row(struct grid *g, const json_t *c)
 	grid_add(g, json_text(c, "name"));
 	grid_add(g, json_text(c, "segment"));
 	grid_add(g, addresses);
-	grid_addf(g, "%u of %zu", cluster_members_up(c),
-		  json_array_size(json_object_get(c, "members")));
+	cluster_add_up(g, c);
 	grid_add(g, trouble			  ? json_text(trouble, "message")
 		    : json_yes(live, "fail_open") ? "no member is fit: the last fit ones stay"
 						  : "ok");
