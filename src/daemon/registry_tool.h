@@ -125,8 +125,9 @@ int registry_read_shared(const char *path, struct record_set *ret, struct error 
 /* registry_import.c: of the shared registry */
 int registry_import_shared(const struct tool *t, struct error *ret_error);
 
-/* registry_copy.c */
-int registry_copy(const struct tool *t, struct error *ret_error);
+/* Copies: registry_claim.c, into the shared registry; registry_regain.c, out of it. */
+int registry_claim(const struct tool *t, struct error *ret_error);
+int registry_regain(const struct tool *t, struct error *ret_error);
 
 /* The sequence number of an address in a pool; -ERANGE: it has none. */
 int registry_number(const struct pool_machine *m, vmac_mac_t address, uint64_t *ret);
