@@ -3,7 +3,6 @@ import contextlib
 import pathlib
 import re
 import signal
-import subprocess
 import time
 
 import lab
@@ -146,12 +145,13 @@ class Served:
 
 
 class NetlinkWrites:
-    """What a process asks the kernel to make, change or take away by netlink, one line a message."""
+    """What a process asks the kernel to make, change or take away by netlink, one line a message.  strace knows what a
+    socket is in its own namespace only."""
 
-    def __init__(self, process, directory):
-        self.path = directory / f"strace-{time.monotonic_ns()}"
-        self.tracer = subprocess.Popen(["strace", "-f", "-qq", "-e", "trace=sendto,sendmsg,sendmmsg", "-s", "64", "-o", self.path,
-                                        "-p", str(process.pid)], stderr=subprocess.PIPE)
+    def __init__(self, ns, process):
+        self.path = ns.lab.directory / f"strace-{time.monotonic_ns()}"
+        self.tracer = ns.start("strace", "-f", "-qq", "-yy", "-e", "trace=sendto,sendmsg,sendmmsg", "-o", self.path,
+                               "-p", process.pid)
         lab.wait_for("strace is at all threads", lambda: all(
             "TracerPid:\t0\n" not in (task / "status").read_text()
             for task in pathlib.Path(f"/proc/{process.pid}/task").iterdir()), 5)
