@@ -17,13 +17,15 @@ from moving import Switch
 
 pytestmark = pytest.mark.skipif(bool(lab.missing()), reason=lab.missing() or "-")
 
-PROGRAMS = ("vmac", "sudo", "ip", "openssl", "etcdctl", "install", "systemctl", "qemu-system-x86_64", "tcpdump", "sed")
+PROGRAMS = ("vmac", "sudo", "ip", "openssl", "etcdctl", "install", "systemctl", "qemu-system-x86_64", "tcpdump", "sqlite3")
 PROMPT = re.compile(r"(\w+)([#$]) (.*)")
 MAC = "0a:51:22:00:00:07"
 
 
 def blocks(page):
     text = (lab.ROOT / page).read_text()
+    if text.startswith(".Dd"):
+        return re.findall(r"^\.Bd -literal.*?\n(.*?)^\.Ed$", text, re.M | re.S)
     return [re.sub(r"^ {3}", "", found, flags=re.M) if indent else found
             for indent, found in re.findall(r"^( *)```\n(.*?)^ *```$", text, re.M | re.S)]
 
@@ -147,6 +149,22 @@ def test_the_guide_to_clusters(place, host):
     ] == [("up", "accepts")] * 2)
     got = place.far.run("busybox", "wget", "-q", "-O", "-", "http://192.0.2.10/nothing", check=False)
     assert "404" in got.stderr, "one of the members answers"
+
+
+@pytest.mark.skipif(not shutil.which("sqlite3"), reason="no sqlite3 (Debian: sqlite3)")
+def test_the_manual_pages_and_the_registrys(place, host):
+    _, daemon = host
+    db1 = place.netns("db1")
+    walk = Walk(place, {"host": host}, {
+        "--netns db1": f"--netns {db1.path}", "libvirt-qemu": "nobody",  # who need not be installed
+        "jq -r .vmac": "python3 -c 'import json, sys; print(json.load(sys.stdin)[\"vmac\"])'",
+        " registry.db ": f" {daemon.state}/registry.db "})
+    walk.page("docs/man/vmac.1", "host")
+    assert walk.output("vmac --json port show").strip() == daemon.port("web1")["vmac"]
+    assert len(walk.output("vmac mac add").split()) == 1000
+    walk.page("docs/registry.md", "host")
+    assert "load test" in walk.output(f"sqlite3 -readonly -header {daemon.state}/registry.db \"SELECT * FROM changes")
+    check_config(place, blocks("docs/man/vmacd.yaml.5")[0])
 
 
 KEEPALIVED = """vrrp_instance gw {
