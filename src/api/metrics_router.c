@@ -33,6 +33,19 @@ static void state_samples(void *ctx, const struct router_view *v)
 	}
 }
 
+static void since_sample(void *ctx, const struct router_view *v)
+{
+	struct writing *w = ctx;
+
+	if (!v->live)
+		return;
+	out_puts(w->o, "vmac_router_since_seconds{");
+	metric_label(w->o, "router", v->router->name);
+	out_puts(w->o, ",");
+	metric_label(w->o, "reason", v->live->reason);
+	out_printf(w->o, "} %.3f\n", (double)v->live->since.ms / 1e3);
+}
+
 static void refused_samples(void *ctx, const struct router_view *v)
 {
 	struct writing *w = ctx;
@@ -211,6 +224,9 @@ void metrics_routers(struct engine *engine, struct out *o)
 
 	metric(o, "router_state", "gauge", "1 for the state the router is in");
 	engine_routers(engine, state_samples, &w);
+	metric(o, "router_since_seconds", "gauge",
+	       "When the router came into that state (Unix time), and why");
+	engine_routers(engine, since_sample, &w);
 	for (w.metric = 0; w.metric < ARRAY_LEN(numbers); w.metric++) {
 		snprintf(name, sizeof(name), "router_%s", numbers[w.metric].name);
 		metric(o, name, numbers[w.metric].type, numbers[w.metric].help);

@@ -64,11 +64,23 @@ static const struct field body_cluster_add_fields[] = {
 	PARSED("mode", struct body, cluster.record.mode, field_parse_cluster_mode, GIVEN(mode)),
 	LIST("faces", struct body, cluster.record.faces, cluster.record.face_count,
 	     CLUSTER_FACES_MAX, field_parse_mac, .apart = true, GIVEN(faces)),
-	UINT("allocate", struct body, cluster.allocate, 0, CLUSTER_FACES_MAX),
+	UINT("allocate", struct body, cluster.allocate, 1, CLUSTER_FACES_MAX),
 	NAME("pool", struct body, cluster.pool),
 	CLUSTER_SETTINGS,
 };
-SCHEMA(body_cluster_add, "ClusterAdd");
+
+static int cluster_add_finish(void *target, struct error *ret_error)
+{
+	const struct body *b = target;
+
+	if (b->cluster.record.face_count > 0 && (b->cluster.allocate > 0 || b->cluster.pool[0]))
+		return error_set(ret_error, ERROR_BAD_VALUE,
+				 "faces are the addresses themselves, the others say how to get new ones",
+				 "faces: goes without allocate and pool");
+	return 0;
+}
+
+SCHEMA(body_cluster_add, "ClusterAdd", .finish = cluster_add_finish);
 
 static const struct field body_cluster_set_fields[] = {
 	CLUSTER_SETTINGS,

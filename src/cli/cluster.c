@@ -34,16 +34,25 @@ static int add(struct command *c)
 	return r;
 }
 
-static void list_row(struct grid *g, const json_t *item)
+void cluster_add_up(struct grid *g, const json_t *cluster)
 {
-	TEXT_AUTO addresses = json_words(item, "addresses", " ");
-	const json_t *members = json_object_get(item, "members"), *m;
-	const json_t *faces = json_object_get(item, "faces"), *face = json_array_get(faces, 0);
+	const json_t *members = json_object_get(cluster, "members"), *m;
 	unsigned int up = 0;
 	size_t i;
 
 	json_array_foreach (members, i, m)
 		up += strcmp(json_text(m, "live"), "up") == 0;
+	if (strcmp(json_text(cluster, "mode"), "carry") == 0)
+		grid_addf(g, "%zu", json_array_size(members));
+	else
+		grid_addf(g, "%u of %zu", up, json_array_size(members));
+}
+
+static void list_row(struct grid *g, const json_t *item)
+{
+	TEXT_AUTO addresses = json_words(item, "addresses", " ");
+	const json_t *faces = json_object_get(item, "faces"), *face = json_array_get(faces, 0);
+
 	grid_add(g, json_text(item, "name"));
 	grid_add(g, json_text(item, "segment"));
 	grid_add(g, json_text(item, "mode"));
@@ -54,7 +63,7 @@ static void list_row(struct grid *g, const json_t *item)
 	else
 		grid_add(g, json_text(face, "address"));
 	grid_add(g, json_yes(face, "here") ? "here" : json_text(face, "anchor"));
-	grid_addf(g, "%u of %zu", up, json_array_size(members));
+	cluster_add_up(g, item);
 }
 
 static int list(struct command *c)
@@ -279,7 +288,7 @@ static const struct verb verbs[] = {
 	{ .name = "set", .args = "NAME", .args_min = 1, .args_max = 1, .run = set, .writes = true,
 	  OPTIONS(set_options), .summary = "Change a cluster",
 	  .more = "What is given replaces what was: --member lists all of its members, and those that\n"
-		  "stay keep their flows.",
+		  "stay keep their flows.  Segment, mode and faces cannot be changed.",
 	  .examples = "  vmac cluster set web --affinity single\n" },
 	{ .name = "delete", .args = "NAME", .args_min = 1, .args_max = 1, .run = erase, .writes = true,
 	  .summary = "Delete a cluster; its members stay what they are",

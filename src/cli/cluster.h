@@ -11,3 +11,7 @@ int cluster_body(const struct command *c, json_t **ret);
 
 /* Prints one cluster as GET answers it.  0, or the exit status. */
 int cluster_print(const json_t *cluster);
+
+/* A field: how many of its members are up. */
+struct grid;
+void cluster_add_up(struct grid *g, const json_t *cluster);

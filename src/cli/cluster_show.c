@@ -7,14 +7,25 @@
 #include "cli/call.h"
 #include "cli/show.h"
 
-static void show_face(struct grid *g, const json_t *f)
+/* Nobody balances there, so there is no anchor and no member that is up or down. */
+static bool carries(const json_t *cluster)
+{
+	return strcmp(json_text(cluster, "mode"), "carry") == 0;
+}
+
+static void show_face(struct grid *g, const json_t *cluster, const json_t *f)
 {
 	const char *anchor = json_text(f, "anchor");
 
-	if (json_yes(f, "here"))
+	if (carries(cluster))
+		show_pairf(g, "face", "%s, to every member", json_text(f, "address"));
+	else if (json_yes(f, "here") && json_object_get(f, "lease_ms"))
 		show_pairf(g, "face", "%s here at epoch %llu (lease of %llu ms left)",
 			   json_text(f, "address"), json_number(f, "epoch"),
 			   json_number(f, "lease_ms"));
+	else if (json_yes(f, "here"))
+		show_pairf(g, "face", "%s here at epoch %llu (no other host to share it with)",
+			   json_text(f, "address"), json_number(f, "epoch"));
 	else
 		show_pairf(g, "face", "%s %s%s at epoch %llu", json_text(f, "address"),
 			   anchor[0] ? "at " : "nowhere", anchor, json_number(f, "epoch"));
@@ -64,15 +75,16 @@ static void show_live(struct grid *g, const json_t *live)
 		}
 }
 
-static void member_row(struct grid *g, const json_t *m, unsigned long long rows)
+static void member_row(struct grid *g, const json_t *cluster, const json_t *m)
 {
+	unsigned long long rows = json_number(json_object_get(cluster, "live"), "rows");
 	const char *name = json_text(m, "name");
 	char number[SHOW_NUMBER_MAX];
 
 	grid_add(g, json_text(m, "address"));
 	grid_add(g, name[0] ? name : json_text(m, "port"));
 	grid_add(g, json_text(m, "host"));
-	grid_add(g, json_text(m, "live"));
+	grid_add(g, carries(cluster) ? "-" : json_text(m, "live"));
 	grid_addf(g, "%llu", json_number(m, "weight"));
 	grid_addf(g, "%llu", json_number(m, "priority"));
 	if (rows)
@@ -89,15 +101,15 @@ static int print_members(const json_t *cluster)
 	static const char *const headings[] = { "MEMBER",  "NAME",	"HOST",	  "STATE",
 						">WEIGHT", ">PRIORITY", ">SHARE", ">FLOWS",
 						">FRAMES", "CHECK" };
-	const json_t *live = json_object_get(cluster, "live"), *m;
 	struct grid g = grid_of(headings, ARRAY_LEN(headings));
+	const json_t *m;
 	size_t i;
 
 	if (json_array_size(json_object_get(cluster, "members")) == 0)
 		return 0;
 	putchar('\n');
 	json_array_foreach (json_object_get(cluster, "members"), i, m)
-		member_row(&g, m, json_number(live, "rows"));
+		member_row(&g, cluster, m);
 	return grid_print(&g) < 0 ? 1 : 0;
 }
 
@@ -113,13 +125,15 @@ int cluster_print(const json_t *cluster)
 		   json_yes(cluster, "nat") ? ", addresses rewritten at the members' ports" : "");
 	show_words(&g, "addresses", cluster, "addresses");
 	json_array_foreach (json_object_get(cluster, "faces"), i, item)
-		show_face(&g, item);
-	show_pairf(&g, "table", "%s, affinity %s", json_text(cluster, "table"),
-		   json_text(cluster, "affinity"));
+		show_face(&g, cluster, item);
+	if (!carries(cluster))
+		show_pairf(&g, "table", "%s, affinity %s", json_text(cluster, "table"),
+			   json_text(cluster, "affinity"));
 	json_array_foreach (json_object_get(cluster, "rules"), i, item)
 		show_pairf(&g, "rule", "%s is %s", json_text(item, "match"),
 			   json_text(item, "action"));
-	show_check(&g, json_object_get(cluster, "check"));
+	if (!carries(cluster))
+		show_check(&g, json_object_get(cluster, "check"));
 	if (json_is_object(live))
 		show_live(&g, live);
 	if (json_is_object(json_object_get(cluster, "trouble")))

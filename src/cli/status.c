@@ -1,3 +1,4 @@
+#include "cli/cluster.h"
 #include "cli/nouns.h"
 #include "cli/show.h"
 
@@ -119,6 +120,21 @@ static void router_row(struct grid *g, const json_t *r)
 	grid_add(g, state);
 }
 
+static void cluster_row(struct grid *g, const json_t *c)
+{
+	const json_t *live = json_object_get(c, "live");
+	const json_t *trouble = json_object_get(c, "trouble");
+	TEXT_AUTO addresses = json_words(c, "addresses", " ");
+
+	grid_add(g, json_text(c, "name"));
+	grid_add(g, json_text(c, "segment"));
+	grid_add(g, addresses);
+	cluster_add_up(g, c);
+	grid_add(g, trouble			  ? json_text(trouble, "message")
+		    : json_yes(live, "fail_open") ? "no member is fit: the last fit ones stay"
+						  : "ok");
+}
+
 static const char *const segment_headings[] = { "SEGMENT", "UPLINK", "RECEPTION",
 						">VMACS",  ">PORTS", "STATE" };
 static const char *const pool_headings[] = { "POOL",	     "SEGMENT",	   ">USED",
@@ -126,6 +142,7 @@ static const char *const pool_headings[] = { "POOL",	     "SEGMENT",	   ">USED",
 static const char *const port_headings[] = { "PORT",   "SEGMENT", "VMAC", "KIND",
 					     "IFNAME", "PHASE",	  "GATE", "STATE" };
 static const char *const router_headings[] = { "ROUTER", "PROTOCOL", "ROLE", "REASON", "STATE" };
+static const char *const cluster_headings[] = { "CLUSTER", "SEGMENT", "ADDRESSES", ">UP", "STATE" };
 
 static const struct {
 	const char *path;
@@ -137,6 +154,7 @@ static const struct {
 	{ "/v1/pools", pool_headings, ARRAY_LEN(pool_headings), pool_row },
 	{ "/v1/ports", port_headings, ARRAY_LEN(port_headings), port_row },
 	{ "/v1/routers", router_headings, ARRAY_LEN(router_headings), router_row },
+	{ "/v1/clusters", cluster_headings, ARRAY_LEN(cluster_headings), cluster_row },
 };
 
 static int run(struct command *c)
@@ -159,7 +177,7 @@ static int run(struct command *c)
 static const struct verb verbs[] = {
 	{ .name = "", .args = "", .run = run,
 	  .summary = "Show what there is and how it is: daemon, registry, hosts, segments, pools, ports,"
-		     " routers",
+		     " routers, clusters",
 	  .examples = "  vmac status\n"
 		      "  vmac --json status\n" },
 };

@@ -105,13 +105,9 @@ static int take_vmac(void *ctx, struct vmac *owned)
 	return 0;
 }
 
-int own_open(const char *directory, struct store **ret_store, struct own *ret,
-	     struct error *ret_error)
+struct store_visitor own_visitor(struct own *o)
 {
-	struct store_config config = { .backend = "sqlite",
-				       .directory = directory,
-				       .mem = &tool_mem };
-	struct store_visitor visitor = {
+	return (struct store_visitor){
 		.segment = take_segment,
 		.pool = take_pool,
 		.port = take_port,
@@ -119,21 +115,36 @@ int own_open(const char *directory, struct store **ret_store, struct own *ret,
 		.cluster = take_cluster,
 		.shared = take_shared,
 		.vmac = take_vmac,
-		.ctx = ret,
+		.ctx = o,
 	};
-	struct store_facts facts;
-	struct store *s;
+}
+
+int own_store(const char *directory, struct store **ret, struct error *ret_error)
+{
+	struct store_config config = { .backend = "sqlite",
+				       .directory = directory,
+				       .mem = &tool_mem };
 	int r;
 
-	own_init(ret);
 	*ret_error = (struct error){ 0 };
-	r = store_open(&config, &s, ret_error);
-	if (r < 0) {
-		if (ret_error->code == ERROR_ALREADY_RUNNING)
-			snprintf(ret_error->hint, sizeof(ret_error->hint),
-				 "stop vmacd first: this works on a registry at rest");
+	r = store_open(&config, ret, ret_error);
+	if (ret_error->code == ERROR_ALREADY_RUNNING)
+		snprintf(ret_error->hint, sizeof(ret_error->hint),
+			 "stop vmacd first: this works on a registry at rest");
+	return r;
+}
+
+int own_open(const char *directory, struct store **ret_store, struct own *ret,
+	     struct error *ret_error)
+{
+	struct store_visitor visitor = own_visitor(ret);
+	struct store_facts facts;
+	struct store *s;
+	int r = own_store(directory, &s, ret_error);
+
+	if (r < 0)
 		return r;
-	}
+	own_init(ret);
 	store_facts(s, &facts);
 	snprintf(ret->uuid, sizeof(ret->uuid), "%s", facts.uuid);
 	r = store_load(s, &visitor, ret_error);
@@ -148,7 +159,7 @@ int own_open(const char *directory, struct store **ret_store, struct own *ret,
 	return 0;
 }
 
-bool own_is_empty(const struct own *o)
+static bool own_is_empty(const struct own *o)
 {
 	return o->segment_count + o->pool_count + o->port_count + o->router_count +
 		       o->cluster_count + o->vmac_count + o->shared.count ==
@@ -362,7 +373,8 @@ static size_t fill_changes(const struct own *o, const char *verb, struct change 
 	return n;
 }
 
-int own_write(struct store *s, const struct own *o, const char *verb, struct error *ret_error)
+static int own_write(struct store *s, const struct own *o, const char *verb,
+		     struct error *ret_error)
 {
 	struct writing w = { .txn = { .actor = "vmac registry", .done = write_done } };
 	size_t most = o->segment_count + o->pool_count + o->port_count + o->router_count +
@@ -388,4 +400,23 @@ int own_write(struct store *s, const struct own *o, const char *verb, struct err
 		return 0;
 	*ret_error = w.error;
 	return -error_errno(w.error.code);
+}
+
+int own_fill(const char *directory, const struct own *wanted, const char *verb,
+	     struct error *ret_error)
+{
+	struct store *store;
+	struct own found;
+	int r = own_open(directory, &store, &found, ret_error);
+
+	if (r < 0)
+		return r;
+	if (own_is_empty(&found))
+		r = own_write(store, wanted, verb, ret_error);
+	else
+		r = error_set(ret_error, ERROR_IN_USE, "give an empty state directory",
+			      "the registry in %.200s is not empty", directory);
+	own_done(&found);
+	store_close(store);
+	return r;
 }

@@ -249,7 +249,8 @@ static int run(const char *command, const struct tool *t)
 	if (check)
 		r = registry_check(t, &error);
 	else if (copy)
-		r = registry_copy(t, &error);
+		r = strcmp(t->target, "shared") == 0 ? registry_claim(t, &error)
+						     : registry_regain(t, &error);
 	else if (import)
 		r = registry_import(t, &error);
 	else

@@ -71,12 +71,17 @@ struct own {
 
 void own_init(struct own *o);
 
-/* Opens it offline and reads all.  ALREADY_RUNNING: stop vmacd first. */
+/* Adds what it is told. */
+struct store_visitor own_visitor(struct own *o);
+
+/* Opens it offline.  ALREADY_RUNNING: stop vmacd first. */
+int own_store(const char *directory, struct store **ret, struct error *ret_error);
+/* And reads all. */
 int own_open(const char *directory, struct store **ret_store, struct own *ret,
 	     struct error *ret_error);
-bool own_is_empty(const struct own *o);
-/* Writes all of *o into an empty registry, in one transaction. */
-int own_write(struct store *s, const struct own *o, const char *verb, struct error *ret_error);
+/* Writes all of *wanted into an empty registry, in one transaction.  IN_USE: it is not empty. */
+int own_fill(const char *directory, const struct own *wanted, const char *verb,
+	     struct error *ret_error);
 /* Whether what one record says of another is so.  REGISTRY_CORRUPT: names what is not. */
 int own_check(const struct own *o, struct error *ret_error);
 void own_done(struct own *o);
@@ -112,7 +117,7 @@ int registry_findings(const struct record_set *s, struct findings *ret); /* -ENO
 void findings_done(struct findings *f);
 int registry_check(const struct tool *t, struct error *ret_error);
 
-/* registry_json.c */
+/* registry_file.c */
 int registry_export(const struct tool *t, struct error *ret_error);
 int registry_import(const struct tool *t, struct error *ret_error);
 int registry_read_shared(const char *path, struct record_set *ret, struct error *ret_error);
@@ -120,8 +125,9 @@ int registry_read_shared(const char *path, struct record_set *ret, struct error 
 /* registry_import.c: of the shared registry */
 int registry_import_shared(const struct tool *t, struct error *ret_error);
 
-/* registry_copy.c */
-int registry_copy(const struct tool *t, struct error *ret_error);
+/* Copies: registry_claim.c, into the shared registry; registry_regain.c, out of it. */
+int registry_claim(const struct tool *t, struct error *ret_error);
+int registry_regain(const struct tool *t, struct error *ret_error);
 
 /* The sequence number of an address in a pool; -ERANGE: it has none. */
 int registry_number(const struct pool_machine *m, vmac_mac_t address, uint64_t *ret);

@@ -217,7 +217,7 @@ int cluster_check_world(struct engine *e, const struct cluster *c, const struct 
 	    !s->record->uplink[0])
 		return error_set(
 			ret_error, ERROR_BAD_VALUE, "check arp asks in every segment",
-			"check.kind '%s' needs an uplink to ask from, and segment '%s' has "
+			"check.type '%s' needs an uplink to ask from, and segment '%s' has "
 			"none",
 			cluster_check_name(c->check), s->record->name);
 	r = addresses_check(e, c, before, ret_error);

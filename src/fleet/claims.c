@@ -50,11 +50,14 @@ static void refuse_unreachable(struct fleet *f, struct claim *c)
 	if (f->apart != APART_NOT)
 		e = f->apart_error;
 	else
-		error_set(&e, ERROR_REGISTRY_UNREACHABLE,
-			  "what the pool chooses from this host's blocks needs no registry",
-			  "the shared registry is out of reach: %s",
-			  f->reach_error.code ? f->reach_error.message
-					      : "this host has not joined the others yet");
+		error_set(
+			&e, ERROR_REGISTRY_UNREACHABLE,
+			c->kind == CLAIM_ADDRESS
+				? "what the pool chooses from this host's blocks needs no registry"
+				: "what there is goes on as it is; try again when it is back",
+			"the shared registry is out of reach: %s",
+			f->reach_error.code ? f->reach_error.message
+					    : "this host has not joined the others yet");
 	answer(f, c, NULL, &e);
 }
 

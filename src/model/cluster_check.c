@@ -17,7 +17,7 @@ static int check_enums(const struct cluster *c, struct error *ret_error)
 		{ "mode", c->mode, CLUSTER_MODE_COUNT },
 		{ "table", c->table, CLUSTER_TABLE_COUNT },
 		{ "affinity", c->affinity, CLUSTER_AFFINITY_COUNT },
-		{ "check.kind", c->check, CLUSTER_CHECK_COUNT },
+		{ "check.type", c->check, CLUSTER_CHECK_COUNT },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(enums); i++)
@@ -262,17 +262,18 @@ static int check_health(const struct cluster *c, struct error *ret_error)
 	if (connects && c->mode == CLUSTER_CARRY)
 		return error_set(
 			ret_error, ERROR_BAD_VALUE, "its guests watch each other by themselves",
-			"check.kind '%s' is not for mode 'carry'", cluster_check_name(c->check));
+			"check.type '%s' is not for mode 'carry'", cluster_check_name(c->check));
 	if (connects && c->check_port == 0)
-		return error_set(ret_error, ERROR_MISSING_FIELD, NULL,
-				 "check.port is missing, and check.kind is '%s'",
+		return error_set(ret_error, ERROR_MISSING_FIELD,
+				 "the service's own: vmac cluster … --check-port N",
+				 "check.port is missing, and check.type is '%s'",
 				 cluster_check_name(c->check));
 	if (!connects && c->check_port != 0)
 		return error_set(ret_error, ERROR_BAD_VALUE, NULL,
-				 "check.port is for checks of kind 'tcp' and 'http'");
+				 "check.port is for checks of type 'tcp' and 'http'");
 	if (c->check != CLUSTER_CHECK_HTTP && c->check_target[0] != '\0')
 		return error_set(ret_error, ERROR_BAD_VALUE, NULL,
-				 "check.path is for checks of kind 'http'");
+				 "check.path is for checks of type 'http'");
 	if (c->check_target[0] != '\0' && check_target(c, ret_error) < 0)
 		return -error_errno(ret_error->code);
 	return check_times(c, ret_error);

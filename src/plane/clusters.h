@@ -56,3 +56,6 @@ int cluster_not_found(unsigned int slot, struct error *ret_error);
 void cluster_prioritise(struct clusters *cs, unsigned int slot, unsigned int set);
 /* Forgets the flows of a slot that another cluster is to have. */
 int cluster_flows_forget(struct clusters *cs, unsigned int slot);
+
+/* cluster_ports.c: the lists and rows of all ports of a net, when one of its clusters changed. */
+void cluster_ports_refresh(struct plane *p, unsigned int net);

@@ -41,9 +41,14 @@ struct plane {
 	void (*event_fn)(void *ctx, const struct plane_event *e);
 	void *event_ctx;
 
-	/* router.c's own, which perhaps another thread uses; all else here it only reads, and only
-	 * what never changes after plane_open(). */
+	/* router.c's and router_links.c's own, which perhaps another thread uses; all else here it
+	 * only reads, and only what never changes after plane_open(). */
 	struct routers *routers;
+	struct router_links {
+		int *list; /* as set since plane_open() */
+		size_t count, room;
+		bool deferred; /* programs of an earlier run stay until the sweep */
+	} router_links;
 
 	struct clusters *clusters; /* cluster.c's */
 };
@@ -77,6 +82,11 @@ void routers_close(struct routers *rs); /* NULL is fine */
 /* For plane_purge(), when the thread of the routers is gone. */
 void routers_purge(struct plane *p);
 
+/* router_links.c */
+int router_links_sweep(struct plane *p, unsigned int *ret_removed, struct error *ret_error);
+void router_links_purge(struct plane *p);
+void router_links_done(struct plane *p);
+
 /* cluster.c */
 struct clusters_fds {
 	int slots, confs, rows, members, member_counts, counts, flows, ips;
@@ -86,8 +96,8 @@ void clusters_close(struct clusters *cs);			    /* NULL is fine */
 void clusters_purge(struct plane *p);
 /* Whether the slot (of the forwarding table) is a face of a cluster that is set. */
 bool cluster_face_is_used(const struct plane *p, unsigned int slot);
-/* Lists the clusters of a port's guest anew; returns what its row is to say of that.  `is_same`:
- * the guest is who it was. */
+/* cluster_ports.c: lists the clusters of a port's guest anew; returns what its row is to say of
+ * that.  `is_same`: the guest is who it was. */
 uint32_t cluster_port_list(struct plane *p, unsigned int id, unsigned int net, uint64_t mac,
 			   bool is_same);
 void cluster_port_forget(struct plane *p, unsigned int id);

@@ -493,6 +493,7 @@ void plane_close(struct plane *p)
 	if (!p)
 		return;
 	routers_close(p->routers);
+	router_links_done(p);
 	clusters_close(p->clusters);
 	gates_close(p);
 	if (p->tables.counter_buffer)

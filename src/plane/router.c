@@ -37,11 +37,8 @@ struct routers {
 	int routers_fd, ips_fd, counts_fd;
 	int cpus;
 	struct router_counters *count_buffer; /* one a CPU */
-	bool deferred;			      /* programs of an earlier run stay until the sweep */
 	struct known known[ROUTER_SLOTS];
 	uint16_t maybe_count[ROUTER_MAYBE_BITS]; /* keys that have the bit */
-	int *links;
-	size_t link_count, link_room;
 };
 
 static int failed(int r, struct error *ret_error)
@@ -364,104 +361,6 @@ int plane_router_counters(struct plane *p, unsigned int slot, struct plane_route
 	return 0;
 }
 
-/* --- links ----------------------------------------------------------------------------------- */
-
-static void link_name(int ifindex, enum attach_side side, char name[static ATTACH_NAME_MAX])
-{
-	snprintf(name, ATTACH_NAME_MAX, "router%d%s", ifindex,
-		 side == ATTACH_ROUTER_OUT ? "out" : "in");
-}
-
-static bool link_is_set(const struct routers *rs, int ifindex)
-{
-	for (size_t i = 0; i < rs->link_count; i++)
-		if (rs->links[i] == ifindex)
-			return true;
-	return false;
-}
-
-static int link_attach(struct plane *p, int ifindex, struct error *ret_error)
-{
-	static const struct {
-		enum attach_side side;
-		enum plane_program program;
-	} both[] = {
-		{ ATTACH_ROUTER_OUT, PROGRAM_ROUTER_OUT },
-		{ ATTACH_ROUTER_IN, PROGRAM_ROUTER_IN },
-	};
-	char name[ATTACH_NAME_MAX];
-	int r;
-
-	for (size_t i = 0; i < ARRAY_LEN(both); i++) {
-		link_name(ifindex, both[i].side, name);
-		r = attach_set(&p->attach, name, ifindex, both[i].side,
-			       plane_program_fd(p, both[i].program), p->routers->deferred,
-			       ret_error);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-static void link_detach(struct plane *p, int ifindex)
-{
-	char name[ATTACH_NAME_MAX];
-
-	link_name(ifindex, ATTACH_ROUTER_IN, name);
-	attach_clear(&p->attach, name, ifindex, ATTACH_ROUTER_IN);
-	link_name(ifindex, ATTACH_ROUTER_OUT, name);
-	attach_clear(&p->attach, name, ifindex, ATTACH_ROUTER_OUT);
-}
-
-static int link_remember(struct routers *rs, int ifindex)
-{
-	size_t room = rs->link_room ? rs->link_room * 2 : 16;
-	int *links;
-
-	if (link_is_set(rs, ifindex))
-		return 0;
-	if (rs->link_count == rs->link_room) {
-		links = realloc(rs->links, room * sizeof(*links));
-		if (!links)
-			return -ENOMEM;
-		rs->links = links;
-		rs->link_room = room;
-	}
-	rs->links[rs->link_count++] = ifindex;
-	return 0;
-}
-
-static void link_forget(struct routers *rs, int ifindex)
-{
-	for (size_t i = 0; i < rs->link_count; i++)
-		if (rs->links[i] == ifindex) {
-			rs->links[i] = rs->links[--rs->link_count];
-			return;
-		}
-}
-
-int plane_router_link_set(struct plane *p, int ifindex, struct error *ret_error)
-{
-	bool was_set = link_is_set(p->routers, ifindex);
-	int r = link_remember(p->routers, ifindex);
-
-	if (r < 0)
-		return failed(r, ret_error);
-	r = link_attach(p, ifindex, ret_error);
-	if (r < 0 && !was_set) {
-		link_detach(p, ifindex);
-		link_forget(p->routers, ifindex);
-	}
-	return r;
-}
-
-int plane_router_link_remove(struct plane *p, int ifindex, struct error *ret_error)
-{
-	link_detach(p, ifindex);
-	link_forget(p->routers, ifindex);
-	return 0;
-}
-
 /* --- sweeping -------------------------------------------------------------------------------- */
 
 static unsigned int sweep_slots(struct routers *rs)
@@ -520,48 +419,15 @@ static unsigned int sweep_ips(struct routers *rs)
 	return removed;
 }
 
-static bool is_kept(void *ctx, const char *name)
-{
-	const struct plane *p = ctx;
-	int ifindex;
-
-	if (sscanf(name, "router%d", &ifindex) != 1)
-		return true; /* plane_sweep()'s */
-	return p->attach.tcx && link_is_set(p->routers, ifindex);
-}
-
-static unsigned int sweep_filters(struct plane *p)
-{
-	struct if_nameindex *all = if_nameindex();
-	unsigned int removed = 0;
-
-	for (struct if_nameindex *i = all; i && i->if_index; i++)
-		if (!link_is_set(p->routers, (int)i->if_index) &&
-		    attach_clear_router_filters(&p->attach, (int)i->if_index))
-			removed++;
-	if (all)
-		if_freenameindex(all);
-	return removed;
-}
-
 int plane_router_sweep(struct plane *p, unsigned int *ret_removed, struct error *ret_error)
 {
 	struct routers *rs = p->routers;
 	unsigned int removed;
-	int r;
+	int r = router_links_sweep(p, &removed, ret_error);
 
-	if (rs->deferred) {
-		rs->deferred = false;
-		for (size_t i = 0; i < rs->link_count; i++) {
-			r = link_attach(p, rs->links[i], ret_error);
-			/* A link that vanished meanwhile is the election's to notice. */
-			if (r < 0 && ret_error->code != ERROR_NO_INTERFACE)
-				return r;
-		}
-	}
-	removed = sweep_slots(rs) + sweep_keys(rs) + sweep_ips(rs);
-	removed += attach_sweep_links(&p->attach, is_kept, p);
-	removed += sweep_filters(p);
+	if (r < 0)
+		return r;
+	removed += sweep_slots(rs) + sweep_keys(rs) + sweep_ips(rs);
 	array_release(&rs->slots);
 	*ret_removed = removed;
 	return 0;
@@ -573,11 +439,9 @@ void routers_purge(struct plane *p)
 
 	for (unsigned int slot = 0; slot < ROUTER_SLOTS; slot++)
 		forget(rs, slot);
-	rs->link_count = 0;
 	sweep_slots(rs);
 	sweep_ips(rs);
-	attach_sweep_links(&p->attach, is_kept, p);
-	sweep_filters(p);
+	router_links_purge(p);
 }
 
 /* --- life ------------------------------------------------------------------------------------ */
@@ -590,7 +454,7 @@ int routers_open(struct plane *p, const struct routers_fds *fds, bool deferred)
 	if (!rs)
 		return -ENOMEM;
 	p->routers = rs;
-	rs->deferred = deferred;
+	p->router_links.deferred = deferred;
 	rs->routers_fd = fds->routers;
 	rs->ips_fd = fds->ips;
 	rs->counts_fd = fds->counts;
@@ -617,6 +481,5 @@ void routers_close(struct routers *rs)
 	array_close(&rs->slots);
 	array_close(&rs->maybe);
 	free(rs->count_buffer);
-	free(rs->links);
 	free(rs);
 }

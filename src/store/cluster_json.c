@@ -3,43 +3,33 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
 #include "model/text.h"
-#include "store/shared_members.h"
+#include "store/members.h"
 
 DEFINE_CLEANUP(json_t *, json_decref);
 
 /* --- what stands in it ----------------------------------------------------------------------- */
 
-#define WORDS(fn, count, name)                                                                     \
-	static const char *fn(unsigned int i)                                                      \
-	{                                                                                          \
-		return i < (count) ? name(i) : NULL;                                               \
-	}
-
-WORDS(mode_word, CLUSTER_MODE_COUNT, cluster_mode_name)
-WORDS(table_word, CLUSTER_TABLE_COUNT, cluster_table_name)
-WORDS(affinity_word, CLUSTER_AFFINITY_COUNT, cluster_affinity_name)
-WORDS(action_word, CLUSTER_ACTION_COUNT, cluster_action_name)
-WORDS(state_word, MEMBER_STATE_COUNT, member_state_name)
-WORDS(check_word, CLUSTER_CHECK_COUNT, cluster_check_name)
+MEMBER_WORDS(mode_word, CLUSTER_MODE_COUNT, cluster_mode_name)
+MEMBER_WORDS(table_word, CLUSTER_TABLE_COUNT, cluster_table_name)
+MEMBER_WORDS(affinity_word, CLUSTER_AFFINITY_COUNT, cluster_affinity_name)
+MEMBER_WORDS(action_word, CLUSTER_ACTION_COUNT, cluster_action_name)
+MEMBER_WORDS(state_word, MEMBER_STATE_COUNT, member_state_name)
+MEMBER_WORDS(check_word, CLUSTER_CHECK_COUNT, cluster_check_name)
 
 /* clang-format off */
-#define AT(m)	 offsetof(struct T, m)
-#define PLACE(m) .at = AT(m), .size = sizeof(((struct T *)NULL)->m)
-
-#define NUMBER(n, m, lo, hi) { .name = n, .type = MEMBER_NUMBER, PLACE(m), .least = lo, .most = hi }
-#define WORD(n, m, w)	     { .name = n, .type = MEMBER_WORD, PLACE(m), .word = w }
-#define TEXT(n, m, hi)	     { .name = n, .type = MEMBER_TEXT, PLACE(m), .most = hi }
+#define NUMBER(n, m, lo, hi) { .name = n, .type = MEMBER_NUMBER, MEMBER_PLACE(m), .least = lo, .most = hi }
+#define WORD(n, m, w)	     { .name = n, .type = MEMBER_WORD, MEMBER_PLACE(m), .word = w }
+#define TEXT(n, m, hi)	     { .name = n, .type = MEMBER_TEXT, MEMBER_PLACE(m), .most = hi }
 
 #define T cluster
 static const struct member cluster_list[] = {
-	{ .name = "name", .type = MEMBER_CHARS, PLACE(name), .most = NAME_MAX_LEN, .rule = RULE_NAME },
+	{ .name = "name", .type = MEMBER_CHARS, MEMBER_PLACE(name), .most = NAME_MAX_LEN, .rule = RULE_NAME },
 	WORD("mode", mode, mode_word),
 	WORD("table", table, table_word),
 	WORD("affinity", affinity, affinity_word),
-	{ .name = "nat", .type = MEMBER_BOOL, PLACE(nat) },
-	{ .name = "key", .type = MEMBER_KEY, PLACE(key) },
+	{ .name = "nat", .type = MEMBER_BOOL, MEMBER_PLACE(nat) },
+	{ .name = "key", .type = MEMBER_KEY, MEMBER_PLACE(key) },
 	WORD("check", check, check_word),
 	NUMBER("check_port", check_port, 0, UINT16_MAX),
 	NUMBER("check_interval_ms", check_interval_ms, 0, UINT32_MAX),
@@ -56,11 +46,11 @@ static const struct member cluster_list[] = {
 #define T cluster_member
 static const struct member member_list[] = {
 	NUMBER("id", id, 1, CLUSTER_MEMBERS_MAX),
-	{ .name = "address", .type = MEMBER_MAC, PLACE(address) },
+	{ .name = "address", .type = MEMBER_MAC, MEMBER_PLACE(address) },
 	NUMBER("weight", weight, 0, CLUSTER_WEIGHT_MAX),
 	NUMBER("priority", priority, 0, UINT8_MAX),
 	WORD("state", state, state_word),
-	{ .name = "drain_ms", .type = MEMBER_NUMBER, PLACE(drain_ms), .most = CLUSTER_DRAIN_MAX_MS,
+	{ .name = "drain_ms", .type = MEMBER_NUMBER, MEMBER_PLACE(drain_ms), .most = CLUSTER_DRAIN_MAX_MS,
 	  .optional = true },
 };
 #undef T
@@ -72,9 +62,9 @@ static const struct member rule_list[] = {
 #undef T
 /* clang-format on */
 
-static const struct members cluster_members = { cluster_list, ARRAY_LEN(cluster_list), 0 };
-static const struct members member_members = { member_list, ARRAY_LEN(member_list), 0 };
-static const struct members rule_members = { rule_list, ARRAY_LEN(rule_list), 0 };
+static const struct members cluster_members = MEMBERS(cluster, cluster_list);
+static const struct members member_members = MEMBERS(cluster_member, member_list);
+static const struct members rule_members = MEMBERS(cluster_rule, rule_list);
 
 /* One code for whatever is wrong with a value: the reader of a registry is no form to be filled. */
 static int check(const struct cluster *c, const char *segment, struct error *ret_error)
@@ -93,11 +83,6 @@ static int check(const struct cluster *c, const char *segment, struct error *ret
 
 /* Each puts one array into the object.  0, or -1 with the error said. */
 
-static int no_memory(struct error *ret_error)
-{
-	return error_set(ret_error, ERROR_NO_MEMORY, NULL, "no memory for a cluster's record");
-}
-
 static int addresses_write(json_t *object, const struct cluster *c, struct error *ret_error)
 {
 	json_t *faces = json_array(), *addresses = json_array();
@@ -113,7 +98,7 @@ static int addresses_write(json_t *object, const struct cluster *c, struct error
 	/* Both are taken over, also where it fails. */
 	failed |= json_object_set_new(object, "faces", faces);
 	failed |= json_object_set_new(object, "addresses", addresses);
-	return failed ? no_memory(ret_error) : 0;
+	return failed ? json_no_memory(ret_error) : 0;
 }
 
 static int rules_write(json_t *object, const struct cluster *c, struct error *ret_error)
@@ -129,25 +114,19 @@ static int rules_write(json_t *object, const struct cluster *c, struct error *re
 		cluster_rule_format(&c->rules[i], text);
 		if (json_array_append_new(array, one) < 0 ||
 		    json_object_set_new(one, "match", json_string(text)) < 0)
-			return no_memory(ret_error);
+			return json_no_memory(ret_error);
 	}
-	return json_object_set_new(object, "rules", TAKE_PTR(array)) < 0 ? no_memory(ret_error) : 0;
+	return json_object_set_new(object, "rules", TAKE_PTR(array)) < 0 ? json_no_memory(ret_error)
+									 : 0;
 }
 
 static int members_array_write(json_t *object, const struct cluster *c, struct error *ret_error)
 {
-	CLEANUP(json_decref_p) json_t *array = json_array();
+	json_t *array = members_write_list(&member_members, c->members, c->member_count, ret_error);
 
-	for (unsigned int i = 0; i < c->member_count; i++) {
-		json_t *one = members_write(&member_members, &c->members[i], ret_error);
-
-		if (!one)
-			return -error_errno(ret_error->code);
-		if (json_array_append_new(array, one) < 0)
-			return no_memory(ret_error);
-	}
-	return json_object_set_new(object, "members", TAKE_PTR(array)) < 0 ? no_memory(ret_error)
-									   : 0;
+	if (!array)
+		return -error_errno(ret_error->code);
+	return json_object_set_new(object, "members", array) < 0 ? json_no_memory(ret_error) : 0;
 }
 
 json_t *cluster_json_object(const struct cluster *c, const char *segment, struct error *ret_error)
@@ -160,7 +139,7 @@ json_t *cluster_json_object(const struct cluster *c, const char *segment, struct
 	if (!object)
 		return NULL;
 	if (segment[0] != '\0' && json_object_set_new(object, "segment", json_string(segment)) < 0)
-		return no_memory(ret_error), NULL;
+		return json_no_memory(ret_error), NULL;
 	if (addresses_write(object, c, ret_error) < 0 || rules_write(object, c, ret_error) < 0 ||
 	    members_array_write(object, c, ret_error) < 0)
 		return NULL;
@@ -169,38 +148,14 @@ json_t *cluster_json_object(const struct cluster *c, const char *segment, struct
 
 int cluster_json_write(const struct cluster *c, char **ret_text, struct error *ret_error)
 {
-	CLEANUP(json_decref_p) json_t *object = cluster_json_object(c, "", ret_error);
-	char *text;
-
-	if (!object)
-		return -error_errno(ret_error->code);
-	text = json_dumps(object, JSON_COMPACT);
-	if (!text)
-		return no_memory(ret_error);
-	*ret_text = text;
-	return 0;
+	return json_to_text(cluster_json_object(c, "", ret_error), ret_text, ret_error);
 }
 
 /* --- reading --------------------------------------------------------------------------------- */
 
-/* An array of at most `most`; its length, or an error. */
-static int array_of(const json_t *object, const char *name, size_t most, const json_t **ret,
-		    struct error *ret_error)
+static const char *text_at(const json_t *array, size_t i)
 {
-	const json_t *array = json_object_get(object, name);
-
-	if (!array)
-		return error_set(ret_error, ERROR_MISSING_FIELD, NULL, "'%s' is missing", name);
-	if (!json_is_array(array) || json_array_size(array) > most)
-		return error_set(ret_error, ERROR_BAD_VALUE, NULL,
-				 "'%s' is not an array of at most %zu", name, most);
-	*ret = array;
-	return (int)json_array_size(array);
-}
-
-static const char *text_at(const json_t *array, int i)
-{
-	const char *text = json_string_value(json_array_get(array, (size_t)i));
+	const char *text = json_string_value(json_array_get(array, i));
 
 	return text ? text : "";
 }
@@ -208,26 +163,24 @@ static const char *text_at(const json_t *array, int i)
 static int addresses_read(struct cluster_json *j, struct error *ret_error)
 {
 	const json_t *faces = NULL, *addresses = NULL;
-	int face_count, address_count;
+	int r = json_array_named(j->root, "faces", CLUSTER_FACES_MAX, &faces, ret_error);
 
-	face_count = array_of(j->root, "faces", CLUSTER_FACES_MAX, &faces, ret_error);
-	if (face_count < 0)
-		return face_count;
-	for (int i = 0; i < face_count; i++)
+	if (r == 0)
+		r = json_array_named(j->root, "addresses", CLUSTER_ADDRESSES_MAX, &addresses,
+				     ret_error);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < json_array_size(faces); i++)
 		if (vmac_mac_parse(text_at(faces, i), &j->faces[i], NULL) < 0)
 			return error_set(ret_error, ERROR_BAD_VALUE, NULL,
 					 "'faces' has what is no MAC address");
-	address_count =
-		array_of(j->root, "addresses", CLUSTER_ADDRESSES_MAX, &addresses, ret_error);
-	if (address_count < 0)
-		return address_count;
-	for (int i = 0; i < address_count; i++)
+	for (size_t i = 0; i < json_array_size(addresses); i++)
 		if (ip_parse(text_at(addresses, i), &j->addresses[i]) < 0)
 			return error_set(ret_error, ERROR_BAD_VALUE, NULL,
 					 "'addresses' has what is no IP address");
-	j->cluster.face_count = (unsigned int)face_count;
+	j->cluster.face_count = (unsigned int)json_array_size(faces);
 	j->cluster.faces = j->faces;
-	j->cluster.address_count = (unsigned int)address_count;
+	j->cluster.address_count = (unsigned int)json_array_size(addresses);
 	j->cluster.addresses = j->addresses;
 	return 0;
 }
@@ -245,36 +198,27 @@ static int rule_read(const json_t *one, struct cluster_rule *r, struct error *re
 static int rules_read(struct cluster_json *j, struct error *ret_error)
 {
 	const json_t *array = NULL;
-	int n = array_of(j->root, "rules", CLUSTER_RULES_MAX, &array, ret_error), r;
+	int r = json_array_named(j->root, "rules", CLUSTER_RULES_MAX, &array, ret_error);
 
-	for (int i = 0; i < n; i++) {
-		r = rule_read(json_array_get(array, (size_t)i), &j->rules[i], ret_error);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < json_array_size(array); i++) {
+		r = rule_read(json_array_get(array, i), &j->rules[i], ret_error);
 		if (r < 0) {
-			error_prefix(ret_error, "rule %d of 'rules'", i + 1);
+			error_prefix(ret_error, "%zu. of 'rules'", i + 1);
 			return r;
 		}
 	}
-	j->cluster.rule_count = n < 0 ? 0 : (unsigned int)n;
+	j->cluster.rule_count = (unsigned int)json_array_size(array);
 	j->cluster.rules = j->rules;
-	return n < 0 ? n : 0;
+	return 0;
 }
 
 static int members_array_read(struct cluster_json *j, struct error *ret_error)
 {
-	const json_t *array = NULL;
-	int n = array_of(j->root, "members", CLUSTER_MEMBERS_MAX, &array, ret_error), r;
-
-	for (int i = 0; i < n; i++) {
-		r = members_read(&member_members, json_array_get(array, (size_t)i), NULL,
-				 &j->members[i], ret_error);
-		if (r < 0) {
-			error_prefix(ret_error, "member %d of 'members'", i + 1);
-			return r;
-		}
-	}
-	j->cluster.member_count = n < 0 ? 0 : (unsigned int)n;
 	j->cluster.members = j->members;
-	return n < 0 ? n : 0;
+	return members_read_list(&member_members, j->root, "members", CLUSTER_MEMBERS_MAX,
+				 j->members, &j->cluster.member_count, ret_error);
 }
 
 static int segment_read(struct cluster_json *j, struct error *ret_error)
@@ -293,7 +237,7 @@ int cluster_json_from(const json_t *object, struct cluster_json **ret, struct er
 	int r;
 
 	if (!j)
-		return no_memory(ret_error);
+		return json_no_memory(ret_error);
 	j->root = json_incref((json_t *)object);
 	r = members_read(&cluster_members, object, NULL, &j->cluster, ret_error);
 	if (r == 0)
@@ -318,15 +262,9 @@ int cluster_json_read(const char *text, size_t len, struct cluster_json **ret,
 		      struct error *ret_error)
 {
 	CLEANUP(json_decref_p) json_t *root = NULL;
-	json_error_t fault;
+	int r = json_from_text(text, len, &root, ret_error);
 
-	root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &fault);
-	if (!root && json_error_code(&fault) == json_error_out_of_memory)
-		return no_memory(ret_error);
-	if (!root)
-		return error_set(ret_error, ERROR_BAD_JSON, NULL, "it is not JSON, at octet %d",
-				 fault.position);
-	return cluster_json_from(root, ret, ret_error);
+	return r < 0 ? r : cluster_json_from(root, ret, ret_error);
 }
 
 void cluster_json_done(struct cluster_json *j)

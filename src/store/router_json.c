@@ -1,44 +1,25 @@
-/* One row of a table a member, so that writing and reading cannot disagree. */
 #include "store/router_json.h"
 
-#include <errno.h>
-#include <jansson.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
+#include "store/members.h"
 
-/* Texts stay where jansson has them. */
-struct router_json {
-	json_t *root;
-	struct router_set sets[ROUTER_SETS_MAX];
-	struct router_key keys[ROUTER_KEYS_MAX];
-	struct router_track tracks[ROUTER_TRACKS_MAX];
-	struct router_address addresses[ROUTER_ADDRESSES_MAX];
-	struct ip peers[ROUTER_SETS_MAX * ROUTER_PEERS_MAX];
-	unsigned int addresses_used, peers_used;
-};
+DEFINE_CLEANUP(json_t *, json_decref);
 
-enum member_type { MEMBER_NUMBER, MEMBER_SIGNED, MEMBER_BOOL, MEMBER_TEXT, MEMBER_CHARS };
+/* --- what stands in it ----------------------------------------------------------------------- */
 
-struct member {
-	const char *name;
-	enum member_type type;
-	size_t at, size;
-};
+/* clang-format off */
+/* Limits by the size alone: router_check() knows better. */
+#define NUMBER(m) { .name = #m, .type = MEMBER_NUMBER, MEMBER_PLACE(m), .most = (int64_t)(UINT64_MAX >> (64 - 8 * MEMBER_SIZE(m))) }
+#define BOOL(m)	  { .name = #m, .type = MEMBER_BOOL, MEMBER_PLACE(m) }
+#define TIME(m)	  { .name = #m, .type = MEMBER_NUMBER, MEMBER_PLACE(m), .least = INT64_MIN, .most = INT64_MAX }
+#define CHARS(m)  { .name = #m, .type = MEMBER_CHARS, MEMBER_PLACE(m), .most = MEMBER_SIZE(m) - 1 }
+#define TEXT(m, hi) { .name = #m, .type = MEMBER_TEXT, MEMBER_PLACE(m), .most = hi }
 
-#define SIZE_OF(T, m) sizeof(((T *)NULL)->m)
-#define MEMBER(t, T, m)                                                                            \
-	{                                                                                          \
-#m, t, offsetof(T, m), SIZE_OF(T, m)                                               \
-	}
-#define NUMBER(m) MEMBER(MEMBER_NUMBER, struct router, m)
-#define BOOL(m)	  MEMBER(MEMBER_BOOL, struct router, m)
-#define TRACK(m)  MEMBER(MEMBER_NUMBER, struct router_track, m)
-
-static const struct member router_members[] = {
-	MEMBER(MEMBER_CHARS, struct router, name),
+#define T router
+static const struct member router_list[] = {
+	CHARS(name),
 	NUMBER(protocol),
 	BOOL(enabled),
 	BOOL(from_file),
@@ -58,79 +39,52 @@ static const struct member router_members[] = {
 	NUMBER(linger_ms),
 	NUMBER(auth),
 	NUMBER(auth_mode),
-	MEMBER(MEMBER_TEXT, struct router, notify),
-	MEMBER(MEMBER_TEXT, struct router, note),
-	MEMBER(MEMBER_SIGNED, struct router, created.ms),
-	MEMBER(MEMBER_SIGNED, struct router, changed.ms),
+	TEXT(notify, PATH_MAX_LEN),
+	TEXT(note, NOTE_MAX_LEN),
+	TIME(created.ms),
+	TIME(changed.ms),
 };
+#undef T
 
-static const struct member set_members[] = {
-	MEMBER(MEMBER_CHARS, struct router_set, ifname),
-	MEMBER(MEMBER_CHARS, struct router_set, device),
-	MEMBER(MEMBER_NUMBER, struct router_set, group),
-	MEMBER(MEMBER_NUMBER, struct router_set, family),
+#define T router_set
+static const struct member set_list[] = {
+	CHARS(ifname),
+	CHARS(device),
+	NUMBER(group),
+	NUMBER(family),
 };
+#undef T
 
-static const struct member key_members[] = {
-	MEMBER(MEMBER_NUMBER, struct router_key, id),
-	MEMBER(MEMBER_TEXT, struct router_key, secret),
+#define T router_key
+static const struct member key_list[] = {
+	NUMBER(id),
+	TEXT(secret, ROUTER_KEY_LEN_MAX),
 };
+#undef T
 
-static const struct member track_members[] = {
-	TRACK(kind),
-	MEMBER(MEMBER_TEXT, struct router_track, target),
-	MEMBER(MEMBER_SIGNED, struct router_track, weight),
-	TRACK(interval_ms),
-	TRACK(timeout_ms),
-	TRACK(rise),
-	TRACK(fall),
+#define T router_track
+static const struct member track_list[] = {
+	NUMBER(kind),
+	TEXT(target, ROUTER_TARGET_MAX),
+	{ .name = "weight", .type = MEMBER_NUMBER, MEMBER_PLACE(weight), .least = INT16_MIN, .most = INT16_MAX },
+	NUMBER(interval_ms),
+	NUMBER(timeout_ms),
+	NUMBER(rise),
+	NUMBER(fall),
 };
+#undef T
+/* clang-format on */
+
+static const struct members router_members = MEMBERS(router, router_list);
+static const struct members set_members = MEMBERS(router_set, set_list);
+static const struct members key_members = MEMBERS(router_key, key_list);
+static const struct members track_members = MEMBERS(router_track, track_list);
 
 /* --- writing --------------------------------------------------------------------------------- */
 
-static int64_t number_at(const void *at, size_t size, bool is_signed)
+static json_t *set_write(const struct router_set *s, struct error *ret_error)
 {
-	switch (size) {
-	case 1:
-		return *(const uint8_t *)at;
-	case 2:
-		return is_signed ? *(const int16_t *)at : *(const uint16_t *)at;
-	case 4:
-		return *(const uint32_t *)at;
-	default:
-		return *(const int64_t *)at;
-	}
-}
-
-static json_t *members_write(const struct member *members, size_t count, const void *from)
-{
-	json_t *object = json_object();
-
-	for (size_t i = 0; object && i < count; i++) {
-		const struct member *m = &members[i];
-		const char *at = (const char *)from + m->at;
-		json_t *v = NULL;
-
-		if (m->type == MEMBER_BOOL)
-			v = json_boolean(*(const bool *)at);
-		else if (m->type == MEMBER_TEXT)
-			v = json_string(*(const char *const *)at);
-		else if (m->type == MEMBER_CHARS)
-			v = json_string(at);
-		else
-			v = json_integer(number_at(at, m->size, m->type == MEMBER_SIGNED));
-		/* Takes v over, and fails for NULL. */
-		if (json_object_set_new(object, m->name, v) < 0) {
-			json_decref(object);
-			return NULL;
-		}
-	}
-	return object;
-}
-
-static json_t *set_write(const struct router_set *s)
-{
-	json_t *object = members_write(set_members, ARRAY_LEN(set_members), s);
+	CLEANUP(json_decref_p) json_t *object = members_write(&set_members, s, ret_error);
 	json_t *addresses = json_array(), *peers = json_array();
 	char text[ROUTER_ADDRESS_TEXT_MAX];
 	int failed = 0;
@@ -148,108 +102,36 @@ static json_t *set_write(const struct router_set *s)
 		failed |= json_array_append_new(peers, json_string(ip_format(&s->peers[i], text)));
 	failed |= json_object_set_new(object, "addresses", addresses);
 	failed |= json_object_set_new(object, "peers", peers);
-	if (failed == 0)
-		return object;
-	json_decref(object);
-	return NULL;
+	return failed ? json_no_memory(ret_error), NULL : TAKE_PTR(object);
 }
 
-char *router_json_write(const struct router *r)
+json_t *router_json_object(const struct router *r, struct error *ret_error)
 {
-	json_t *root = members_write(router_members, ARRAY_LEN(router_members), r);
-	json_t *sets = json_array(), *keys = json_array(), *tracks = json_array();
-	char *text = NULL;
+	CLEANUP(json_decref_p) json_t *root = NULL;
+	json_t *sets = json_array(), *keys, *tracks;
 	int failed = 0;
 
+	*ret_error = (struct error){ 0 };
+	root = members_write(&router_members, r, ret_error);
 	for (unsigned int i = 0; i < r->set_count; i++)
-		failed |= json_array_append_new(sets, set_write(&r->sets[i]));
-	for (unsigned int i = 0; i < r->key_count; i++)
-		failed |= json_array_append_new(
-			keys, members_write(key_members, ARRAY_LEN(key_members), &r->keys[i]));
-	for (unsigned int i = 0; i < r->track_count; i++)
-		failed |= json_array_append_new(
-			tracks,
-			members_write(track_members, ARRAY_LEN(track_members), &r->tracks[i]));
+		failed |= json_array_append_new(sets, set_write(&r->sets[i], ret_error));
+	keys = members_write_list(&key_members, r->keys, r->key_count, ret_error);
+	tracks = members_write_list(&track_members, r->tracks, r->track_count, ret_error);
+	/* Each is taken over, and none may be NULL. */
 	failed |= json_object_set_new(root, "sets", sets);
 	failed |= json_object_set_new(root, "keys", keys);
 	failed |= json_object_set_new(root, "tracks", tracks);
-	if (failed == 0)
-		text = json_dumps(root, JSON_COMPACT);
-	json_decref(root);
-	return text;
+	if (failed && ret_error->code == ERROR_NONE)
+		json_no_memory(ret_error);
+	return failed ? NULL : TAKE_PTR(root);
+}
+
+int router_json_write(const struct router *r, char **ret_text, struct error *ret_error)
+{
+	return json_to_text(router_json_object(r, ret_error), ret_text, ret_error);
 }
 
 /* --- reading --------------------------------------------------------------------------------- */
-
-static int number_read(const struct member *m, const json_t *v, void *to)
-{
-	int64_t n = json_integer_value(v);
-	bool is_signed = m->type == MEMBER_SIGNED;
-	int64_t most = m->size == 8 ? INT64_MAX : (INT64_C(1) << (8 * m->size - is_signed)) - 1;
-	int64_t least = !is_signed ? 0 : m->size == 8 ? INT64_MIN : -most - 1;
-
-	if (!json_is_integer(v) || n < least || n > most)
-		return -EUCLEAN;
-	switch (m->size) {
-	case 1:
-		*(uint8_t *)to = (uint8_t)n;
-		return 0;
-	case 2:
-		*(uint16_t *)to = (uint16_t)n;
-		return 0;
-	case 4:
-		*(uint32_t *)to = (uint32_t)n;
-		return 0;
-	default:
-		*(int64_t *)to = n;
-		return 0;
-	}
-}
-
-static int member_read(const struct member *m, const json_t *v, void *to)
-{
-	const char *text = json_string_value(v);
-
-	switch (m->type) {
-	case MEMBER_NUMBER:
-	case MEMBER_SIGNED:
-		return number_read(m, v, to);
-	case MEMBER_BOOL:
-		*(bool *)to = json_is_true(v);
-		return json_is_boolean(v) ? 0 : -EUCLEAN;
-	case MEMBER_TEXT:
-		*(const char **)to = text;
-		return text ? 0 : -EUCLEAN;
-	case MEMBER_CHARS:
-		if (!text || strlen(text) >= m->size)
-			return -EUCLEAN;
-		memcpy(to, text, strlen(text) + 1);
-		return 0;
-	}
-	return -EUCLEAN;
-}
-
-static int members_read(const struct member *members, size_t count, const json_t *object, void *to)
-{
-	for (size_t i = 0; i < count; i++) {
-		const json_t *v = json_object_get(object, members[i].name);
-
-		if (!v || member_read(&members[i], v, (char *)to + members[i].at) < 0)
-			return -EUCLEAN;
-	}
-	return 0;
-}
-
-/* An array of at most `most`; its length, or -EUCLEAN. */
-static int array_of(const json_t *object, const char *name, size_t most, const json_t **ret)
-{
-	const json_t *array = json_object_get(object, name);
-
-	if (!json_is_array(array) || json_array_size(array) > most)
-		return -EUCLEAN;
-	*ret = array;
-	return (int)json_array_size(array);
-}
 
 static const char *text_at(const json_t *array, size_t i)
 {
@@ -258,92 +140,106 @@ static const char *text_at(const json_t *array, size_t i)
 	return text ? text : "";
 }
 
-static int set_lists_read(struct router_json *j, const json_t *object, struct router_set *s)
+static int wrong(const char *what, const char *wanted, struct error *ret_error)
+{
+	return error_set(ret_error, ERROR_BAD_VALUE, NULL, "'%s' is not %s", what, wanted);
+}
+
+static int set_lists_read(struct router_json *j, const json_t *object, struct router_set *s,
+			  struct error *ret_error)
 {
 	const json_t *addresses, *peers;
-	int n = array_of(object, "addresses", ROUTER_ADDRESSES_MAX - j->addresses_used, &addresses);
+	int r = json_array_named(object, "addresses", ROUTER_ADDRESSES_MAX - j->addresses_used,
+				 &addresses, ret_error);
 
-	if (n < 0)
-		return n;
-	s->address_count = (unsigned int)n;
+	if (r == 0)
+		r = json_array_named(object, "peers", ROUTER_PEERS_MAX, &peers, ret_error);
+	if (r < 0)
+		return r;
+	s->address_count = (unsigned int)json_array_size(addresses);
 	s->addresses = &j->addresses[j->addresses_used];
-	for (int i = 0; i < n; i++)
-		if (router_address_parse(text_at(addresses, (size_t)i),
+	for (size_t i = 0; i < s->address_count; i++)
+		if (router_address_parse(text_at(addresses, i),
 					 &j->addresses[j->addresses_used++]) < 0)
-			return -EUCLEAN;
-	n = array_of(object, "peers", ROUTER_PEERS_MAX, &peers);
-	if (n < 0)
-		return n;
-	s->peer_count = (unsigned int)n;
+			return wrong("addresses", "an array of IP addresses", ret_error);
+	s->peer_count = (unsigned int)json_array_size(peers);
 	s->peers = &j->peers[j->peers_used];
-	for (int i = 0; i < n; i++)
-		if (ip_parse(text_at(peers, (size_t)i), &j->peers[j->peers_used++]) < 0)
-			return -EUCLEAN;
+	for (size_t i = 0; i < s->peer_count; i++)
+		if (ip_parse(text_at(peers, i), &j->peers[j->peers_used++]) < 0)
+			return wrong("peers", "an array of IP addresses", ret_error);
 	return 0;
 }
 
-static int set_read(struct router_json *j, const json_t *object, struct router_set *s)
+static int set_read(struct router_json *j, const json_t *object, struct router_set *s,
+		    struct error *ret_error)
 {
 	const json_t *mac = json_object_get(object, "mac");
 	const json_t *source = json_object_get(object, "source");
+	int r = members_read(&set_members, object, NULL, s, ret_error);
 
+	if (r < 0)
+		return r;
 	s->has_mac = mac != NULL;
-	if (members_read(set_members, ARRAY_LEN(set_members), object, s) < 0 ||
-	    (mac &&
-	     (!json_is_string(mac) || vmac_mac_parse(json_string_value(mac), &s->mac, NULL) < 0)) ||
-	    (source &&
-	     (!json_is_string(source) || ip_parse(json_string_value(source), &s->source) < 0)))
-		return -EUCLEAN;
-	return set_lists_read(j, object, s);
+	if (mac &&
+	    (!json_is_string(mac) || vmac_mac_parse(json_string_value(mac), &s->mac, NULL) < 0))
+		return wrong("mac", "a MAC address", ret_error);
+	if (source &&
+	    (!json_is_string(source) || ip_parse(json_string_value(source), &s->source) < 0))
+		return wrong("source", "an IP address", ret_error);
+	return set_lists_read(j, object, s, ret_error);
 }
 
-static int arrays_read(struct router_json *j, struct router *r)
+static int arrays_read(struct router_json *j, struct error *ret_error)
 {
-	const json_t *sets, *keys, *tracks;
-	int set_count = array_of(j->root, "sets", ROUTER_SETS_MAX, &sets);
-	int key_count = array_of(j->root, "keys", ROUTER_KEYS_MAX, &keys);
-	int track_count = array_of(j->root, "tracks", ROUTER_TRACKS_MAX, &tracks);
+	struct router *router = &j->router;
+	const json_t *sets;
+	int r = json_array_named(j->root, "sets", ROUTER_SETS_MAX, &sets, ret_error);
 
-	if (set_count < 0 || key_count < 0 || track_count < 0)
-		return -EUCLEAN;
-	for (int i = 0; i < set_count; i++)
-		if (set_read(j, json_array_get(sets, (size_t)i), &j->sets[i]) < 0)
-			return -EUCLEAN;
-	for (int i = 0; i < key_count; i++)
-		if (members_read(key_members, ARRAY_LEN(key_members),
-				 json_array_get(keys, (size_t)i), &j->keys[i]) < 0)
-			return -EUCLEAN;
-	for (int i = 0; i < track_count; i++)
-		if (members_read(track_members, ARRAY_LEN(track_members),
-				 json_array_get(tracks, (size_t)i), &j->tracks[i]) < 0)
-			return -EUCLEAN;
-	r->sets = j->sets;
-	r->set_count = (unsigned int)set_count;
-	r->keys = j->keys;
-	r->key_count = (unsigned int)key_count;
-	r->tracks = j->tracks;
-	r->track_count = (unsigned int)track_count;
+	for (size_t i = 0; r == 0 && i < json_array_size(sets); i++)
+		r = set_read(j, json_array_get(sets, i), &j->sets[i], ret_error);
+	if (r == 0)
+		r = members_read_list(&key_members, j->root, "keys", ROUTER_KEYS_MAX, j->keys,
+				      &router->key_count, ret_error);
+	if (r == 0)
+		r = members_read_list(&track_members, j->root, "tracks", ROUTER_TRACKS_MAX,
+				      j->tracks, &router->track_count, ret_error);
+	if (r < 0)
+		return r;
+	router->sets = j->sets;
+	router->set_count = (unsigned int)json_array_size(sets);
+	router->keys = j->keys;
+	router->tracks = j->tracks;
 	return 0;
 }
 
-int router_json_read(const char *text, size_t len, struct router_json **ret_json,
-		     struct router *ret)
+int router_json_from(const json_t *object, struct router_json **ret, struct error *ret_error)
 {
 	struct router_json *j = calloc(1, sizeof(*j));
-	struct router r = { 0 };
-	struct error ignored;
+	int r;
 
 	if (!j)
-		return -ENOMEM;
-	j->root = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
-	if (!j->root || members_read(router_members, ARRAY_LEN(router_members), j->root, &r) < 0 ||
-	    arrays_read(j, &r) < 0 || router_check(&r, &ignored) < 0) {
+		return json_no_memory(ret_error);
+	j->root = json_incref((json_t *)object);
+	r = members_read(&router_members, object, NULL, &j->router, ret_error);
+	if (r == 0)
+		r = arrays_read(j, ret_error);
+	if (r == 0)
+		r = router_check(&j->router, ret_error);
+	if (r < 0) {
 		router_json_done(j);
-		return -EUCLEAN;
+		return r;
 	}
-	*ret_json = j;
-	*ret = r;
+	*ret = j;
 	return 0;
+}
+
+int router_json_read(const char *text, size_t len, struct router_json **ret,
+		     struct error *ret_error)
+{
+	CLEANUP(json_decref_p) json_t *root = NULL;
+	int r = json_from_text(text, len, &root, ret_error);
+
+	return r < 0 ? r : router_json_from(root, ret, ret_error);
 }
 
 void router_json_done(struct router_json *j)

@@ -175,10 +175,9 @@ static int apply_router(struct applier *a, const struct change *c, struct error 
 	if (!after)
 		return applier_delete(a, APPLY_ROUTER_DELETE,
 				      ((const struct router *)c->before)->id, ret_error);
-	record = router_json_write(after);
-	if (!record)
-		return error_set(ret_error, ERROR_NO_MEMORY, NULL,
-				 "no memory for the router's record");
+	r = router_json_write(after, &record, ret_error);
+	if (r < 0)
+		return r;
 	sqlite3_bind_int64(s, 1, after->id);
 	bind_text(s, 2, after->name);
 	bind_text(s, 3, record);

@@ -151,21 +151,21 @@ static int load_router(sqlite3_stmt *s, const struct store_visitor *visitor)
 {
 	struct router_json *json = NULL;
 	char name[NAME_MAX_LEN + 1];
-	struct router router;
+	struct error error;
 	uint64_t id;
 	int r;
 
 	if (column_number(s, 0, ROUTERS_MAX, &id) < 0 || id == 0 ||
 	    column_copy(s, 1, name, sizeof(name)) < 0)
 		return -EUCLEAN;
-	r = router_json_read(column_text(s, 2), (size_t)sqlite3_column_bytes(s, 2), &json, &router);
+	r = router_json_read(column_text(s, 2), (size_t)sqlite3_column_bytes(s, 2), &json, &error);
 	if (r < 0)
-		return r;
-	router.id = (uint32_t)id;
-	if (strcmp(name, router.name) != 0)
+		return error.code == ERROR_NO_MEMORY ? -ENOMEM : -EUCLEAN;
+	json->router.id = (uint32_t)id;
+	if (strcmp(name, json->router.name) != 0)
 		r = -EUCLEAN;
 	else if (visitor->router)
-		r = visitor->router(visitor->ctx, &router);
+		r = visitor->router(visitor->ctx, &json->router);
 	router_json_done(json);
 	return r;
 }

@@ -1,4 +1,4 @@
-"""The reasons of drops: every one in docs/dataplane.md, with the same words, and in a test."""
+"""docs/dataplane.md against bpf/: the reasons of drops, every one with the same words, and in a test; the maps."""
 
 import pathlib
 import re
@@ -30,3 +30,12 @@ def test_each_is_tested():
 def test_each_is_given():
     code = "".join(p.read_text() for p in (ROOT / "bpf").glob("*") if p.name != "shared.h")
     assert not {c for c, _, _ in REASONS if f"DROP_{c}" not in code}
+
+
+def test_the_maps_are_those_of_the_page():
+    maps = set(re.findall(r"^} (\w+) SEC\(\"\.maps\"\)", (ROOT / "bpf/maps.h").read_text(), re.M))
+    page = (ROOT / "docs/dataplane.md").read_text().split("## What the kernel keeps")[1].split("\n## ")[0]
+    told = {name for row in re.findall(r"^\| (`.+?) \|", page, re.M) for name in re.findall(r"`(\w+)`", row)}
+    assert maps and told == maps
+    schema = re.search(r"#define VMAC_SCHEMA (\d+)", SHARED)[1]
+    assert f"`maps{schema}/` ({schema} is the schema" in page

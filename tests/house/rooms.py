@@ -34,8 +34,7 @@ CONTRACT = {
     "host": ("host/host.h", "host/virtual.h", "host/packet.h", "host/tunnel.h", "host/inject.h", "host/listen.h",
              "host/ether.h"),
     "plane": ("plane/plane.h", "plane/router.h", "plane/cluster.h"),
-    # The last three: records as JSON, for exports.
-    "store": ("store/store.h", "store/shared.h", "store/shared_members.h", "store/cluster_json.h", "store/router_json.h"),
+    "store": ("store/store.h", "store/shared.h", "store/export.h"),
     "fleet": ("fleet/fleet.h",),
     "migrate": ("migrate/migrate.h",),
     "errand": ("errand/errands.h", "errand/clock.h"),

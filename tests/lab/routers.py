@@ -1,5 +1,6 @@
 """Hosts that run vmacd as redundant routers on one LAN, and what a test wants to know of them."""
 import contextlib
+import pathlib
 import re
 import signal
 import time
@@ -141,6 +142,26 @@ class Served:
     def nothing_lost(self):
         self.stop()
         assert not any(self.lost) and not any(self.twice), f"lost {self.lost}, twice {self.twice} at 1 kpps"
+
+
+class NetlinkWrites:
+    """What a process asks the kernel to make, change or take away by netlink, one line a message.  strace knows what a
+    socket is in its own namespace only."""
+
+    def __init__(self, ns, process):
+        self.path = ns.lab.directory / f"strace-{time.monotonic_ns()}"
+        self.tracer = ns.start("strace", "-f", "-qq", "-yy", "-e", "trace=sendto,sendmsg,sendmmsg", "-o", self.path,
+                               "-p", process.pid)
+        lab.wait_for("strace is at all threads", lambda: all(
+            "TracerPid:\t0\n" not in (task / "status").read_text()
+            for task in pathlib.Path(f"/proc/{process.pid}/task").iterdir()), 5)
+
+    def end(self):
+        self.tracer.terminate()
+        self.tracer.wait()
+        text = self.path.read_text()
+        assert "send" in text, "nothing at all was seen"
+        return [line for line in text.splitlines() if re.search(r"RTM_(NEW|DEL|SET)|NLMSG_ERROR", line)]
 
 
 class watched:

@@ -219,17 +219,37 @@ def test_with_frr(version, address):
         lab.wait_for("ours is backup", lambda: state() == "backup")
         time.sleep(4)
         assert state() == "backup" and frr.state(family) == "Master"
-        daemon.vmac("router", "set", "gw", "--priority", 150)
-        lab.wait_for("ours preempts", lambda: state() == "active", 10)
-        lab.wait_for("FRR gives in", lambda: frr.state(family) == "Backup", 5)
-        daemon.vmac("router", "set", "gw", "--disable")
-        lab.wait_for("FRR takes over", lambda: frr.state(family) == "Master", 5)
+
+        def follows(where, act, most):
+            """What a change of roles costs of 1,000 datagrams a second to the virtual address."""
+            service = wire.Service(lan, "c1", ("r1", "r2"), address.split("/")[0])
+            lab.wait_for("the service is at the other", lambda: service.at() in {"r1", "r2"} - {where})
+            act()
+            lab.wait_for(f"the service is at {where}", lambda: service.at() == where, 15)
+            missing, twice = service.stop()
+            assert missing <= most and twice == 0, f"to {where}: {missing} of {service.sent} lost, {twice} twice"
+
+        def preempt():
+            daemon.vmac("router", "set", "gw", "--priority", 150)
+            lab.wait_for("ours preempts", lambda: state() == "active", 10)
+            lab.wait_for("FRR gives in", lambda: frr.state(family) == "Backup", 5)
+
+        def hand_over():
+            daemon.vmac("router", "set", "gw", "--disable")
+            lab.wait_for("FRR takes over", lambda: frr.state(family) == "Master", 5)
+
+        follows("r1", preempt, 100)
+        follows("r2", hand_over, 100)
         daemon.vmac("router", "set", "gw", "--priority", 50)
         daemon.vmac("router", "set", "gw", "--enable")
         lab.wait_for("ours is backup again", lambda: state() == "backup")
-        lan.cut("r2")
-        frr.kill()
-        lab.wait_for("ours takes over", lambda: state() == "active", 10)
+
+        def die():
+            lan.cut("r2")
+            frr.kill()
+            lab.wait_for("ours takes over", lambda: state() == "active", 10)
+
+        follows("r1", die, 5500)  # 3 + (256 - 50) / 256 s, and what it takes to be learned
 
 
 # --- ucarp --------------------------------------------------------------------------------------------------
@@ -258,7 +278,13 @@ def test_with_ucarp():
         lab.wait_for("ours is backup", lambda: state() == "backup", 15)
         time.sleep(5)
         assert state() == "backup" and ucarp.state() == "MASTER"
+        # Three intervals of 1 s and our skew, 100/256 s, from its last advertisement on.
+        service = wire.Service(lan, "c1", ("r1", "r2"), "10.9.0.142")
+        lab.wait_for("the service is at r2", lambda: service.at() == "r2")
         lan.cut("r2")
         lab.wait_for("ours takes over", lambda: state() == "active", 15)
+        lab.wait_for("the service is at r1", lambda: service.at() == "r1", 10)
+        missing, twice = service.stop()
+        assert missing < 5500 and twice == 0, f"{missing} of {service.sent} lost, {twice} twice"
         lan.mend("r2")
         lab.wait_for("one of them gives in", lambda: (state() == "active") != (ucarp.state() == "MASTER"), 20)

@@ -266,6 +266,7 @@ def test_routers_live(bare):
     metrics = bare.call('GET', '/metrics').body.decode()
     for line in ('vmac_router_state{router="active",state="active"} 1',
                  'vmac_router_state{router="active",state="backup"} 0',
+                 'vmac_router_since_seconds{router="active",reason="silence"} 1790000000.000',
                  'vmac_router_priority{router="active"} 110',
                  'vmac_router_transitions_total{router="active"} 2',
                  'vmac_router_advertisements_sent_total{router="active"} 12',

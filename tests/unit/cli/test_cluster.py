@@ -74,6 +74,16 @@ def test_what_is_said_is_asked(vmac):
     assert 'rewritten at the members' in vmac('cluster', 'show', 'web')
 
 
+def test_guests_that_balance_by_themselves(vmac):
+    vmac('cluster', 'add', 'nlb', '--mode', 'carry', '--mac', '02:bf:c0:00:02:0a', '--member', M1)
+    shown = vmac('cluster', 'show', 'nlb')
+    assert '02:bf:c0:00:02:0a, to every member' in shown and 'check:' not in shown and 'table:' not in shown
+    assert shown.splitlines()[-1].split()[3] == '-', shown
+    assert vmac('cluster', 'list').splitlines()[1].split()[-1] == '1'
+    status = vmac('status')
+    assert status.split('CLUSTER')[1].splitlines()[1].split() == ['nlb', 'lan', '-', '1', 'ok']
+
+
 @pytest.mark.parametrize('args, status, words', [
     (['set', 'web'], 2, 'nothing to change'),
     (['set', 'web', '--nat', '--no-nat'], 2, 'do not go together'),
@@ -82,6 +92,9 @@ def test_what_is_said_is_asked(vmac):
     (['add', 'two', '--member', f'{M1},wieght=2'], 2, 'weight=N or priority=N'),
     (['add', 'two', '--member', ''], 2, 'says nobody'),
     (['add', 'two', '--mode', 'magic'], 2, 'director, distributed, carry'),
+    (['add', 'two', '--faces', '0'], 2, '0 is not in 1 … 8'),
+    (['add', 'two', '--faces', '2', '--mac', M3], 2, 'faces: goes without allocate and pool'),
+    (['add', 'two', '--pool', 'p', '--mac', M3], 2, 'faces: goes without allocate and pool'),
     (['member', 'weight', 'web', M1, 'much'], 2, 'is no weight'),
     (['member', 'drain', 'web'], 2, 'is missing'),
     (['member', 'remvoe', 'web', M1], 2, 'did you mean member remove?'),

@@ -117,7 +117,7 @@ static void the_whole(void **state)
 	BAD(BAD_VALUE, "mode", k.c.mode = CLUSTER_MODE_COUNT);
 	BAD(BAD_VALUE, "table", k.c.table = CLUSTER_TABLE_COUNT);
 	BAD(BAD_VALUE, "affinity", k.c.affinity = CLUSTER_AFFINITY_COUNT);
-	BAD(BAD_VALUE, "check.kind", k.c.check = CLUSTER_CHECK_COUNT);
+	BAD(BAD_VALUE, "check.type", k.c.check = CLUSTER_CHECK_COUNT);
 	BAD(BAD_VALUE, "note", k.c.note = "a\nb");
 	BAD(LIMIT_REACHED, "faces", k.c.face_count = CLUSTER_FACES_MAX + 1);
 	BAD(LIMIT_REACHED, "addresses", k.c.address_count = CLUSTER_ADDRESSES_MAX + 1);
@@ -201,7 +201,7 @@ static void health(void **state)
 	BAD(BAD_VALUE, "check.path", k.c.check = CLUSTER_CHECK_HTTP, k.c.check_port = 80,
 	    memset(k.target, 'x', sizeof(k.target) - 1), k.target[0] = '/',
 	    k.c.check_target = k.target);
-	BAD(BAD_VALUE, "check.kind", carry(), k.c.check = CLUSTER_CHECK_TCP, k.c.check_port = 80);
+	BAD(BAD_VALUE, "check.type", carry(), k.c.check = CLUSTER_CHECK_TCP, k.c.check_port = 80);
 	BAD(BAD_VALUE, "check.interval", k.c.check_interval_ms = 99);
 	BAD(BAD_VALUE, "check.interval", k.c.check_interval_ms = 3600001);
 	BAD(BAD_VALUE, "check.timeout", k.c.check_timeout_ms = 99);

@@ -1,18 +1,12 @@
-/* From one registry to the other.
- *
- * own -> shared: what this host has is claimed for it: its segments and pools (or they are there
+/* own -> shared: what this host has is claimed for it: its segments and pools (or they are there
  * already, and equal), the blocks that cover what is in use, their images, and a record for each
  * vMAC that was pinned or adopted.  All is looked at first, and every contradiction is listed;
  * nothing is written then.  What is written is created only, so somebody who is faster is a
- * conflict; then what was created is deleted again.
- *
- * shared -> own: for a host whose own registry was lost: what its blocks' images and its records
- * say, as reservations, into an empty registry. */
+ * conflict; then what was created is deleted again. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 
 #include "base/cleanup.h"
 #include "daemon/registry_tool.h"
@@ -46,7 +40,7 @@ static void uuid_random(struct uuid *u)
 		abort();
 }
 
-/* --- own -> shared: what is wanted ----------------------------------------------------------- */
+/* --- what is wanted -------------------------------------------------------------------------- */
 
 static int want_host(struct copying *c)
 {
@@ -139,7 +133,7 @@ static int want_pools(struct copying *c)
 	return 0;
 }
 
-/* --- own -> shared: blocks and their images -------------------------------------------------- */
+/* --- blocks and their images ----------------------------------------------------------------- */
 
 struct placed {
 	uint64_t number;
@@ -272,7 +266,7 @@ static int want_clusters(struct copying *c)
 	return 0;
 }
 
-/* --- own -> shared: writing ------------------------------------------------------------------ */
+/* --- writing --------------------------------------------------------------------------------- */
 
 /* Deletes what was created, newest first; what somebody has changed since stays. */
 static void undo(struct registry_link *l, struct copying *c, size_t count)
@@ -324,7 +318,7 @@ static int want_all(struct copying *c)
 	return r == 0 ? want_clusters(c) : r;
 }
 
-static int copy_to_shared(struct copying *c, struct error *ret_error)
+static int claim_own(struct copying *c, struct error *ret_error)
 {
 	struct store *store;
 	int r = own_open(c->tool->state_dir, &store, &c->own, ret_error);
@@ -353,266 +347,7 @@ static int copy_to_shared(struct copying *c, struct error *ret_error)
 	return r;
 }
 
-/* --- shared -> own --------------------------------------------------------------------------- */
-
-static const struct shared_host *host_named(const struct record_set *s, const char *name)
-{
-	for (size_t i = 0; i < s->count; i++)
-		if (s->list[i]->kind == SHARED_HOST && strcmp(s->list[i]->host.name, name) == 0)
-			return &s->list[i]->host;
-	return NULL;
-}
-
-static uint32_t segment_id(const struct own *o, const char *name)
-{
-	for (size_t i = 0; i < o->segment_count; i++)
-		if (strcmp(o->segments[i].name, name) == 0)
-			return o->segments[i].id;
-	return 0;
-}
-
-static uint32_t pool_id(const struct own *o, const char *name)
-{
-	for (size_t i = 0; i < o->pool_count; i++)
-		if (strcmp(o->pools[i].name, name) == 0)
-			return o->pools[i].id;
-	return 0;
-}
-
-/* What a host's links are called, no other host knows. */
-static const char *uplink_of(const struct tool *t, const char *segment)
-{
-	size_t len = strlen(segment);
-
-	for (unsigned int i = 0; i < t->uplink_count; i++)
-		if (strncmp(t->uplinks[i], segment, len) == 0 && t->uplinks[i][len] == '=')
-			return t->uplinks[i] + len + 1;
-	return "";
-}
-
-/* The data plane's number: see struct segment. */
-static int number_segment(const struct own *o, struct segment *s)
-{
-	unsigned int slot = 0;
-
-	if (s->uplink[0] == '\0') {
-		s->net = (uint16_t)(s->id - 1);
-		return 0;
-	}
-	for (const struct segment *other = o->segments; other < s; other++) {
-		if (strcmp(other->uplink, s->uplink) == 0) {
-			s->net = (uint16_t)((other->net & 0xf000) | s->vlan);
-			return 0;
-		}
-		if (other->net >> 12 > slot)
-			slot = other->net >> 12;
-	}
-	if (slot == UPLINKS_MAX)
-		return -ERANGE;
-	s->net = (uint16_t)((slot + 1) << 12 | s->vlan);
-	return 0;
-}
-
-static int take_segment(struct copying *c, const struct shared_segment *r, wall_t now,
-			struct error *ret_error)
-{
-	struct segment *s = &c->own.segments[c->own.segment_count];
-	const char *uplink = uplink_of(c->tool, r->name);
-
-	if (c->own.segment_count == SEGMENTS_MAX)
-		return error_set(ret_error, ERROR_LIMIT_REACHED, NULL,
-				 "a host has at most %d segments", SEGMENTS_MAX);
-	s->id = (uint32_t)++c->own.segment_count;
-	memcpy(s->name, r->name, sizeof(s->name));
-	s->vlan = r->vlan;
-	s->created = now;
-	if (uplink[0] == '\0' && r->vlan != 0)
-		return error_set(ret_error, ERROR_MISSING_FIELD, "give --uplink SEGMENT=IFNAME",
-				 "segment %s has VLAN %u: which link carries it here?", r->name,
-				 r->vlan);
-	if (strlen(uplink) > IFNAME_MAX_LEN)
-		return error_set(ret_error, ERROR_BAD_NAME, NULL,
-				 "the uplink of segment %s is no interface name", r->name);
-	memcpy(s->uplink, uplink, strlen(uplink) + 1);
-	if (number_segment(&c->own, s) < 0)
-		return error_set(ret_error, ERROR_LIMIT_REACHED, NULL,
-				 "a host has at most %d uplinks", UPLINKS_MAX);
-	return 0;
-}
-
-/* The records are sorted by kind: segments come before pools. */
-static int take_places(struct copying *c, wall_t now, struct error *ret_error)
-{
-	int r = 0;
-
-	for (size_t i = 0; i < c->there.count && r == 0; i++) {
-		const struct shared_record *record = c->there.list[i];
-		struct pool *p = &c->own.pools[c->own.pool_count];
-
-		if (record->kind == SHARED_SEGMENT) {
-			r = take_segment(c, &record->segment, now, ret_error);
-		} else if (record->kind == SHARED_POOL) {
-			*p = record->pool.pool;
-			p->id = (uint32_t)++c->own.pool_count;
-			p->segment = segment_id(&c->own, record->pool.segment);
-			p->cursor = 0;
-			p->created = now;
-		}
-	}
-	return r;
-}
-
-static int take_vmac(struct copying *c, const struct vmac *v)
-{
-	void *block = malloc(vmac_block_size(v));
-
-	if (!block)
-		return -ENOMEM;
-	c->own.vmacs[c->own.vmac_count++] = vmac_block_fill(block, v);
-	return 0;
-}
-
-/* A record of its own says more than an image, which is written behind. */
-static int take_record(struct copying *c, const struct shared_vmac *r, wall_t now)
-{
-	struct vmac v = {
-		.address = r->address,
-		.kind = r->kind,
-		.origin = r->origin,
-		.state = VMAC_RESERVED,
-		.ip_count = r->ip_count,
-		.segment = segment_id(&c->own, r->segment),
-		.pool = pool_id(&c->own, r->pool),
-		.epoch = r->epoch,
-		.created = now,
-		.changed = now,
-		.ttl_ms = r->ttl_ms,
-		.until = r->ttl_ms ? wall_after_ms(now, r->ttl_ms) : WALL_NEVER,
-		.name = r->name,
-		.owner = r->owner,
-		.tenant = r->tenant,
-		.note = r->note,
-		.ips = r->ips,
-	};
-
-	return take_vmac(c, &v);
-}
-
-static int take_image(struct copying *c, const struct shared_image *image)
-{
-	for (size_t i = 0; i < image->count; i++) {
-		struct vmac v = image->vmacs[i];
-		struct shared_record key = { .kind = SHARED_VMAC };
-
-		v.segment = segment_id(&c->own, image->segment);
-		v.pool = pool_id(&c->own, image->pool);
-		v.port = 0;
-		if (v.state == VMAC_BOUND)
-			v.state = VMAC_RESERVED;
-		key.vmac.segment = image->segment;
-		key.vmac.address = v.address;
-		if (v.state != VMAC_RESERVED && v.state != VMAC_QUARANTINED)
-			continue;
-		if (record_set_get(&c->there, &key))
-			continue;
-		if (take_vmac(c, &v) < 0)
-			return -ENOMEM;
-	}
-	return 0;
-}
-
-static int take_cluster(struct copying *c, const struct shared_cluster *r, wall_t now)
-{
-	struct cluster *own = malloc(cluster_block_size(r->cluster));
-
-	if (!own)
-		return -ENOMEM;
-	cluster_block_fill(own, r->cluster);
-	c->own.clusters[c->own.cluster_count++] = own;
-	own->id = (uint32_t)c->own.cluster_count;
-	own->segment = segment_id(&c->own, r->segment);
-	own->created = now;
-	return 0;
-}
-
-static int take_all(struct copying *c, struct error *ret_error)
-{
-	size_t most = 1, segments = 1, pools = 1, clusters = 1;
-	struct timespec ts;
-	wall_t now;
-	int r = 0;
-
-	for (size_t i = 0; i < c->there.count; i++) {
-		const struct shared_record *record = c->there.list[i];
-
-		most += record->kind == SHARED_IMAGE ? record->image.count : 1;
-		segments += record->kind == SHARED_SEGMENT;
-		pools += record->kind == SHARED_POOL;
-		clusters += record->kind == SHARED_CLUSTER;
-	}
-	c->own.segments = calloc(segments, sizeof(*c->own.segments));
-	c->own.pools = calloc(pools, sizeof(*c->own.pools));
-	c->own.clusters = calloc(clusters, sizeof(struct cluster *));
-	c->own.vmacs = calloc(most, sizeof(struct vmac *));
-	if (!c->own.segments || !c->own.pools || !c->own.clusters || !c->own.vmacs)
-		return out_of_memory(ret_error);
-	clock_gettime(CLOCK_REALTIME, &ts);
-	now.ms = ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
-	r = take_places(c, now, ret_error);
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < c->there.count && r == 0; i++) {
-		const struct shared_record *record = c->there.list[i];
-
-		if (record->kind == SHARED_VMAC && record->vmac.state != SHARED_RELEASED &&
-		    uuid_equal(&record->vmac.holder, &c->self))
-			r = take_record(c, &record->vmac, now);
-		else if (record->kind == SHARED_IMAGE && uuid_equal(&record->image.host, &c->self))
-			r = take_image(c, &record->image);
-		else if (record->kind == SHARED_CLUSTER)
-			r = take_cluster(c, &record->cluster, now);
-	}
-	return r < 0 ? out_of_memory(ret_error) : 0;
-}
-
-static int copy_to_own(struct copying *c, struct error *ret_error)
-{
-	const struct shared_host *host;
-	struct store *store = NULL;
-	struct own found;
-	int r = record_set_dump(&c->tool->shared, &c->there, ret_error);
-
-	if (r == 0)
-		r = record_set_is_whole(&c->there, ret_error);
-	if (r < 0)
-		return r;
-	host = host_named(&c->there, c->tool->host);
-	if (!host)
-		return error_set(ret_error, ERROR_NOT_FOUND, "name it with --host",
-				 "the shared registry knows no host '%.63s'", c->tool->host);
-	c->self = host->uuid;
-	r = take_all(c, ret_error);
-	if (r == 0)
-		r = own_check(&c->own, ret_error);
-	if (r == 0)
-		r = own_open(c->tool->state_dir, &store, &found, ret_error);
-	if (r < 0)
-		return r;
-	if (!own_is_empty(&found))
-		r = error_set(ret_error, ERROR_IN_USE, "give an empty state directory",
-			      "the registry in %.200s is not empty", c->tool->state_dir);
-	if (r == 0)
-		r = own_write(store, &c->own, "copy", ret_error);
-	if (r == 0)
-		printf("%zu segments, %zu pools, %zu vMACs, %zu clusters written\n",
-		       c->own.segment_count, c->own.pool_count, c->own.vmac_count,
-		       c->own.cluster_count);
-	own_done(&found);
-	store_close(store);
-	return r;
-}
-
-int registry_copy(const struct tool *t, struct error *ret_error)
+int registry_claim(const struct tool *t, struct error *ret_error)
 {
 	struct copying c = { .tool = t };
 	int r;
@@ -621,8 +356,7 @@ int registry_copy(const struct tool *t, struct error *ret_error)
 	record_set_init(&c.there);
 	record_set_init(&c.wanted);
 	*ret_error = (struct error){ 0 };
-	r = strcmp(t->target, "shared") == 0 ? copy_to_shared(&c, ret_error)
-					     : copy_to_own(&c, ret_error);
+	r = claim_own(&c, ret_error);
 	own_done(&c.own);
 	record_set_done(&c.there);
 	record_set_done(&c.wanted);
