@@ -11,7 +11,11 @@ static void show_face(struct grid *g, const json_t *f)
 {
 	const char *anchor = json_text(f, "anchor");
 
-	if (json_yes(f, "here"))
+	/* A host that is alone holds it for as long as it likes. */
+	if (json_yes(f, "here") && !json_object_get(f, "lease_ms"))
+		show_pairf(g, "face", "%s here at epoch %llu", json_text(f, "address"),
+			   json_number(f, "epoch"));
+	else if (json_yes(f, "here"))
 		show_pairf(g, "face", "%s here at epoch %llu (lease of %llu ms left)",
 			   json_text(f, "address"), json_number(f, "epoch"),
 			   json_number(f, "lease_ms"));
