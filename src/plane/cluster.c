@@ -18,7 +18,8 @@
 
 static_assert(CLUSTER_SLOTS == PLANE_CLUSTERS_MAX && CLUSTER_FACES == CLUSTER_FACES_MAX &&
 		      CLUSTER_ADDRESSES == CLUSTER_ADDRESSES_MAX &&
-		      CLUSTER_RULES == CLUSTER_RULES_MAX && CLUSTER_IDS == CLUSTER_MEMBERS_MAX,
+		      CLUSTER_RULES == CLUSTER_RULES_MAX && CLUSTER_IDS == CLUSTER_MEMBERS_MAX &&
+		      PORT_CLUSTERS_MAX == MEMBER_CLUSTERS_MAX,
 	      "one limit, two names");
 static_assert(CLUSTER_ROW_WORDS * 2 >= CLUSTER_MAGLEV_ROWS, "all rows have room");
 static_assert(CLUSTER_MODE_DIRECTOR == CLUSTER_DIRECTOR &&
@@ -471,6 +472,7 @@ int plane_cluster_set(struct plane *p, const struct plane_cluster *c, struct err
 	if (r < 0)
 		return cluster_failed(r, ret_error);
 	memcpy(fresh.fresh, s->fresh, sizeof(fresh.fresh));
+	fresh.installed = s->installed;
 	free(s->members);
 	*s = fresh;
 	if (!conf_now(cs, c->slot, &now))
@@ -481,7 +483,10 @@ int plane_cluster_set(struct plane *p, const struct plane_cluster *c, struct err
 	r = reach(p, c->slot, &now);
 	if (r < 0)
 		return cluster_failed(r, ret_error);
-	cluster_prioritise(cs, c->slot, CLUSTER_INSTALLED);
+	if (s->installed)
+		cluster_prioritise(cs, c->slot, CLUSTER_INSTALLED);
+	else
+		cluster_prioritise_anew(cs, c->slot, CLUSTER_INSTALLED);
 	cluster_ports_refresh(p, s->net);
 	head_mark(p, s->net);
 	if (was && old_net != s->net) {
