@@ -24,6 +24,7 @@
 
 #include "balance/group.h"
 #include "chance.h"
+#include "driver.h"
 
 #define MS     1000000LL
 #define SECOND (1000 * MS)
@@ -68,7 +69,7 @@ enum cs_rule {
 #undef CS_ENUM_
 		CS_RULE_COUNT
 };
-const char *cs_rule_name(enum cs_rule r);
+const char *cs_rule_name(unsigned int r);
 
 /* X(constant, what is broken, the rule that must find it) */
 #define CS_MUTATIONS(X)                                                                            \
@@ -156,12 +157,6 @@ unsigned int cs_small_count(void);
 void cs_small_make(struct cs_scenario *s, unsigned int number);
 
 /* --- the world ------------------------------------------------------------------------------- */
-
-struct cs_finding {
-	enum cs_rule rule;
-	int64_t at;
-	char what[200];
-};
 
 /* A table, as far as it is looked at. */
 struct cs_table {
@@ -251,7 +246,7 @@ struct cs_world {
 	struct cs_frame *spare[CS_QUEUE_MAX];
 	unsigned int queued, spare_count;
 	uint64_t sequence, events, sent, hash;
-	struct cs_finding finding;
+	struct sim_finding finding;
 
 	/* What the checkers keep. */
 	int64_t deafness;   /* the last time that somebody could not hear somebody */
@@ -264,12 +259,7 @@ struct cs_world {
 	unsigned int anchors, views, opened, delivered, broken, taken;
 };
 
-struct cs_result {
-	struct cs_finding finding;
-	uint64_t hash, events, sent;
-	unsigned int anchors, views, opened, delivered, broken;
-};
-void cs_run(const struct cs_scenario *s, bool trace, struct cs_result *ret);
+void cs_run(const struct cs_scenario *s, bool trace, struct sim_result *ret);
 void cs_tell(struct cs_world *w, int host, const char *what, int64_t a, int64_t b);
 
 /* cluster_world.c, for cluster_host.c */

@@ -512,20 +512,21 @@ static void step_world(struct cs_world *w)
 		cs_fail(w, CS_RULE_STORM, "%u things happened", w->taken);
 }
 
-void cs_run(const struct cs_scenario *s, bool trace, struct cs_result *ret)
+void cs_run(const struct cs_scenario *s, bool trace, struct sim_result *ret)
 {
 	static struct cs_world w;
 
 	begin(&w, s, trace);
 	while (w.now < CS_BEGIN + s->end && w.finding.rule == CS_RULE_NONE)
 		step_world(&w);
-	*ret = (struct cs_result){ .finding = w.finding,
-				   .hash = w.hash,
-				   .events = w.events,
-				   .sent = w.sent,
-				   .anchors = w.anchors,
-				   .views = w.views,
-				   .opened = w.opened,
-				   .delivered = w.delivered,
-				   .broken = w.broken };
+	*ret = (struct sim_result){ .finding = w.finding,
+				    .hash = w.hash,
+				    .events = w.events,
+				    .frames = w.sent,
+				    .counts = { { "times an anchor", w.anchors },
+						{ "views committed", w.views },
+						{ "flows", w.opened },
+						{ "packets delivered", w.delivered },
+						{ "flows broken with their member or by a cut",
+						  w.broken } } };
 }
