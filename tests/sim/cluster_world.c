@@ -133,13 +133,19 @@ void cs_send(struct cs_world *w, unsigned int from, const struct cs_frame *frame
 static void deliver(struct cs_world *w, const struct cs_frame *f)
 {
 	struct cs_host *h = &w->hosts[f->to];
+	struct cs_frame waits;
 
 	if (!h->up || !h->daemon || !h->linked)
 		return;
-	if (h->stalled > w->now) /* it waits in the socket */
-		push(w, f, h->stalled + chance_span(&w->chance, 0, 1));
-	else
-		cs_host_hear(w, h, f);
+	if (f->socket && f->socket != h->incarnation)
+		return; /* closed since */
+	if (h->stalled > w->now) {
+		waits = *f;
+		waits.socket = h->incarnation;
+		push(w, &waits, h->stalled + chance_span(&w->chance, 0, 1));
+		return;
+	}
+	cs_host_hear(w, h, f);
 }
 
 /* --- records --------------------------------------------------------------------------------- */
@@ -318,7 +324,6 @@ static void heal(struct cs_world *w)
 	for (unsigned int i = 0; i < w->scenario->hosts; i++) {
 		struct cs_host *h = &w->hosts[i];
 
-		h->stalled = 0;
 		plug(w, h, true);
 		if (h->newest_at)
 			h->newest_at = w->now;
@@ -417,7 +422,8 @@ static void take_step(struct cs_world *w, const struct cs_step *step)
 			cs_host_start(w, h);
 		break;
 	case CS_STALL:
-		h->stalled = w->now + step->value;
+		if (h->stalled < w->now + step->value)
+			h->stalled = w->now + step->value;
 		cs_check_stall(w, h, h->stalled);
 		for (unsigned int m = 0; m < CS_MEMBERS; m++)
 			if (w->members[m].at == h->index || w->members[m].to == h->index)
