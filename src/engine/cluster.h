@@ -28,6 +28,7 @@ struct member_here {
 	uint16_t id;
 	uint32_t port; /* that carries it, 0 = none here */
 	bool hosted, busy;
+	bool crowded; /* cluster_crowded_out(): it serves, and gets nothing of this cluster */
 	/* It joined a cluster that was here before: gets nothing until its first check went well.
 	 * Those that this host found when it started count as fit until one went wrong. */
 	bool newcomer;
@@ -108,6 +109,9 @@ int cluster_check_face(struct engine *e, uint32_t segment, vmac_mac_t face, cons
 /* Whether a station with that address is known, here or among the hosts. */
 int cluster_check_member(struct engine *e, uint32_t segment, vmac_mac_t member,
 			 struct error *ret_error);
+/* Whether the member is one of more clusters than a port can bear, and this is not among the first
+ * of them (by id, as in the data plane).  A command cannot make it so; two hosts at once can. */
+bool cluster_crowded_out(struct engine *e, const struct cluster *c, vmac_mac_t member);
 
 /* For commands on vMACs: whether addresses may be bound. */
 int cluster_addresses_free(struct engine *e, uint32_t segment, const struct ip *ips,

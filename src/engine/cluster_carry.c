@@ -1,4 +1,5 @@
 /* Durable truth and ports -> data plane, receive filters, anchors. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -161,6 +162,31 @@ void cluster_tell_member(struct engine *e, struct cluster_state *s, unsigned int
 	anchor_member(e->cfg.anchors, s->record->id, m->id, m->hosted, fit, m->busy);
 }
 
+/* Its port bears the other clusters alone: what it would say of this one's addresses would not be
+ * filtered, so it is to get nothing of it. */
+static void crowd(struct engine *e, const struct cluster_state *s, unsigned int index)
+{
+	const struct cluster *c = s->record;
+	struct member_here *m = &s->members[index];
+	bool crowded = m->port && cluster_crowded_out(e, c, c->members[index].address);
+	char mac[VMAC_MAC_TEXT_MAX], reason[ERROR_TEXT_MAX];
+
+	if (crowded == m->crowded)
+		return;
+	m->crowded = crowded;
+	vmac_mac_format(c->members[index].address, VMAC_MAC_COLON, mac);
+	snprintf(reason, sizeof(reason),
+		 crowded ? "member %s is a member of more than %d clusters, and gets nothing here"
+			 : "member %s is a member of no more than %d clusters, and may serve here",
+		 mac, MEMBER_CLUSTERS_MAX);
+	if (crowded)
+		log_warning("cluster %s: %s", c->name, reason);
+	else
+		log_info("cluster %s: %s", c->name, reason);
+	event_fleet(e, "cluster", world_segment(&e->world, c->segment)->record->name, c->name,
+		    crowded ? "alarm" : "note", "", mac, reason);
+}
+
 /* The port that carries a member here, and whether it serves: what its gate lets pass is what the
  * operator and, among hosts, fleet/ want. */
 static void look_at_member(struct engine *e, struct cluster_state *s, unsigned int index)
@@ -174,6 +200,8 @@ static void look_at_member(struct engine *e, struct cluster_state *s, unsigned i
 	if (p && e->ports[p->id].set && !e->ports[p->id].leaving)
 		hosted = e->ports[p->id].phase == PORT_ACTIVE && carry_port_open(e, p);
 	m->port = p && !e->ports[p->id].leaving ? p->id : 0;
+	crowd(e, s, index);
+	hosted = hosted && !m->crowded;
 	m->busy = m->busy && c->members[index].state == MEMBER_DRAINING;
 	if (hosted && !m->hosted) {
 		m->hosted = true;
@@ -286,9 +314,28 @@ static void anchor(struct engine *e, struct cluster_state *s, bool changed)
 	}
 }
 
-void cluster_carry(struct engine *e, const struct cluster *c)
+static void look_at_address(struct engine *e, uint32_t segment, vmac_mac_t address, bool again);
+
+/* A member that came or went may leave room at its port for the next of its clusters, or none. */
+static void look_at_neighbours(struct engine *e, const struct cluster *c,
+			       const struct cluster *other)
 {
-	bool changed = !e->balancing->states[c->id] || e->balancing->states[c->id]->record != c;
+	const struct cluster *list[CLUSTERS_MAX];
+
+	for (unsigned int i = 0; c && i < c->member_count; i++) {
+		vmac_mac_t m = c->members[i].address;
+		const struct cluster_member *same =
+			other ? cluster_member_by_id(other, c->members[i].id) : NULL;
+
+		if (same && vmac_mac_equal(same->address, m))
+			continue;
+		if (world_clusters_of_member(&e->world, c->segment, m, list) >= MEMBER_CLUSTERS_MAX)
+			look_at_address(e, c->segment, m, false);
+	}
+}
+
+static void carry(struct engine *e, const struct cluster *c, const struct cluster *was)
+{
 	struct cluster_state *s;
 	struct error error;
 
@@ -310,12 +357,25 @@ void cluster_carry(struct engine *e, const struct cluster *c)
 	}
 	s->set = true;
 	s->trouble = (struct error){ 0 };
-	anchor(e, s, changed);
+	anchor(e, s, was != c);
 	for (unsigned int i = 0; i < c->member_count; i++)
 		look_at_member(e, s, i);
 	filter(e, s);
+	if (was != c) {
+		look_at_neighbours(e, was, c);
+		look_at_neighbours(e, c, was);
+	}
 	if (drains(c))
 		e->balancing->scan = e->cfg.mono_now();
+}
+
+void cluster_carry(struct engine *e, const struct cluster *c)
+{
+	const struct cluster_state *s = e->balancing->states[c->id];
+	const struct cluster *was = s ? cluster_hold(s->record) : NULL;
+
+	carry(e, c, was);
+	cluster_release(was);
 }
 
 void cluster_carry_away(struct engine *e, uint32_t id)
@@ -333,6 +393,7 @@ void cluster_carry_away(struct engine *e, uint32_t id)
 		s->members[i].port = 0;
 	filter(e, s);
 	e->balancing->states[id] = NULL;
+	look_at_neighbours(e, s->record, NULL);
 	state_free(e, s);
 }
 

@@ -154,6 +154,34 @@ int cluster_check_member(struct engine *e, uint32_t segment, vmac_mac_t m, struc
 			 v ? ": it is in quarantine" : "");
 }
 
+static int crowd_check(struct engine *e, uint32_t segment, vmac_mac_t m, struct error *ret_error)
+{
+	const struct cluster *list[CLUSTERS_MAX];
+	char text[VMAC_MAC_TEXT_MAX], hint[ERROR_TEXT_MAX];
+
+	if (world_clusters_of_member(&e->world, segment, m, list) < MEMBER_CLUSTERS_MAX)
+		return 0;
+	vmac_mac_format(m, VMAC_MAC_COLON, text);
+	snprintf(hint, sizeof(hint),
+		 "take it out of one of them first: vmac cluster member "
+		 "remove %s %s",
+		 list[0]->name, text);
+	return error_set(ret_error, ERROR_LIMIT_REACHED, hint,
+			 "member %s is a member of %d clusters already, which is the most", text,
+			 MEMBER_CLUSTERS_MAX);
+}
+
+bool cluster_crowded_out(struct engine *e, const struct cluster *c, vmac_mac_t member)
+{
+	const struct cluster *list[CLUSTERS_MAX];
+	unsigned int before = 0,
+		     count = world_clusters_of_member(&e->world, c->segment, member, list);
+
+	for (unsigned int i = 0; i < count; i++)
+		before += list[i]->id < c->id;
+	return before >= MEMBER_CLUSTERS_MAX;
+}
+
 static unsigned int count_of_family(const struct ip *ips, unsigned int count, uint8_t family)
 {
 	unsigned int n = 0;
@@ -191,8 +219,11 @@ static int members_check(struct engine *e, const struct cluster *c, const struct
 		int r = 0;
 
 		/* One that is a member already may be so although its station is gone by now. */
-		if (!before || !cluster_member_by_address(before, m))
+		if (!before || !cluster_member_by_address(before, m)) {
 			r = cluster_check_member(e, c->segment, m, ret_error);
+			if (r == 0)
+				r = crowd_check(e, c->segment, m, ret_error);
+		}
 		if (r == 0 && c->nat)
 			r = nat_check(e, c, m, ret_error);
 		if (r < 0)

@@ -77,6 +77,21 @@ static void see_here(struct engine *e, const struct cluster_state *s, unsigned i
 			     &m->octets, &ignored);
 }
 
+static void see_crowd(const struct cluster_state *s, struct cluster_view *v)
+{
+	char text[VMAC_MAC_TEXT_MAX];
+
+	for (unsigned int i = 0; i < s->record->member_count && v->trouble.code == ERROR_NONE; i++)
+		if (s->members[i].crowded)
+			error_set(&v->trouble, ERROR_LIMIT_REACHED,
+				  "take it out of one of them: vmac cluster member remove",
+				  "member %s is a member of more than %d clusters, and gets "
+				  "nothing here",
+				  vmac_mac_format(s->record->members[i].address, VMAC_MAC_COLON,
+						  text),
+				  MEMBER_CLUSTERS_MAX);
+}
+
 static void see_members(struct engine *e, struct cluster_state *s, struct seen *seen,
 			struct cluster_view *v)
 {
@@ -163,6 +178,8 @@ static void see_cluster(struct engine *e, const struct cluster *c, struct seen *
 	if (v->live)
 		see_live(e, s, seen, v);
 	see_members(e, s, seen, v);
+	if (s)
+		see_crowd(s, v);
 	if (s && s->set)
 		see_counters(e, s, seen, v);
 }

@@ -290,7 +290,8 @@ struct cluster_add {
 /* Makes a cluster; among hosts it is everybody's.  Errors: what cluster_check_record() says;
  * NAME_IN_USE; ADDRESS_IN_USE (a face, or a virtual address of another cluster, or bound to a vMAC,
  * or in use on the wire: asked by ARP and ND); NOT_FOUND (a member that is no station here or at
- * another host; CONFLICT where it is in another segment); LIMIT_REACHED; REGISTRY_UNREACHABLE. */
+ * another host; CONFLICT where it is in another segment); LIMIT_REACHED (also: a member of too many
+ * clusters); REGISTRY_UNREACHABLE. */
 void engine_cluster_add(struct engine *e, const struct caller *c, const struct cluster_add *a,
 			answer_fn done, void *ctx);
 /* Puts this record in the place of the one with that name (its name, segment, mode, faces and key

@@ -22,6 +22,7 @@
 #define CLUSTER_FACES_MAX     8
 #define CLUSTER_ADDRESSES_MAX 16 /* virtual addresses, both families together */
 #define CLUSTER_MEMBERS_MAX   1024
+#define MEMBER_CLUSTERS_MAX   16 /* of which one guest is a member */
 #define CLUSTER_RULES_MAX     16
 #define CLUSTER_WEIGHT_MAX    1000
 #define CLUSTER_ROWS	      65536 /* of a rendezvous table */

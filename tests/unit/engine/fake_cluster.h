@@ -6,7 +6,7 @@
 #include "errand/errands.h"
 #include "plane/cluster.h"
 
-#define FAKE_CLUSTERS 4
+#define FAKE_CLUSTERS 20
 #define FAKE_REPORTS  16
 #define FAKE_MEMBERS  16
 

@@ -486,6 +486,37 @@ static void what_is_not_durable_is_undone(void **state)
 	rig_close(&r);
 }
 
+static void a_guest_is_a_member_of_so_many(void **state)
+{
+	char name[16], address[16];
+	struct wish w;
+
+	for (unsigned int i = 0; i < MEMBER_CLUSTERS_MAX; i++) {
+		snprintf(name, sizeof(name), "c%u", i);
+		snprintf(address, sizeof(address), "10.1.0.%u", 100 + i);
+		wish(&w, name, address);
+		wish_member(&w, guests[0]);
+		assert_int_equal(add(0, &w, 1), ERROR_NONE);
+	}
+	/* A new one with it, and it into one that is there. */
+	wish(&w, "web", "10.1.0.80");
+	wish_member(&w, guests[0]);
+	assert_int_equal(add(0, &w, 1), ERROR_LIMIT_REACHED);
+	assert_non_null(strstr(last.message, "of 16 clusters already"));
+	wish(&w, "web", "10.1.0.80");
+	wish_member(&w, guests[1]);
+	assert_int_equal(add(0, &w, 1), ERROR_NONE);
+	assert_int_equal(member(0, ENGINE_MEMBER_ADD, "g0", NULL), ERROR_LIMIT_REACHED);
+	/* What it is already may be changed, and once there is room it may join. */
+	wish(&w, "c3", "10.1.0.103");
+	wish_member(&w, guests[0]);
+	w.members[0].weight = 5;
+	assert_int_equal(set(0, "c3", &w), ERROR_NONE);
+	assert_int_equal(delete (0, "c3"), ERROR_NONE);
+	assert_int_equal(member(0, ENGINE_MEMBER_ADD, "g0", NULL), ERROR_NONE);
+	assert_int_equal(view(0, "web").trouble.code, ERROR_NONE);
+}
+
 int main(void)
 {
 #define T(fn, setup) cmocka_unit_test_setup_teardown(fn, setup, end)
@@ -501,6 +532,7 @@ int main(void)
 		T(connections_are_asked_for_on_the_real_path, alone),
 		T(who_drains_is_watched, alone),
 		T(strangers_are_told_apart, alone),
+		T(a_guest_is_a_member_of_so_many, alone),
 		cmocka_unit_test(what_is_not_durable_is_undone),
 	};
 

@@ -142,6 +142,70 @@ static void what_was_made_alone_is_put_forward(void **state)
 	assert_int_equal(view(1, "web").cluster->members[0].state, MEMBER_FAILED);
 }
 
+static unsigned int crowded(unsigned int node, const char **ret)
+{
+	unsigned int count = 0;
+
+	for (unsigned int i = 0; i < MEMBER_CLUSTERS_MAX + 1; i++) {
+		static char name[16];
+
+		snprintf(name, sizeof(name), "c%u", i);
+		if (!has_cluster(node, name) || view(node, name).trouble.code == ERROR_NONE)
+			continue;
+		assert_int_equal(view(node, name).trouble.code, ERROR_LIMIT_REACHED);
+		*ret = name;
+		count++;
+	}
+	return count;
+}
+
+static void two_at_once_may_be_one_too_many(void **state)
+{
+	struct cluster_add a[2];
+	struct wish w[2];
+	unsigned int before;
+	const char *which = NULL;
+	char name[16], address[16];
+	uint32_t id;
+
+	for (unsigned int i = 0; i <= MEMBER_CLUSTERS_MAX; i++) {
+		const bool late = i >= MEMBER_CLUSTERS_MAX - 1;
+		struct wish *one = &w[late ? i - (MEMBER_CLUSTERS_MAX - 1) : 0];
+
+		snprintf(name, sizeof(name), "c%u", i);
+		snprintf(address, sizeof(address), "10.1.0.%u", 100 + i);
+		wish(one, name, address);
+		wish_member(one, guests[0]);
+		if (!late)
+			assert_int_equal(add(0, one, 1), ERROR_NONE);
+	}
+	nodes_pass(1000);
+	before = last.count;
+	for (unsigned int i = 0; i < 2; i++) {
+		/* (Whose pool block it is, has to have been given before.) */
+		w[i].faces[0] = mac(i ? "8a:00:00:00:f0:01" : "8a:00:00:00:f0:02");
+		w[i].c.face_count = 1;
+		a[i] = (struct cluster_add){ .segment = "", .record = &w[i].c, .pool = "" };
+		engine_cluster_add(nodes[i].rig.engine, &rig_caller, &a[i], on_answer, NULL);
+	}
+	for (unsigned int i = 0; i < 100 && last.count < before + 2; i++) {
+		nodes_pass(50);
+		assert_int_equal(last.code, ERROR_NONE);
+	}
+	assert_int_equal(last.count, before + 2);
+	nodes_pass(1000);
+	/* The guest's host says which, and tells the anchors that it is not there. */
+	assert_int_equal(crowded(0, &which), 1);
+	id = view(0, which).cluster->id;
+	assert_false(nodes[0].anchors.clusters[id].members[1].hosted);
+	assert_int_equal(crowded(1, &which), 0);
+	/* With one of the others gone there is room. */
+	assert_int_equal(delete (1, "c4"), ERROR_NONE);
+	nodes_pass(1000);
+	assert_int_equal(crowded(0, &which), 0);
+	assert_true(nodes[0].anchors.clusters[id].members[1].hosted);
+}
+
 int main(void)
 {
 #define T(fn, setup) cmocka_unit_test_setup_teardown(fn, setup, end)
@@ -150,6 +214,7 @@ int main(void)
 		T(of_two_changes_at_once_one_is_told, many),
 		T(without_the_registry_nobody_is_asked_in_vain, many),
 		T(a_segment_that_comes_later_brings_it, many),
+		T(two_at_once_may_be_one_too_many, many),
 		T(what_was_made_alone_is_put_forward, alone),
 	};
 
