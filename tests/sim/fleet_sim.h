@@ -380,6 +380,7 @@ struct world {
 
 	struct learned *fdb[FS_SWITCHES];
 
+	struct pin *pins; /* claims for pinned addresses, ever */
 	struct event *heap;
 	size_t heap_count, heap_room;
 	uint64_t sequence, hash;
@@ -445,6 +446,7 @@ void host_port_delete(struct host *h, unsigned int n);
 void host_port_link(struct host *h, unsigned int n, bool up);
 int host_hint(struct host *h, enum migrate_event_kind kind, unsigned int n);
 void host_pin(struct host *h, unsigned int n);
+void pins_done(struct world *w);
 void host_agree(struct host *h);
 
 /* fleet_wire.c */

@@ -653,6 +653,7 @@ void world_done(struct world *w)
 	free(w->heap);
 	for (unsigned int i = 0; i < w->host_count; i++)
 		host_done(&w->hosts[i]);
+	pins_done(w);
 	registry_done(w);
 	for (unsigned int i = 0; i < FS_SWITCHES; i++)
 		free(w->fdb[i]);
