@@ -13,6 +13,12 @@ bool bits_any(const struct heartbeat_bits *b)
 	return any;
 }
 
+void bits_add(struct heartbeat_bits *to, const struct heartbeat_bits *b)
+{
+	for (unsigned int i = 0; i < HEARTBEAT_BITMAP_MAX; i++)
+		to->octet[i] |= b->octet[i];
+}
+
 bool bits_equal(const struct heartbeat_bits *a, const struct heartbeat_bits *b)
 {
 	return memcmp(a, b, sizeof(*a)) == 0;

@@ -264,6 +264,7 @@ struct group {
 	struct heartbeat_view proposed, installing, installed, committing, committed;
 	uint64_t view_generation; /* of `installing` */
 	struct heartbeat_bits fresh, known;
+	struct heartbeat_bits chosen; /* fresh in any view that may be in force here */
 	mono_t proposed_at, first_commit;
 	uint64_t behind; /* a generation of others that was an alarm */
 	bool fail_open, generation_differs;

@@ -52,6 +52,7 @@ void step_tell_face(struct step *s, enum group_effect_kind kind, unsigned int fa
 /* Has members, and is not to stop. */
 bool group_takes_part(const struct group *g);
 bool bits_any(const struct heartbeat_bits *b);
+void bits_add(struct heartbeat_bits *to, const struct heartbeat_bits *b);
 bool bits_equal(const struct heartbeat_bits *a, const struct heartbeat_bits *b);
 
 /* --- peers.c --------------------------------------------------------------------------------- */

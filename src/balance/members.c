@@ -91,13 +91,24 @@ static bool is_mourned(const struct group *g, const struct cluster_member *m, mo
 	       !mono_due(g->mourned[m->id], now) && !presence_of(g, m->id).hosted;
 }
 
-static void review_drain(struct step *s, const struct cluster_member *m, bool busy)
+/* What drains has drained only when nothing new can come to it, and somebody says that it has none:
+ * a host that is behind, or a view that is under way, may choose it yet, and of a member whose host
+ * is silent nobody knows. */
+static bool may_have_flows(const struct group *g, uint16_t id)
+{
+	const struct presence p = presence_of(g, id);
+
+	return p.busy || heartbeat_bit(&g->chosen, id) ||
+	       (!p.hosted && heartbeat_bit(&g->known, id));
+}
+
+static void review_drain(struct step *s, const struct cluster_member *m)
 {
 	struct group *g = s->g;
 	const struct group_effect what = { .member = m->id, .reason = GROUP_REASON_MEMBER_DRAINED };
 	bool over;
 
-	if (busy)
+	if (may_have_flows(g, m->id))
 		g->idle[m->id] = s->now;
 	if (heartbeat_bit(&g->drained, m->id))
 		return;
@@ -138,7 +149,7 @@ void members_review(struct step *s)
 		else if (g->gone[m->id].ns == INT64_MAX)
 			g->gone[m->id] = mono_after(s->now, GROUP_ABSENT);
 		if (m->state == MEMBER_DRAINING)
-			review_drain(s, m, p.busy);
+			review_drain(s, m);
 		review_up(s, m);
 	}
 }
@@ -159,7 +170,7 @@ mono_t members_expiry(const struct group *g)
 		if (m->drain_ms)
 			next = mono_earlier(next,
 					    mono_after(g->draining[m->id], SPAN_MS(m->drain_ms)));
-		if (!presence_of(g, m->id).busy)
+		if (!may_have_flows(g, m->id))
 			next = mono_earlier(next, mono_after(g->idle[m->id], GROUP_IDLE));
 	}
 	return next;
@@ -190,8 +201,7 @@ bool members_now(const struct group *g, mono_t now, struct heartbeat_bits *fresh
 	if (bits_any(fresh) || !bits_any(&last))
 		return true;
 	*fresh = last;
-	for (unsigned int i = 0; i < HEARTBEAT_BITMAP_MAX; i++)
-		known->octet[i] |= last.octet[i];
+	bits_add(known, &last);
 	return false;
 }
 

@@ -65,6 +65,7 @@ static void install(struct step *s, struct heartbeat_view view, uint64_t generat
 	g->view_generation = generation;
 	g->fresh = *fresh;
 	g->known = *known;
+	bits_add(&g->chosen, fresh);
 	step_add(s, GROUP_INSTALL)->view = view;
 }
 
@@ -92,6 +93,8 @@ void views_committed(struct step *s, struct heartbeat_view view)
 	if (!view.number || !view_equal(view, g->committing) || !view_equal(view, g->installed))
 		return;
 	g->committed = view;
+	if (view_equal(view, g->installing))
+		g->chosen = g->fresh;
 	s->send = true;
 	if (is_distributed(g))
 		revive(g, s->now);

@@ -28,7 +28,7 @@ static const char *const rule_names[RULE_COUNT] = {
 	[RULE_LEASE_TOO_LONG] = "lease_too_long",
 };
 
-const char *rule_name(enum rule r)
+const char *rule_name(unsigned int r)
 {
 	return rule_names[r];
 }

@@ -5,7 +5,7 @@
 
 #include "cluster_sim.h"
 
-const char *cs_rule_name(enum cs_rule r)
+const char *cs_rule_name(unsigned int r)
 {
 	static const char *const names[] = {
 #define NAME_(c, meaning) #c,

@@ -84,7 +84,8 @@ static void flow_broke(struct cs_world *w, unsigned int n, const struct cs_host 
 	w->broken++;
 	cs_tell(w, h->index, "breaks a flow of member", member, f->row);
 	f->member = 0;
-	if (w->records[w->record_count - 1].members[member - 1].state == MEMBER_FAILED)
+	/* It is as good as dead, even to who learns of it only now. */
+	if (w->records[w->record_count - 1].members[member - 1].state == MEMBER_FAILED || !m->fit)
 		return;
 	/* The first's host must have been able to tell. */
 	if (!remembered && first && w->members[first - 1].good + CS_SETTLE > w->now)

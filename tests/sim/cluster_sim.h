@@ -24,6 +24,7 @@
 
 #include "balance/group.h"
 #include "chance.h"
+#include "driver.h"
 
 #define MS     1000000LL
 #define SECOND (1000 * MS)
@@ -69,7 +70,7 @@ enum cs_rule {
 #undef CS_ENUM_
 		CS_RULE_COUNT
 };
-const char *cs_rule_name(enum cs_rule r);
+const char *cs_rule_name(unsigned int r);
 
 /* X(constant, what is broken, the rule that must find it) */
 #define CS_MUTATIONS(X)                                                                            \
@@ -160,12 +161,6 @@ void cs_small_make(struct cs_scenario *s, unsigned int number);
 
 /* --- the world ------------------------------------------------------------------------------- */
 
-struct cs_finding {
-	enum cs_rule rule;
-	int64_t at;
-	char what[200];
-};
-
 /* A table, as far as it is looked at. */
 struct cs_table {
 	bool built;
@@ -226,6 +221,7 @@ struct cs_flow {
 struct cs_frame {
 	int64_t at;
 	uint64_t sequence;
+	uint64_t socket; /* it waits in that of the receiver's incarnation; 0: is on the wire */
 	uint8_t from, to;
 	bool claim; /* an announcement: face, epoch */
 	bool taped; /* sent by somebody who recorded it */
@@ -263,7 +259,7 @@ struct cs_world {
 	struct cs_frame *spare[CS_QUEUE_MAX];
 	unsigned int queued, spare_count;
 	uint64_t sequence, events, sent, hash;
-	struct cs_finding finding;
+	struct sim_finding finding;
 
 	/* What the checkers keep. */
 	int64_t deafness;   /* the last time that somebody could not hear somebody */
@@ -276,12 +272,7 @@ struct cs_world {
 	unsigned int anchors, views, opened, delivered, broken, taken;
 };
 
-struct cs_result {
-	struct cs_finding finding;
-	uint64_t hash, events, sent;
-	unsigned int anchors, views, opened, delivered, broken;
-};
-void cs_run(const struct cs_scenario *s, bool trace, struct cs_result *ret);
+void cs_run(const struct cs_scenario *s, bool trace, struct sim_result *ret);
 void cs_tell(struct cs_world *w, int host, const char *what, int64_t a, int64_t b);
 
 /* cluster_world.c, for cluster_host.c */

@@ -170,13 +170,19 @@ static void play(struct cs_world *w)
 static void deliver(struct cs_world *w, const struct cs_frame *f)
 {
 	struct cs_host *h = &w->hosts[f->to];
+	struct cs_frame waits;
 
 	if (!h->up || !h->daemon || !h->linked)
 		return;
-	if (h->stalled > w->now) /* it waits in the socket */
-		push(w, f, h->stalled + chance_span(&w->chance, 0, 1));
-	else
-		cs_host_hear(w, h, f);
+	if (f->socket && f->socket != h->incarnation)
+		return; /* closed since */
+	if (h->stalled > w->now) {
+		waits = *f;
+		waits.socket = h->incarnation;
+		push(w, &waits, h->stalled + chance_span(&w->chance, 0, 1));
+		return;
+	}
+	cs_host_hear(w, h, f);
 }
 
 /* --- records --------------------------------------------------------------------------------- */
@@ -357,7 +363,6 @@ static void heal(struct cs_world *w)
 	for (unsigned int i = 0; i < w->scenario->hosts; i++) {
 		struct cs_host *h = &w->hosts[i];
 
-		h->stalled = 0;
 		plug(w, h, true);
 		if (h->newest_at)
 			h->newest_at = w->now;
@@ -456,7 +461,8 @@ static void take_step(struct cs_world *w, const struct cs_step *step)
 			cs_host_start(w, h);
 		break;
 	case CS_STALL:
-		h->stalled = w->now + step->value;
+		if (h->stalled < w->now + step->value)
+			h->stalled = w->now + step->value;
 		cs_check_stall(w, h, h->stalled);
 		for (unsigned int m = 0; m < CS_MEMBERS; m++)
 			if (w->members[m].at == h->index || w->members[m].to == h->index)
@@ -556,20 +562,21 @@ static void step_world(struct cs_world *w)
 		cs_fail(w, CS_RULE_STORM, "%u things happened", w->taken);
 }
 
-void cs_run(const struct cs_scenario *s, bool trace, struct cs_result *ret)
+void cs_run(const struct cs_scenario *s, bool trace, struct sim_result *ret)
 {
 	static struct cs_world w;
 
 	begin(&w, s, trace);
 	while (w.now < CS_BEGIN + s->end && w.finding.rule == CS_RULE_NONE)
 		step_world(&w);
-	*ret = (struct cs_result){ .finding = w.finding,
-				   .hash = w.hash,
-				   .events = w.events,
-				   .sent = w.sent,
-				   .anchors = w.anchors,
-				   .views = w.views,
-				   .opened = w.opened,
-				   .delivered = w.delivered,
-				   .broken = w.broken };
+	*ret = (struct sim_result){ .finding = w.finding,
+				    .hash = w.hash,
+				    .events = w.events,
+				    .frames = w.sent,
+				    .counts = { { "times an anchor", w.anchors },
+						{ "views committed", w.views },
+						{ "flows", w.opened },
+						{ "packets delivered", w.delivered },
+						{ "flows broken with their member or by a cut",
+						  w.broken } } };
 }

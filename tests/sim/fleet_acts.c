@@ -133,6 +133,7 @@ int host_hint(struct host *h, enum migrate_event_kind kind, unsigned int n)
 /* --- what is claimed first ------------------------------------------------------------------- */
 
 struct pin {
+	struct pin *next;
 	struct host *host;
 	unsigned int n, generation;
 };
@@ -142,14 +143,23 @@ static void pinned(void *ctx, const struct shared_vmac *record, const struct err
 	struct pin *p = ctx;
 	struct host *h = p->host;
 
-	/* As the daemon ends, it answers all. */
+	/* As the daemon ends, it answers all; where it dies, nobody does. */
 	if (record && h->generation == p->generation && !place_at(h, p->n)->now.exists) {
 		struct entry e = { true, false, VMAC_RESERVED, record->epoch, 0 };
 
 		check_allocate(h, p->n);
 		entry_set(h, p->n, &e);
 	}
-	free(p);
+}
+
+void pins_done(struct world *w)
+{
+	while (w->pins) {
+		struct pin *p = w->pins;
+
+		w->pins = p->next;
+		free(p);
+	}
 }
 
 void host_pin(struct host *h, unsigned int n)
@@ -169,7 +179,8 @@ void host_pin(struct host *h, unsigned int n)
 	if (!h->fleet || place_at(h, n)->now.exists)
 		return;
 	p = fs_alloc(sizeof(*p));
-	*p = (struct pin){ h, n, h->generation };
+	*p = (struct pin){ h->world->pins, h, n, h->generation };
+	h->world->pins = p;
 	fleet_claim(h->fleet, &wanted, NULL, pinned, p, host_now(h));
 	host_leave(h);
 }

@@ -16,7 +16,7 @@ static const char *const rule_names[FS_RULE_COUNT] = {
 #undef FS_NAME_
 };
 
-const char *fs_rule_name(enum fs_rule r)
+const char *fs_rule_name(unsigned int r)
 {
 	return rule_names[r];
 }

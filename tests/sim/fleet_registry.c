@@ -285,19 +285,18 @@ void registry_submit(struct host *h, const struct shared_put *puts, unsigned int
 	struct txn *t = fs_alloc(sizeof(*t));
 	struct event *e;
 	bool late = h->late > 0 && chance_percent(&w->chance, 50);
+	bool mute = w->scenario->mutation == FS_MUTATE_MUTE && h->index == 1 && !read &&
+		    puts[0].record->kind == SHARED_ASK;
 
 	h->requests++;
 	t->refs = 2;
 	t->generation = h->generation;
 	t->read = read;
 	t->token = token;
-	for (; t->count < count; t->count++) {
+	for (; !mute && t->count < count; t->count++) {
 		t->puts[t->count] = puts[t->count];
 		t->puts[t->count].record = shared_copy(&w->mem, puts[t->count].record);
 	}
-	if (w->scenario->mutation == FS_MUTATE_MUTE && h->index == 1 && !read &&
-	    puts[0].record->kind == SHARED_ASK)
-		t->count = 0;
 	e = world_push(w, w->now + (late ? chance_span(&w->chance, 0, h->late) : delay(w)),
 		       EVENT_REQUEST, h->index);
 	e->p = t;

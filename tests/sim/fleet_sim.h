@@ -29,6 +29,7 @@
 #include "fleet/fleet.h"
 #include "wire/claim.h"
 #include "chance.h"
+#include "driver.h"
 
 #define MS		   INT64_C(1000000)
 #define SECOND		   (1000 * MS)
@@ -184,13 +185,7 @@ enum fs_rule {
 #undef FS_ENUM_
 		FS_RULE_COUNT
 };
-const char *fs_rule_name(enum fs_rule r);
-
-struct fs_finding {
-	enum fs_rule rule;
-	int64_t at;
-	char what[240];
-};
+const char *fs_rule_name(unsigned int r);
 
 /* --- the registry ---------------------------------------------------------------------------- */
 
@@ -385,23 +380,17 @@ struct world {
 
 	struct learned *fdb[FS_SWITCHES];
 
+	struct pin *pins; /* claims for pinned addresses, ever */
 	struct event *heap;
 	size_t heap_count, heap_room;
 	uint64_t sequence, hash;
 	uint64_t events, frames, commits, told, moves, flips, fdb_moves, forwarded, redirected,
 		alarms, lost;
-	struct fs_finding finding;
-	int64_t worst_reach;
-};
-
-struct fs_result {
-	struct fs_finding finding;
-	uint64_t hash, events, frames, commits, moves, flips, redirected, alarms;
-	int64_t worst_reach;
+	struct sim_finding finding;
 };
 
 /* fleet_world.c */
-void fs_run(const struct fs_scenario *s, bool trace, struct fs_result *ret);
+void fs_run(const struct fs_scenario *s, bool trace, struct sim_result *ret);
 void world_init(struct world *w, const struct fs_scenario *s, bool trace);
 void world_done(struct world *w);
 bool world_turn(struct world *w); /* one event; false: none is left */
@@ -457,6 +446,7 @@ void host_port_delete(struct host *h, unsigned int n);
 void host_port_link(struct host *h, unsigned int n, bool up);
 int host_hint(struct host *h, enum migrate_event_kind kind, unsigned int n);
 void host_pin(struct host *h, unsigned int n);
+void pins_done(struct world *w);
 void host_agree(struct host *h);
 
 /* fleet_wire.c */

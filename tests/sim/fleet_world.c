@@ -653,6 +653,7 @@ void world_done(struct world *w)
 	free(w->heap);
 	for (unsigned int i = 0; i < w->host_count; i++)
 		host_done(&w->hosts[i]);
+	pins_done(w);
 	registry_done(w);
 	for (unsigned int i = 0; i < FS_SWITCHES; i++)
 		free(w->fdb[i]);
@@ -691,7 +692,7 @@ static void begin(struct world *w)
 	world_push(w, w->now + CHECK_EVERY, EVENT_CHECK, 0);
 }
 
-void fs_run(const struct fs_scenario *s, bool trace, struct fs_result *ret)
+void fs_run(const struct fs_scenario *s, bool trace, struct sim_result *ret)
 {
 	static struct world w;
 
@@ -703,14 +704,14 @@ void fs_run(const struct fs_scenario *s, bool trace, struct fs_result *ret)
 	run_until(&w, FS_START + s->end);
 	if (w.finding.rule == FS_RULE_NONE)
 		check_end(&w);
-	*ret = (struct fs_result){ .finding = w.finding,
-				   .hash = w.hash,
-				   .events = w.events,
-				   .frames = w.frames,
-				   .commits = w.commits,
-				   .moves = w.moves,
-				   .flips = w.flips,
-				   .redirected = w.redirected,
-				   .alarms = w.alarms };
+	*ret = (struct sim_result){ .finding = w.finding,
+				    .hash = w.hash,
+				    .events = w.events,
+				    .frames = w.frames,
+				    .counts = { { "commits", w.commits },
+						{ "moves", w.moves },
+						{ "gates opened by a first frame", w.flips },
+						{ "frames redirected", w.redirected },
+						{ "alarms", w.alarms } } };
 	world_done(&w);
 }

@@ -24,6 +24,7 @@
 #include "elect/core.h"
 #include "model/router.h"
 #include "chance.h"
+#include "driver.h"
 
 #define SIM_HOSTS_MAX  5
 #define SIM_SETS_MAX   2
@@ -96,20 +97,26 @@ struct candidate {
 	int stated_priority;
 };
 
+/* X(constant, what is broken, the rule that must find it) */
+#define MUTATIONS(X)                                                                               \
+	X(NOTHING, "", NONE)                                                                       \
+	X(NO_LEASE, "the data plane lets everything pass", LEASE_BROKEN)                           \
+	X(LONG_LEASE, "leases are believed in for two intervals more", LEASE_TOO_LONG)             \
+	X(BACKUP_SENDS, "a backup's frames bear the vMAC", BACKUP_SPOKE)                           \
+	X(DEAF, "one host hears nothing, and nobody knows", TWO_ACTIVE)                            \
+	X(DEAD, "nobody is given time once faults have ended", NOBODY)                             \
+	X(LIAR, "the best router says it is the least", WRONG_ONE)                                 \
+	X(KEY_KNOWN, "who is held to have the wrong key has the right one", WRONG_KEY)             \
+	X(UNEQUAL, "an equal reconfiguration is not", NOT_EQUAL)                                   \
+	X(SILENT, "announcements never leave", NOT_ANNOUNCED)                                      \
+	X(BLIND_SWITCH, "the switch does not learn from the survivor", SWITCH)                     \
+	X(RESTLESS, "faults do not end", UNSETTLED)
+
 enum mutation {
-	MUTATE_NOTHING,
-	MUTATE_NO_LEASE,     /* the data plane lets everything pass */
-	MUTATE_LONG_LEASE,   /* … believes in leases for two intervals more */
-	MUTATE_BACKUP_SENDS, /* a backup's frames bear the vMAC */
-	MUTATE_DEAF,	     /* host 0 hears nothing, and nobody knows */
-	MUTATE_DEAD,	     /* nobody is given time once faults have ended */
-	MUTATE_LIAR,	     /* the best router says it is the least */
-	MUTATE_KEY_KNOWN,    /* who is held to have the wrong key has the right one */
-	MUTATE_UNEQUAL,	     /* an equal reconfiguration is not */
-	MUTATE_SILENT,	     /* announcements never leave */
-	MUTATE_BLIND_SWITCH, /* the switch does not learn from the survivor */
-	MUTATE_RESTLESS,     /* faults do not end */
-	MUTATION_COUNT
+#define MUTATE_ENUM_(c, meaning, rule) MUTATE_##c,
+	MUTATIONS(MUTATE_ENUM_)
+#undef MUTATE_ENUM_
+		MUTATION_COUNT
 };
 
 struct scenario {
@@ -150,13 +157,7 @@ enum rule {
 	RULE_LEASE_TOO_LONG, /* a backup took over within a lease whose advertisement it heard */
 	RULE_COUNT
 };
-const char *rule_name(enum rule r);
-
-struct finding {
-	enum rule rule;
-	int64_t at;
-	char what[200];
-};
+const char *rule_name(unsigned int r);
 
 struct event;
 struct world;
@@ -224,7 +225,7 @@ struct world {
 	int switch_port[SIM_SETS_MAX]; /* the host behind which the vMAC is; -1: nobody's */
 	unsigned int next_step, frames, events;
 	uint64_t sequence, hash;
-	struct finding finding;
+	struct sim_finding finding;
 	bool trace, key_rolls;
 
 	struct event *heap[SIM_EVENTS_MAX], *spare;
@@ -236,13 +237,8 @@ struct world {
 	unsigned int overlaps, transitions, passed, dropped, contentions;
 };
 
-/* Plays a scenario to its end or first finding.  The same scenario gives the same hash. */
-struct result {
-	struct finding finding;
-	uint64_t hash;
-	unsigned int events, frames, transitions, passed, dropped, contentions;
-};
-void world_run(const struct scenario *s, bool trace, struct result *ret);
+/* Plays a scenario to its end or first finding. */
+void world_run(const struct scenario *s, bool trace, struct sim_result *ret);
 
 /* Everything that is told of goes into the hash, and is printed when traced. */
 void world_tell(struct world *w, const struct host *h, const char *what, int64_t a, int64_t b);

@@ -533,7 +533,7 @@ static void world_end(struct world *w)
 	}
 }
 
-void world_run(const struct scenario *s, bool trace, struct result *ret)
+void world_run(const struct scenario *s, bool trace, struct sim_result *ret)
 {
 	struct world *w = calloc(1, sizeof(*w));
 	unsigned int turns = 0;
@@ -548,16 +548,14 @@ void world_run(const struct scenario *s, bool trace, struct result *ret)
 	}
 	if (w->finding.rule == RULE_NONE)
 		check_end(w);
-	*ret = (struct result){
-		.finding = w->finding,
-		.hash = w->hash,
-		.events = w->events,
-		.frames = w->frames,
-		.transitions = w->transitions,
-		.passed = w->passed,
-		.dropped = w->dropped,
-		.contentions = w->contentions,
-	};
+	*ret = (struct sim_result){ .finding = w->finding,
+				    .hash = w->hash,
+				    .events = w->events,
+				    .frames = w->frames,
+				    .counts = { { "transitions", w->transitions },
+						{ "contentions", w->contentions },
+						{ "frames with a vMAC passed", w->passed },
+						{ "stopped", w->dropped } } };
 	world_end(w);
 	free(w);
 }

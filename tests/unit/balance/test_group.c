@@ -501,6 +501,43 @@ static void a_drain_ends_with_its_deadline(void **state)
 	assert_false(heartbeat_bit(&anchor()->known, 3));
 }
 
+/* Who is behind chooses it until it hands over. */
+static void a_drain_begins_when_nobody_chooses_it(void **state)
+{
+	unsigned int old, next;
+
+	all_up(CLUSTER_DIRECTOR, 1);
+	old = (unsigned int)lan_anchor(&l, 0);
+	next = another(old);
+	lan_record(&l, drain_two, next);
+	for (unsigned int ms = 0; ms < 3000 && lan_anchor(&l, 0) != (int)next; ms += 10)
+		lan_run(&l, MS(10));
+	assert_int_equal(lan_anchor(&l, 0), next);
+	lan_record(&l, drain_two, old);
+	lan_record(&l, drain_two, 3 - old - next);
+	lan_run(&l, MS(1500));
+	assert_int_equal(lan_fresh(&l), 0x3b);
+	assert_true(heartbeat_bit(&anchor()->known, 3));
+	assert_string_equal(group_member_live(anchor(), 3), "draining");
+	lan_run(&l, MS(1500));
+	assert_false(heartbeat_bit(&anchor()->known, 3));
+}
+
+static void a_silent_host_does_not_say_that_it_has_drained(void **state)
+{
+	all_up(CLUSTER_DIRECTOR, 1);
+	lan_member(&l, 1, 3, true, true, true);
+	lan_record(&l, drain_two, LAN_ALL);
+	lan_run(&l, MS(500));
+	lan_down(&l, 1);
+	lan_run(&l, MS(8000));
+	assert_true(heartbeat_bit(&anchor()->known, 3));
+	assert_string_equal(group_member_live(anchor(), 3), "absent");
+	lan_run(&l, MS(5000));
+	assert_false(heartbeat_bit(&anchor()->known, 3));
+	assert_string_equal(group_member_live(anchor(), 3), "drained");
+}
+
 static void failed_and_weightless(void **state)
 {
 	all_up(CLUSTER_DIRECTOR, 1);
@@ -687,6 +724,8 @@ int main(void)
 		cmocka_unit_test(a_member_that_moves_stays_a_member),
 		cmocka_unit_test(a_drain_ends_with_the_last_flow),
 		cmocka_unit_test(a_drain_ends_with_its_deadline),
+		cmocka_unit_test(a_drain_begins_when_nobody_chooses_it),
+		cmocka_unit_test(a_silent_host_does_not_say_that_it_has_drained),
 		cmocka_unit_test(failed_and_weightless),
 		cmocka_unit_test(director_does_not_wait_for_one_that_is_late),
 		cmocka_unit_test(distributed_waits_until_it_is_dead),
