@@ -91,13 +91,33 @@ static bool is_mourned(const struct group *g, const struct cluster_member *m, mo
 	       !mono_due(g->mourned[m->id], now) && !presence_of(g, m->id).hosted;
 }
 
-static void review_drain(struct step *s, const struct cluster_member *m, bool busy)
+/* Who has not heard that it drains does not look whether it has flows. */
+static bool all_know(const struct group *g)
+{
+	for (unsigned int i = 0; i < GROUP_PEERS_MAX; i++) {
+		const struct group_peer *p = &g->peers[i];
+
+		if (p->counts && !p->left && p->generation < g->record->generation)
+			return false;
+	}
+	return true;
+}
+
+/* Somebody says that it has a flow, or who would say it cannot. */
+static bool may_be_busy(const struct group *g, const struct cluster_member *m, mono_t now)
+{
+	const struct presence p = presence_of(g, m->id);
+
+	return p.busy || (!p.hosted && is_up(g, m, now)) || is_mourned(g, m, now) || !all_know(g);
+}
+
+static void review_drain(struct step *s, const struct cluster_member *m)
 {
 	struct group *g = s->g;
 	const struct group_effect what = { .member = m->id, .reason = GROUP_REASON_MEMBER_DRAINED };
 	bool over;
 
-	if (busy)
+	if (may_be_busy(g, m, s->now))
 		g->idle[m->id] = s->now;
 	if (heartbeat_bit(&g->drained, m->id))
 		return;
@@ -138,7 +158,7 @@ void members_review(struct step *s)
 		else if (g->gone[m->id].ns == INT64_MAX)
 			g->gone[m->id] = mono_after(s->now, GROUP_ABSENT);
 		if (m->state == MEMBER_DRAINING)
-			review_drain(s, m, p.busy);
+			review_drain(s, m);
 		review_up(s, m);
 	}
 }
