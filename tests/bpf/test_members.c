@@ -242,7 +242,7 @@ static void echo_datagram(const char *to, size_t size)
 static void pings(const char *to, unsigned int size)
 {
 	lab_inside(client);
-	lab_command("busybox ping -q -c 2 -W 2 -s %u %s >/dev/null", size, to);
+	lab_command("busybox ping -q -c 1 -W 3 -s %u %s >/dev/null", size, to);
 	lab_inside(-1);
 }
 
