@@ -53,7 +53,8 @@ void anchor_set(struct anchors *a, const struct cluster *record, const struct an
 /* Hands over, then forgets. */
 void anchor_remove(struct anchors *a, uint32_t cluster);
 
-/* How a member is on this host. */
+/* How a member is on this host.  busy: it drains, and this host knows of flows that it has, or has
+ * not looked yet; wherever the member is, for what it has of UDP only the anchor's host knows. */
 void anchor_member(struct anchors *a, uint32_t cluster, uint16_t member, bool hosted, bool fit,
 		   bool busy);
 void anchor_installed(struct anchors *a, uint32_t cluster, const struct heartbeat_view *view);

@@ -97,7 +97,7 @@ static void entry_begin(struct anchor_core *c, struct anchor_entry *e, mono_t no
 	c->due[e->record->id] = group_next_expiry(&e->group).ns;
 	c->names[e->record->id] = heartbeat_cluster(e->segment, e->record->name, e->record->key);
 	for (uint16_t id = 1; id <= CLUSTER_MEMBERS_MAX; id++)
-		if (heartbeat_bit(&e->members.hosted, id))
+		if (heartbeat_bit(&e->members.hosted, id) || heartbeat_bit(&e->members.busy, id))
 			entry_member(c, e, id, now);
 }
 

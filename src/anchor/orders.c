@@ -61,7 +61,7 @@ void anchor_member(struct anchors *a, uint32_t cluster, uint16_t member, bool ho
 
 	heartbeat_set_bit(&o->members.hosted, member, hosted);
 	heartbeat_set_bit(&o->members.fit, member, hosted && fit);
-	heartbeat_set_bit(&o->members.busy, member, hosted && busy);
+	heartbeat_set_bit(&o->members.busy, member, busy);
 	order_end(a, o);
 }
 

@@ -91,15 +91,28 @@ static bool is_mourned(const struct group *g, const struct cluster_member *m, mo
 	       !mono_due(g->mourned[m->id], now) && !presence_of(g, m->id).hosted;
 }
 
-/* What drains has drained only when nothing new can come to it, and somebody says that it has none:
- * a host that is behind, or a view that is under way, may choose it yet, and of a member whose host
- * is silent nobody knows. */
-static bool may_have_flows(const struct group *g, uint16_t id)
+/* Who has not heard that it drains does not look whether it has flows. */
+static bool all_know(const struct group *g)
 {
-	const struct presence p = presence_of(g, id);
+	for (unsigned int i = 0; i < GROUP_PEERS_MAX; i++) {
+		const struct group_peer *p = &g->peers[i];
 
-	return p.busy || heartbeat_bit(&g->chosen, id) ||
-	       (!p.hosted && heartbeat_bit(&g->known, id));
+		if (p->counts && !p->left && p->generation < g->record->generation)
+			return false;
+	}
+	return true;
+}
+
+/* What drains has drained only when nothing new can come to it, and all who could know say that it
+ * has none: a host that is behind, or a view that is under way, may choose it yet, and of a member
+ * whose host is silent nobody knows. */
+static bool may_have_flows(const struct group *g, const struct cluster_member *m, mono_t now)
+{
+	const struct presence p = presence_of(g, m->id);
+
+	if (p.busy || heartbeat_bit(&g->chosen, m->id) || is_mourned(g, m, now) || !all_know(g))
+		return true;
+	return !p.hosted && (is_up(g, m, now) || heartbeat_bit(&g->known, m->id));
 }
 
 static void review_drain(struct step *s, const struct cluster_member *m)
@@ -108,7 +121,7 @@ static void review_drain(struct step *s, const struct cluster_member *m)
 	const struct group_effect what = { .member = m->id, .reason = GROUP_REASON_MEMBER_DRAINED };
 	bool over;
 
-	if (may_have_flows(g, m->id))
+	if (may_have_flows(g, m, s->now))
 		g->idle[m->id] = s->now;
 	if (heartbeat_bit(&g->drained, m->id))
 		return;

@@ -27,7 +27,9 @@ struct inject;
 struct member_here {
 	uint16_t id;
 	uint32_t port; /* that carries it, 0 = none here */
-	bool hosted, busy;
+	bool hosted;
+	/* It drains; and flows of it are known here, or it is not known yet whether. */
+	bool draining, busy;
 	bool crowded; /* cluster_crowded_out(): it serves, and gets nothing of this cluster */
 	/* It joined a cluster that was here before: gets nothing until its first check went well.
 	 * Those that this host found when it started count as fit until one went wrong. */

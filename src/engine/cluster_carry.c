@@ -195,14 +195,16 @@ static void look_at_member(struct engine *e, struct cluster_state *s, unsigned i
 	const struct vmac *v = world_vmac(&e->world, c->segment, c->members[index].address);
 	const struct port *p = v && v->port ? e->world.ports[v->port] : NULL;
 	struct member_here *m = &s->members[index];
-	bool hosted = false;
+	bool hosted = false, drains = c->members[index].state == MEMBER_DRAINING;
 
 	if (p && e->ports[p->id].set && !e->ports[p->id].leaving)
 		hosted = e->ports[p->id].phase == PORT_ACTIVE && carry_port_open(e, p);
 	m->port = p && !e->ports[p->id].leaving ? p->id : 0;
 	crowd(e, s, index);
 	hosted = hosted && !m->crowded;
-	m->busy = m->busy && c->members[index].state == MEMBER_DRAINING;
+	/* Until scan() has looked: who is late to look must not say that there is nothing. */
+	m->busy = drains && (m->busy || !m->draining);
+	m->draining = drains;
 	if (hosted && !m->hosted) {
 		m->hosted = true;
 		cluster_health_begin(e, s, index);

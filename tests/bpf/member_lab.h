@@ -141,7 +141,7 @@ static inline void set_all(void)
 
 static inline int fresh(void **state)
 {
-	p = lab_plane(attach_wanted); /* of which nothing is left by done() */
+	p = lab_plane_fresh(p, attach_wanted);
 	net = (struct plane_net){ 1, 0 };
 	faces[0] = lab_mac(FACE);
 	addresses[0] = lab_ip(VIP4);
@@ -165,15 +165,6 @@ static inline int fresh(void **state)
 				   .note = "" };
 	all_rows(1);
 	set_all();
-	return 0;
-}
-
-static inline int done(void **state)
-{
-	struct error e;
-
-	plane_purge(p, &e);
-	plane_close(p);
 	return 0;
 }
 

@@ -578,7 +578,7 @@ static void nlb_heartbeats_stay_among_members(void **state)
 
 int main(int argc, char **argv)
 {
-#define TEST_(f) cmocka_unit_test_setup_teardown(f, fresh, done)
+#define TEST_(f) cmocka_unit_test_setup(f, fresh)
 	const struct CMUnitTest tests[] = {
 		TEST_(members_send_with_the_virtual_address),
 		TEST_(what_a_member_says_by_arp_is_dropped),

@@ -84,16 +84,19 @@ static int bound(const char *text, int type)
 	return fd;
 }
 
-/* Echoes what it gets, one connection a process. */
-static void serve_stream(int listener)
+/* Echoes what it gets, one connection a process, which must not listen: it may outlive its parent
+ * for a moment. */
+static void serve_stream(const struct pollfd *fds, unsigned int i)
 {
-	int fd = accept(listener, NULL, NULL);
+	int fd = accept(fds[i].fd, NULL, NULL);
 	char buf[65536];
 	ssize_t n;
 
 	if (fd < 0 || fork())
 		goto out;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (unsigned int j = 0; j < 4; j++)
+		close(fds[j].fd);
 	while ((n = read(fd, buf, sizeof(buf))) > 0)
 		for (ssize_t at = 0; at < n;) {
 			ssize_t w = write(fd, buf + at, (size_t)(n - at));
@@ -107,7 +110,7 @@ out:
 	close(fd);
 }
 
-static void serve(const char *ip4, const char *ip6)
+static void serve(const char *ip4, const char *ip6, int ready)
 {
 	struct pollfd fds[4] = { { bound(ip4, SOCK_STREAM), POLLIN, 0 },
 				 { bound(ip6, SOCK_STREAM), POLLIN, 0 },
@@ -119,12 +122,15 @@ static void serve(const char *ip4, const char *ip6)
 	ssize_t n;
 
 	signal(SIGCHLD, SIG_IGN);
+	if (write(ready, "r", 1) != 1)
+		_exit(1);
+	close(ready);
 	while (poll(fds, 4, -1) > 0)
 		for (unsigned int i = 0; i < 4; i++) {
 			if (!fds[i].revents)
 				continue;
 			if (i < 2) {
-				serve_stream(fds[i].fd);
+				serve_stream(fds, i);
 				continue;
 			}
 			len = sizeof(from);
@@ -138,13 +144,19 @@ static void serve(const char *ip4, const char *ip6)
 
 static void server_start(unsigned int id, const char *ip4, const char *ip6)
 {
+	int ready[2];
+
+	assert_int_equal(pipe(ready), 0);
 	servers[id] = fork();
 	if (servers[id] == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		lab_inside(guests[id]);
-		serve(ip4, ip6);
+		close(ready[0]);
+		serve(ip4, ip6, ready[1]);
 	}
-	usleep(100000);
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &(char){ 0 }, 1), 1);
+	close(ready[0]);
 }
 
 static void servers_stop(void)
@@ -230,7 +242,7 @@ static void echo_datagram(const char *to, size_t size)
 static void pings(const char *to, unsigned int size)
 {
 	lab_inside(client);
-	lab_command("busybox ping -q -c 2 -W 2 -s %u %s >/dev/null", size, to);
+	lab_command("busybox ping -q -c 1 -W 3 -s %u %s >/dev/null", size, to);
 	lab_inside(-1);
 }
 
@@ -301,7 +313,7 @@ static void set_all(void)
 
 static int fresh(void **state)
 {
-	p = lab_plane(attach_wanted); /* of which nothing is left by done() */
+	p = lab_plane_fresh(p, attach_wanted);
 	face = lab_mac(FACE);
 	addresses[0] = lab_ip(VIP4);
 	addresses[1] = lab_ip(VIP6);
@@ -329,8 +341,6 @@ static int fresh(void **state)
 
 static int done(void **state)
 {
-	struct error e;
-
 	servers_stop();
 	for (unsigned int id = 1; id <= 2; id++) {
 		lab_inside(guests[id]);
@@ -340,8 +350,6 @@ static int done(void **state)
 		lab_try("ip addr del " VIP6 "/64 dev eth0 2>/dev/null");
 	}
 	lab_inside(-1);
-	plane_purge(p, &e);
-	plane_close(p);
 	return 0;
 }
 

@@ -351,7 +351,7 @@ static void a_flood_does_not_cut_flows(void **state)
 
 int main(int argc, char **argv)
 {
-#define TEST_(f) cmocka_unit_test_setup_teardown(f, nat, done)
+#define TEST_(f) cmocka_unit_test_setup(f, nat)
 	const struct CMUnitTest tests[] = {
 		TEST_(tcp_is_rewritten_both_ways),
 		TEST_(udp_is_rewritten_with_and_without_a_sum),

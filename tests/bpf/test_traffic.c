@@ -24,8 +24,8 @@
 #define TYPE	   0x88b5
 #define FRAMES_MAX 500000
 #define GAP_NS	   200000 /* 5,000 frames a second */
-#define TAKEOVERS  20
-#define STREAM_MIB 100
+#define TAKEOVERS  6
+#define STREAM_MIB 25
 #define MTU	   1500
 
 static const char *attach_wanted; /* NULL: the best the kernel has */

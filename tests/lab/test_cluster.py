@@ -53,10 +53,9 @@ def neighbour(ns, address):
 
 def unbroken(status, but=()):
     """No flow broke but those of these members."""
-    for name, member in status["members"].items():
-        if name not in but:
-            assert member["broken"] == 0 and member["moved_away"] == 0, (name, status)
-    assert status["wrong"] == 0 and status["failed"] == 0, status
+    cut = {name: member for name, member in status["members"].items()
+           if name not in but and (member["broken"] or member["moved_away"])}
+    assert not cut and status["wrong"] == 0 and status["failed"] == 0, json.dumps(status)
 
 
 # --- what comes and goes ---------------------------------------------------------------------------------
@@ -68,8 +67,16 @@ def test_flows_stay_where_they_are(kind, address):
     """A member joins, one drains, weights change, one is killed: flows stay, but those of the killed one."""
     with a_farm(4) as farm:
         farm.client.run("ip", "neigh", "flush", "all")
+        reign = farm.reign()
         load = farm.load(kind, address, FLOWS)
         began = load.wait_connected()
+
+        def stayed(status, but=()):
+            # Through an anchor's end a flow of UDP whose row changed need not stay (docs/dataplane.md), and no
+            # anchor was to end here.
+            assert farm.reign() == reign, "the anchor changed hands: this machine kept it from its heartbeats"
+            unbroken(status, but)
+
         assert set(began["members"]) == set(farm.members), began
         for member in began["members"].values():
             assert FLOWS / 4 * 0.8 < member["open"] < FLOWS / 4 * 1.2, began
@@ -77,25 +84,29 @@ def test_flows_stay_where_they_are(kind, address):
         fifth = farm.member("kvm1", "fifth")
         farm.host("kvm1").vmac("cluster", "member", "add", "web", fifth.mac)
         farm.wait_live({"fifth": "up"})
-        unbroken(load.settle())
+        stayed(load.settle())
 
         farm.host("kvm2").vmac("cluster", "member", "weight", "web", farm.members["m2"].mac, 3)
-        unbroken(load.settle())
+        stayed(load.settle())
 
-        farm.host("kvm2").vmac("cluster", "member", "drain", "web", farm.members["m3"].mac)
+        # One at its anchor's host and one elsewhere.
+        draining = ("m3", "m4")
+        for name in draining:
+            farm.host("kvm2").vmac("cluster", "member", "drain", "web", farm.members[name].mac)
         status = load.settle()
-        unbroken(status)
-        drained = status["members"]["m3"]["open"]
+        stayed(status)
+        kept = {name: status["members"][name]["open"] for name in draining}
         more = farm.load(kind, address, 500)
         more.wait_connected()
-        assert "m3" not in more.settle()["members"], "a draining member got new flows"
+        assert not set(draining) & set(more.settle()["members"]), "a draining member got new flows"
         assert "fifth" in more.end()["members"]
-        assert load.status()["members"]["m3"]["open"] == drained
+        status = load.status()
+        assert {name: status["members"][name]["open"] for name in draining} == kept
 
         farm.members["m1"].die()
         farm.wait_live({"m1": "down"})
         status = load.settle(3)
-        unbroken(status, but=("m1",))
+        stayed(status, but=("m1",))
         after = farm.load(kind, address, 500)
         after.wait_connected()
         assert "m1" not in after.end()["members"]

@@ -163,11 +163,14 @@ static void test_members(void **state)
 	rig_set(r, &c, 0);
 	assert_int_equal(false_told(GROUP_MEMBER, NULL), 0); /* of another cluster nothing is */
 	rig_host(r, 1, 2);
+	m = (struct anchor_members){ .hosted = { { 2 } }, .busy = { { 4 } } };
+	anchor_core_members(r->core, 1, &m, rig_now);
 	false_forget();
 	anchor_core_identity(r->core, &(struct anchor_identity){ .number = 3, .incarnation = 1 },
 			     rig_now);
-	assert_int_equal(false_told(GROUP_MEMBER, &told), 1);
-	assert_int_equal(told.member, 2);
+	assert_int_equal(false_told(GROUP_MEMBER, &told), 2);
+	assert_int_equal(told.member, 3);
+	assert_true(!told.hosted && told.busy);
 	rig_free(r);
 }
 

@@ -161,7 +161,7 @@ static void test_members(void **state)
 	anchor_member(a, 1, 2, true, true, false);
 	anchor_member(a, 1, 2, true, false, true);
 	anchor_member(a, 1, 3, true, true, false);
-	anchor_member(a, 1, 3, false, true, true); /* nobody is fit who is not here */
+	anchor_member(a, 1, 3, false, true, false); /* nobody is fit who is not here */
 	orders_do(a);
 	assert_int_equal(false_told(GROUP_MEMBER, &told), 1);
 	assert_int_equal(told.member, 2);
@@ -170,6 +170,11 @@ static void test_members(void **state)
 	orders_do(a);
 	assert_int_equal(false_told(GROUP_MEMBER, &told), 2);
 	assert_int_equal(told.member, 3);
+	/* Of another host's member flows may be known here. */
+	anchor_member(a, 1, 3, false, true, true);
+	orders_do(a);
+	assert_int_equal(false_told(GROUP_MEMBER, &told), 3);
+	assert_true(!told.hosted && !told.fit && told.busy);
 }
 
 static void test_views(void **state)

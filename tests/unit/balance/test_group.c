@@ -490,6 +490,55 @@ static void a_drain_ends_with_the_last_flow(void **state)
 	assert_int_equal(lan_fresh(&l), 0x3f);
 }
 
+/* Of UDP the anchor's host alone knows, wherever the member is. */
+static void a_drain_waits_for_flows_that_another_host_knows(void **state)
+{
+	for (unsigned int h = 0; h < LAN_HOSTS; h++) {
+		all_up(CLUSTER_DIRECTOR, 1);
+		lan_member(&l, h, 3, h == 1, h == 1, true);
+		lan_record(&l, drain_two, LAN_ALL);
+		lan_run(&l, MS(5000));
+		assert_string_equal(group_member_live(anchor(), 3), "draining");
+		assert_true(heartbeat_bit(&anchor()->known, 3));
+		lan_member(&l, h, 3, h == 1, h == 1, false);
+		lan_run(&l, MS(2600));
+		assert_string_equal(group_member_live(anchor(), 3), "drained");
+	}
+}
+
+/* Who has an older record says nothing of flows. */
+static void a_drain_waits_for_who_has_not_heard_of_it(void **state)
+{
+	unsigned int late;
+
+	all_up(CLUSTER_DIRECTOR, 1);
+	late = another(lan_anchor(&l, 0));
+	for (unsigned int h = 0; h < LAN_HOSTS; h++)
+		if (h != late)
+			lan_record(&l, drain_two, h);
+	lan_run(&l, MS(5000));
+	assert_string_equal(group_member_live(anchor(), 3), "draining");
+	assert_true(heartbeat_bit(&anchor()->known, 3));
+	lan_record(&l, drain_two, late);
+	lan_run(&l, MS(2600));
+	assert_string_equal(group_member_live(anchor(), 3), "drained");
+}
+
+/* Its daemon may be dead alone: the flows are asked of it when it is back. */
+static void a_drain_waits_for_a_host_that_is_silent(void **state)
+{
+	all_up(CLUSTER_DIRECTOR, 1);
+	lan_member(&l, 1, 3, true, true, true);
+	lan_record(&l, drain_two, LAN_ALL);
+	lan_run(&l, MS(1000));
+	lan_down(&l, 1);
+	lan_run(&l, MS(8000));
+	assert_true(heartbeat_bit(&anchor()->known, 3));
+	assert_string_equal(group_member_live(anchor(), 3), "absent");
+	lan_run(&l, MS(4000));
+	assert_false(heartbeat_bit(&anchor()->known, 3));
+}
+
 static void a_drain_ends_with_its_deadline(void **state)
 {
 	all_up(CLUSTER_DIRECTOR, 1);
@@ -723,6 +772,9 @@ int main(void)
 		cmocka_unit_test(where_none_is_fit_the_last_stay),
 		cmocka_unit_test(a_member_that_moves_stays_a_member),
 		cmocka_unit_test(a_drain_ends_with_the_last_flow),
+		cmocka_unit_test(a_drain_waits_for_flows_that_another_host_knows),
+		cmocka_unit_test(a_drain_waits_for_who_has_not_heard_of_it),
+		cmocka_unit_test(a_drain_waits_for_a_host_that_is_silent),
 		cmocka_unit_test(a_drain_ends_with_its_deadline),
 		cmocka_unit_test(a_drain_begins_when_nobody_chooses_it),
 		cmocka_unit_test(a_silent_host_does_not_say_that_it_has_drained),

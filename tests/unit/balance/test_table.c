@@ -574,8 +574,11 @@ int main(int argc, char **argv)
 	};
 	int failed;
 
-	if (argc > 1)
+	if (argc > 1) {
 		random_cases = (unsigned int)strtoul(argv[1], NULL, 10);
+		chance_state = random_cases; /* other ones */
+		cmocka_set_test_filter("random_histories");
+	}
 	scratch = calloc(balance_scratch_words(CLUSTER_MEMBERS_MAX), sizeof(*scratch));
 	failed = cmocka_run_group_tests(tests, NULL, NULL);
 	free(scratch);

@@ -402,6 +402,7 @@ static void connections_are_asked_for_on_the_real_path(void **state)
 static void who_drains_is_watched(void **state)
 {
 	struct fake_anchor *a = &nodes[0].anchors.clusters[1];
+	unsigned int count;
 	struct wish w;
 
 	made(&w);
@@ -413,6 +414,14 @@ static void who_drains_is_watched(void **state)
 	assert_true(a->members[1].busy);
 	nodes[0].plane.flows[1] = 0;
 	nodes_pass(1200);
+	assert_false(a->members[1].busy);
+	/* Before it is known whether it has flows, it has; that is looked at soon. */
+	assert_int_equal(member(0, ENGINE_MEMBER_ACTIVATE, "g0", NULL), ERROR_NONE);
+	nodes_pass(3000);
+	count = a->members[1].count;
+	assert_int_equal(member(0, ENGINE_MEMBER_DRAIN, "g0", NULL), ERROR_NONE);
+	nodes_pass(100);
+	assert_int_equal(a->members[1].count, count + 2);
 	assert_false(a->members[1].busy);
 }
 
