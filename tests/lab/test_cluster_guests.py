@@ -91,6 +91,18 @@ def farm():
             farm.guest.vm.end()
 
 
+def move(guest, host, pause=0):
+    """Moves it.  pause: so many seconds at least it stands still, as a large and busy guest would."""
+    qmp = guest.vm.here.qmp
+    qmp.execute("migrate-set-capabilities", capabilities=[{"capability": "pause-before-switchover", "state": pause > 0}])
+    there = guest.vm.begin(host)
+    if pause:
+        assert qmp.at("MIGRATION", lambda data: data["status"] == "pre-switchover", 30)
+        time.sleep(pause)
+        qmp.execute("migrate-continue", state="pre-switchover")
+    return guest.vm.complete(there)
+
+
 def unbroken(status):
     assert status["broken"] == status["wrong"] == status["failed"] == status["moved"] == 0, status
 
@@ -98,10 +110,12 @@ def unbroken(status):
 # --- migration -------------------------------------------------------------------------------------------
 
 def test_a_member_that_migrates_keeps_its_flows(farm):
-    """There and back, so that once it leaves its anchor's host and once it comes there: no flow breaks or goes to another
-    member, its new host delivers, the switch sees one move each, and nobody gets a frame that is not his."""
+    """There and back, so that once it leaves its anchor's host and once it comes there, and once it stands still for long:
+    no flow breaks or goes to another member, its new host delivers, the switch sees one move each, and nobody gets a frame
+    that is not his."""
     guest, face, anchor = farm.guest, farm.show()["faces"][0]["address"], farm.anchor
-    loads = farm.load("tcp", V4, 300), farm.load("udp", V6, 150)
+    # As slowly as they will speak from then on, so that some speak at any moment.
+    loads = farm.load("tcp", V4, 300, rate=150), farm.load("udp", V6, 150, rate=75)
     for load in loads:
         began = load.wait_connected()
         assert set(began["members"]) == set(farm.members), began
@@ -109,9 +123,10 @@ def test_a_member_that_migrates_keeps_its_flows(farm):
     sources, faces = (Sources(farm.fleet.switch, [*farm.fleet.hosts, "far", "other"], mac) for mac in (guest.mac, face))
     time.sleep(2.5)
     mine = [load.status()["members"]["g1"]["open"] for load in loads]
-    for target in ("kvm2", "kvm1"):
+    for target, pause in (("kvm2", 0), ("kvm1", 1.5)):
         began = time.monotonic()
-        took = guest.vm.move(farm.host(target))
+        took = move(guest, farm.host(target), pause)
+        assert took["pause"] > pause
         time.sleep(4.5)
         for load, count in zip(loads, mine):
             status = load.status()
@@ -133,8 +148,8 @@ def test_a_member_that_migrates_keeps_its_flows(farm):
     for load in loads:
         status = load.end()
         unbroken(status)
-        # What waited in a tap that nobody reads any more; each is sent again.
-        assert status["lost"] <= 30, status
+        # Those that it answered after more than a second, and what waited in a tap that nobody reads any more.
+        assert status["lost"] <= mine[1] + 30, status
     assert len(flooded.end()) < 20, len(flooded.frames)
 
 
@@ -244,7 +259,7 @@ def test_a_web_server_stops(farm):
     time.sleep(1)
     nginx.stop()
     farm.wait_live({name: "down"})
-    assert "refused" in state(farm, name)[1], state(farm, name)
+    assert "connect" in state(farm, name)[1], state(farm, name)
     readers = Readers(farm.client, 2)
     print(f"wrk: {ended()}")
     readers.end()
