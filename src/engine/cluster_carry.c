@@ -64,12 +64,16 @@ static int state_take(struct engine *e, struct cluster_state *s, const struct cl
 		members[i] = (struct member_here){ .id = c->members[i].id, .newcomer = was };
 	for (unsigned int i = 0; was && i < was->member_count; i++) {
 		const struct cluster_member *m = cluster_member_by_id(c, was->members[i].id);
+		bool stays = m && vmac_mac_equal(m->address, was->members[i].address);
 
-		if (!m || !vmac_mac_equal(m->address, was->members[i].address) ||
-		    !same_check(was, c))
+		if (!stays || !same_check(was, c))
 			cluster_health_end(e, &s->members[i]);
-		if (m && vmac_mac_equal(m->address, was->members[i].address))
+		if (stays)
 			members[m - c->members] = s->members[i];
+		/* Its id may be another's next, at another host. */
+		else if (s->anchored && s->members[i].told)
+			anchor_member(e->cfg.anchors, c->id, was->members[i].id, false, false,
+				      false);
 	}
 	engine_dispose(e, s->members);
 	s->members = members;
