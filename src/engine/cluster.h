@@ -30,7 +30,7 @@ struct member_here {
 	bool hosted, busy;
 	bool looked;   /* hosted is more than a beginning */
 	mono_t paused; /* its guest moves, and stands still here since; ns 0 = not */
-	/* It joined a cluster that was here before: gets nothing until its first check went well.
+	/* It joined a cluster that was here before: gets nothing until a first check went well.
 	 * Those that this host found when it started count as fit until one went wrong. */
 	bool newcomer;
 	struct health_state health;

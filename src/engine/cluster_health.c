@@ -60,6 +60,7 @@ static void result(struct engine *e, struct cluster_state *s, unsigned int index
 
 	if (m->paused.ns && !up)
 		return;
+	m->newcomer = m->newcomer && !up;
 	memset(m->detail, 0, sizeof(m->detail));
 	memccpy(m->detail, detail, '\0', sizeof(m->detail) - 1);
 	s->unable = (struct error){ 0 };
@@ -357,6 +358,7 @@ void cluster_health_inherit(struct engine *e, struct cluster_state *s, unsigned 
 	    view->live[index] &&
 	    (strcmp(view->live[index], "up") == 0 || strcmp(view->live[index], "draining") == 0))
 		m->health.health = HEALTH_UP;
+	m->newcomer = m->newcomer && m->health.health != HEALTH_UP;
 	engine_dispose(e, view);
 }
 
