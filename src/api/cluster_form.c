@@ -31,6 +31,12 @@ static void overlay(const struct body_cluster *b, struct cluster *c)
 	TAKE(fall, fall);
 	TAKE(note, note);
 #undef TAKE
+	/* What a check of another kind was to ask goes with it. */
+	if (b->given.check && !b->given.check_port && c->check != CLUSTER_CHECK_TCP &&
+	    c->check != CLUSTER_CHECK_HTTP)
+		c->check_port = 0;
+	if (b->given.check && !b->given.check_target && c->check != CLUSTER_CHECK_HTTP)
+		c->check_target = "";
 }
 
 static int find_member(const char *which, cluster_find_fn find, void *ctx, vmac_mac_t *ret,

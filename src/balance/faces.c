@@ -469,11 +469,14 @@ static mono_t announce_at(const struct group_face *f)
 							 { 800000000 },	 { 2000000000 },
 							 { 10000000000 } };
 
+	mono_t at;
+
 	if (!f->active)
 		return MONO_NEVER;
-	if (f->announced < GROUP_ANNOUNCES)
-		return mono_after(f->announce_base, offsets[f->announced]);
-	return mono_after(f->refreshed, GROUP_REFRESH);
+	at = f->announced < GROUP_ANNOUNCES ? mono_after(f->announce_base, offsets[f->announced])
+					    : mono_after(f->refreshed, GROUP_REFRESH);
+	/* Switches believe who spoke last. */
+	return f->challenged ? mono_earlier(at, mono_after(f->refreshed, GROUP_RECLAIM)) : at;
 }
 
 void faces_announce(struct step *s)
@@ -490,6 +493,7 @@ void faces_announce(struct step *s)
 		e->epoch = f->epoch;
 		e->count = f->announced;
 		f->refreshed = s->now;
+		f->challenged = false;
 		if (f->announced < GROUP_ANNOUNCES)
 			f->announced++;
 	}

@@ -152,8 +152,10 @@ static void take_event(struct step *s, const struct group_event *e)
 		faces_claimed(s, e->face, e->epoch, e->host);
 		break;
 	case GROUP_STRANGER:
-		if (e->face < g->record->face_count)
-			step_tell_face(s, GROUP_ALARM, e->face, 0, GROUP_REASON_FOREIGN);
+		if (e->face >= g->record->face_count)
+			break;
+		g->faces[e->face].challenged = true;
+		step_tell_face(s, GROUP_ALARM, e->face, 0, GROUP_REASON_FOREIGN);
 		break;
 	case GROUP_LEAVE:
 		g->leaving = true;

@@ -183,7 +183,7 @@ mono_t members_expiry(const struct group *g)
 		if (m->drain_ms)
 			next = mono_earlier(next,
 					    mono_after(g->draining[m->id], SPAN_MS(m->drain_ms)));
-		if (!may_have_flows(g, m->id))
+		if (!presence_of(g, m->id).busy)
 			next = mono_earlier(next, mono_after(g->idle[m->id], GROUP_IDLE));
 	}
 	return next;

@@ -28,10 +28,12 @@ struct member_here {
 	uint16_t id;
 	uint32_t port; /* that carries it, 0 = none here */
 	bool hosted;
+	bool looked;   /* hosted is more than a beginning */
+	mono_t paused; /* its guest moves, and stands still here since; ns 0 = not */
 	/* It drains; and flows of it are known here, or it is not known yet whether. */
 	bool draining, busy;
 	bool crowded; /* cluster_crowded_out(): it serves, and gets nothing of this cluster */
-	/* It joined a cluster that was here before: gets nothing until its first check went well.
+	/* It joined a cluster that was here before: gets nothing until a first check went well.
 	 * Those that this host found when it started count as fit until one went wrong. */
 	bool newcomer;
 	struct health_state health;
@@ -84,6 +86,7 @@ struct balancing {
 	uint64_t probes;   /* begun so far: makes their ids unique */
 	mono_t retry;	   /* of what could not be carried out; MONO_NEVER = nothing */
 	mono_t scan;	   /* of flows, because a member drains */
+	mono_t pause;	   /* a member that moves stands still for too long; MONO_NEVER = none */
 	struct seen *look; /* what the last view lent: cluster_view.c */
 	uint16_t number;   /* of this host, as the anchors were told; 0 = not yet */
 };
@@ -191,6 +194,9 @@ const char *cluster_host_name(struct engine *e, uint16_t number); /* "" = nobody
 bool member_fit(const struct engine *e, const struct cluster_state *s, unsigned int index);
 /* The member is here now, or no more, or its check is another. */
 void cluster_health_begin(struct engine *e, struct cluster_state *s, unsigned int index);
+/* It came from another host, which says that it is fit: from there on as many results count as a
+ * check needs, because a guest that has just moved may be slow to answer the first. */
+void cluster_health_inherit(struct engine *e, struct cluster_state *s, unsigned int index);
 void cluster_health_end(struct engine *e, struct member_here *m);
 void cluster_health_answered(struct engine *e, const struct plane_event *event);
 void cluster_health_time(struct engine *e, struct cluster_state *s, mono_t now);

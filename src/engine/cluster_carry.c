@@ -12,6 +12,8 @@
 
 #define CARRY_RETRY SPAN_S(2)
 #define SCAN_EVERY  SPAN_S(1)
+/* So long a guest that moves may stand still, and counts as it did: its frames wait for it. */
+#define PAUSE_MAX   SPAN_S(10)
 
 void balancing_retry(struct engine *e, span_t in)
 {
@@ -63,12 +65,16 @@ static int state_take(struct engine *e, struct cluster_state *s, const struct cl
 		members[i] = (struct member_here){ .id = c->members[i].id, .newcomer = was };
 	for (unsigned int i = 0; was && i < was->member_count; i++) {
 		const struct cluster_member *m = cluster_member_by_id(c, was->members[i].id);
+		bool stays = m && vmac_mac_equal(m->address, was->members[i].address);
 
-		if (!m || !vmac_mac_equal(m->address, was->members[i].address) ||
-		    !same_check(was, c))
+		if (!stays || !same_check(was, c))
 			cluster_health_end(e, &s->members[i]);
-		if (m && vmac_mac_equal(m->address, was->members[i].address))
+		if (stays)
 			members[m - c->members] = s->members[i];
+		/* Its id may be another's next, at another host. */
+		else if (s->anchored && s->members[i].told)
+			anchor_member(e->cfg.anchors, c->id, was->members[i].id, false, false,
+				      false);
 	}
 	engine_dispose(e, s->members);
 	s->members = members;
@@ -187,6 +193,24 @@ static void crowd(struct engine *e, const struct cluster_state *s, unsigned int 
 		    crowded ? "alarm" : "note", "", mac, reason);
 }
 
+static bool pauses(struct engine *e, struct member_here *m, const struct port *p)
+{
+	mono_t now = e->cfg.mono_now(), end;
+
+	if (!m->hosted || !e->ports[p->id].paused) {
+		m->paused.ns = 0;
+		return false;
+	}
+	if (m->paused.ns == 0)
+		m->paused = now;
+	end = mono_after(m->paused, PAUSE_MAX);
+	if (mono_due(end, now))
+		return false;
+	if (end.ns < e->balancing->pause.ns)
+		e->balancing->pause = end;
+	return true;
+}
+
 /* The port that carries a member here, and whether it serves: what its gate lets pass is what the
  * operator and, among hosts, fleet/ want. */
 static void look_at_member(struct engine *e, struct cluster_state *s, unsigned int index)
@@ -198,7 +222,8 @@ static void look_at_member(struct engine *e, struct cluster_state *s, unsigned i
 	bool hosted = false, drains = c->members[index].state == MEMBER_DRAINING;
 
 	if (p && e->ports[p->id].set && !e->ports[p->id].leaving)
-		hosted = e->ports[p->id].phase == PORT_ACTIVE && carry_port_open(e, p);
+		hosted = e->ports[p->id].phase == PORT_ACTIVE &&
+			 (carry_port_open(e, p) || pauses(e, m, p));
 	m->port = p && !e->ports[p->id].leaving ? p->id : 0;
 	crowd(e, s, index);
 	hosted = hosted && !m->crowded;
@@ -208,12 +233,15 @@ static void look_at_member(struct engine *e, struct cluster_state *s, unsigned i
 	if (hosted && !m->hosted) {
 		m->hosted = true;
 		cluster_health_begin(e, s, index);
+		if (m->looked)
+			cluster_health_inherit(e, s, index);
 	} else if (!hosted && m->hosted) {
 		m->hosted = false;
 		cluster_health_end(e, m);
 	} else if (hosted) {
 		cluster_health_begin(e, s, index);
 	}
+	m->looked = true;
 	cluster_tell_member(e, s, index);
 }
 
@@ -458,7 +486,7 @@ int balancing_new(struct engine *e, struct error *ret_error)
 	e->balancing = engine_alloc(e, sizeof(*e->balancing));
 	if (!e->balancing)
 		return engine_no_memory(ret_error);
-	e->balancing->retry = e->balancing->scan = MONO_NEVER;
+	e->balancing->retry = e->balancing->scan = e->balancing->pause = MONO_NEVER;
 	return 0;
 }
 
@@ -541,6 +569,19 @@ static void scan(struct engine *e, mono_t now)
 	b->scan = again ? mono_after(now, SCAN_EVERY) : MONO_NEVER;
 }
 
+/* Those that stand still are looked at again: who does so for too long is here no more. */
+static void end_pauses(struct engine *e)
+{
+	e->balancing->pause = MONO_NEVER;
+	for (uint32_t id = 1; id <= CLUSTERS_MAX; id++) {
+		struct cluster_state *s = e->balancing->states[id];
+
+		for (unsigned int i = 0; s && i < s->record->member_count; i++)
+			if (s->members[i].paused.ns)
+				look_at_member(e, s, i);
+	}
+}
+
 static void retry(struct engine *e)
 {
 	e->balancing->retry = MONO_NEVER;
@@ -564,6 +605,8 @@ void balancing_time(struct engine *e, mono_t now)
 		retry(e);
 	if (mono_due(b->scan, now))
 		scan(e, now);
+	if (mono_due(b->pause, now))
+		end_pauses(e);
 	for (uint32_t id = 1; id <= CLUSTERS_MAX; id++)
 		if (b->states[id])
 			cluster_health_time(e, b->states[id], now);
@@ -578,6 +621,8 @@ mono_t balancing_expiry(const struct engine *e)
 		next = b->retry;
 	if (b->scan.ns < next.ns)
 		next = b->scan;
+	if (b->pause.ns < next.ns)
+		next = b->pause;
 	for (uint32_t id = 1; id <= CLUSTERS_MAX; id++) {
 		at = b->states[id] ? b->states[id]->check_due : MONO_NEVER;
 		if (at.ns != 0 && at.ns < next.ns)

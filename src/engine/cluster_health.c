@@ -29,7 +29,8 @@ bool member_fit(const struct engine *e, const struct cluster_state *s, unsigned 
 {
 	const struct member_here *m = &s->members[index];
 
-	if (!m->hosted || !e->ports[m->port].carrier)
+	/* A guest that has left takes its end of the link along. */
+	if (!m->hosted || !(e->ports[m->port].carrier || m->paused.ns))
 		return false;
 	if (s->record->check == CLUSTER_CHECK_NONE || m->health.health == HEALTH_UP)
 		return true;
@@ -57,6 +58,9 @@ static void result(struct engine *e, struct cluster_state *s, unsigned int index
 	struct member_here *m = &s->members[index];
 	const struct cluster *c = s->record;
 
+	if (m->paused.ns && !up)
+		return;
+	m->newcomer = m->newcomer && !up;
 	memset(m->detail, 0, sizeof(m->detail));
 	memccpy(m->detail, detail, '\0', sizeof(m->detail) - 1);
 	s->unable = (struct error){ 0 };
@@ -343,6 +347,19 @@ void cluster_health_begin(struct engine *e, struct cluster_state *s, unsigned in
 			     SPAN_MS((s->record->id - 1) % 16 * s->record->check_interval_ms / 32));
 	if (m->next.ns < s->check_due.ns || s->check_due.ns == 0)
 		s->check_due = m->next;
+}
+
+void cluster_health_inherit(struct engine *e, struct cluster_state *s, unsigned int index)
+{
+	struct anchor_view *view = engine_alloc(e, sizeof(*view));
+	struct member_here *m = &s->members[index];
+
+	if (view && m->checked && s->anchored && anchor_look(e->cfg.anchors, s->record->id, view) &&
+	    view->live[index] &&
+	    (strcmp(view->live[index], "up") == 0 || strcmp(view->live[index], "draining") == 0))
+		m->health.health = HEALTH_UP;
+	m->newcomer = m->newcomer && m->health.health != HEALTH_UP;
+	engine_dispose(e, view);
 }
 
 void cluster_health_end(struct engine *e, struct member_here *m)

@@ -39,6 +39,7 @@ struct port_state {
 	bool flip_seen;	    /* the data plane says that it stands open, and fleet/ is yet to hear */
 	enum plane_gate gate;
 	struct plane_gate_more more;
+	bool paused; /* its guest moves and stands still: what comes is sent after it */
 	unsigned int mtu;
 	struct error trouble;
 };

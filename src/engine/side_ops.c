@@ -105,6 +105,8 @@ void side_gate(struct fleet_side *s, uint32_t id, enum migrate_gate gate, const 
 		.armed = gate == MIGRATE_GATE_TUNNEL_IN,
 		.any_frame = s->cfg.any_frame,
 	};
+	/* Or it has left: op_note() says so next. */
+	st->paused = gate == MIGRATE_GATE_REDIRECT;
 	if (gate == MIGRATE_GATE_REDIRECT && peer && s->cfg.tunnel_ifindex)
 		st->more.peer = *peer;
 	carry_gate(s->e, id);
@@ -290,6 +292,18 @@ static void op_each(void *ctx, const char *pool, uint64_t number,
 
 /* --- notes ----------------------------------------------------------------------------------- */
 
+/* For clusters it is here as long as it stands still, and no longer. */
+static void note_pause(struct fleet_side *s, const struct fleet_note *note)
+{
+	uint32_t id = side_port_of(s, &note->name);
+	bool paused = note->to == MIGRATE_PAUSED;
+
+	if (!id || s->e->ports[id].paused == paused)
+		return;
+	s->e->ports[id].paused = paused;
+	cluster_port(s->e, s->e->world.ports[id]);
+}
+
 static void op_note(void *ctx, const struct fleet_note *note)
 {
 	static const char *const kinds[] = {
@@ -309,6 +323,8 @@ static void op_note(void *ctx, const struct fleet_note *note)
 			 peer[0] ? ", " : "", peer, text[0] ? ": " : "", text);
 	else
 		snprintf(reason, sizeof(reason), "%s", text);
+	if (move)
+		note_pause(s, note);
 	if (alarm)
 		log_warning("%s in segment %s: %s", address, segment, reason);
 	else if (move)

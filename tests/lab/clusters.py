@@ -16,15 +16,17 @@ OUTSIDE4, OUTSIDE6 = "192.0.2.100", "2001:db8:100::1"
 class Member:
     """A container with a station's vMAC; the virtual addresses are on its lo, and that is all it knows of them."""
 
-    def __init__(self, farm, name, host, number, where="lo", addresses=(V4, V6)):
+    def __init__(self, farm, name, host, number, where="lo", addresses=(V4, V6), four=True):
+        """four: it has an IPv4 address of its own."""
         self.farm, self.name, self.host = farm, name, host
-        self.ip4, self.ip6 = f"10.9.0.{number}", f"fd00:9::{number}"
+        self.ip4, self.ip6 = f"10.9.{number // 250}.{number % 250}" if four else None, f"fd00:9::{number}"
         self.ns = farm.fleet.place.netns(name)
         host.vmac("port", "add", name, "--kind", "veth", "--netns", self.ns.path, "--segment", "lan",
-                  "--ip", self.ip4, "--ip", self.ip6)
+                  *(word for ip in (self.ip4, self.ip6) if ip for word in ("--ip", ip)))
         self.mac = host.daemon.port(name)["vmac"]
-        self.ns.sh(f"ip addr add {self.ip4}/24 dev eth0; ip -6 addr add {self.ip6}/64 dev eth0; ip link set eth0 up; "
-                   "ip route add default dev eth0; ip -6 route add default dev eth0")
+        self.ns.sh(f"ip -6 addr add {self.ip6}/64 dev eth0; ip link set eth0 up; ip -6 route add default dev eth0")
+        if four:
+            self.ns.sh(f"ip addr add {self.ip4}/24 dev eth0; ip route add default dev eth0")
         for address in addresses:
             length = 128 if ":" in address else 32
             self.ns.run("ip", "addr", "add", f"{address}/{length}", "dev", where)
@@ -134,10 +136,10 @@ class Farm:
         self.members[name] = Member(self, name, self.fleet[host], self.numbers, **options)
         return self.members[name]
 
-    def spread(self, count):
+    def spread(self, count, **options):
         """So many members, over the hosts in turn."""
         names = list(self.fleet.hosts)
-        return [self.member(names[i % len(names)]) for i in range(count)]
+        return [self.member(names[i % len(names)], **options) for i in range(count)]
 
     def cluster(self, *options, name="web", addresses=(V4, V6), members=None, host=None):
         host = self.fleet[host or next(iter(self.fleet.hosts))]

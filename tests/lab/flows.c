@@ -1,18 +1,17 @@
 /* flows: thousands of connections at once, every octet of which is checked, and who answers them.
  *
- *	flows serve NAME PORT [ADDRESS]    TCP and UDP on PORT: says NAME, then gives back what it
- *gets flows hold tcp|udp ADDRESS PORT COUNT RATE [SOURCE]
+ *   flows serve NAME PORT [ADDRESS]    TCP and UDP on PORT: says NAME, then gives back what it gets
+ *   flows hold tcp|udp ADDRESS PORT COUNT RATE [SOURCE]
  *
  * `hold` opens COUNT flows, RATE a second, and then sends a message on each of them in turn, so
- *that each has one about every two seconds; what comes back must be what was sent, from whoever
- *answered at first.  For each line on its standard input it prints what it knows, as one line of
- *JSON; at the end of its input it ends.  A flow that was reset, ended, or silent for SILENCE is
- *broken; one that is answered by another than before has moved (UDP; a TCP flow that moves is
- *broken). */
+ * that each has one about every two seconds; what comes back must be what was sent, from whoever
+ * answered at first.  For each line on its standard input it prints what it knows, as one line of
+ * JSON; at the end of its input it ends.  A flow that was reset, ended, or silent for SILENCE is
+ * broken; one that is answered by another than before has moved (UDP; a TCP flow that moves is
+ * broken). */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -66,28 +65,32 @@ static void many_descriptors(void)
 
 static socklen_t address_of(const char *text, const char *port, struct sockaddr_storage *ret)
 {
-	struct addrinfo hints = { .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE },
-			*found;
-	socklen_t len;
+	struct sockaddr_in *four = (struct sockaddr_in *)ret;
+	struct sockaddr_in6 *six = (struct sockaddr_in6 *)ret;
+	unsigned long number = strtoul(port, NULL, 10);
 
-	if (getaddrinfo(text, port, &hints, &found) != 0) {
-		fprintf(stderr, "flows: %s port %s: no such address\n", text, port);
-		exit(2);
+	*ret = (struct sockaddr_storage){ 0 };
+	if (number <= UINT16_MAX && inet_pton(AF_INET, text, &four->sin_addr) == 1) {
+		four->sin_family = AF_INET;
+		four->sin_port = htons((uint16_t)number);
+		return sizeof(*four);
 	}
-	memcpy(ret, found->ai_addr, found->ai_addrlen);
-	len = found->ai_addrlen;
-	freeaddrinfo(found);
-	return len;
+	if (number <= UINT16_MAX && inet_pton(AF_INET6, text, &six->sin6_addr) == 1) {
+		six->sin6_family = AF_INET6;
+		six->sin6_port = htons((uint16_t)number);
+		return sizeof(*six);
+	}
+	fprintf(stderr, "flows: %s port %s: no such address\n", text, port);
+	exit(2);
 }
 
 /* --- serve ----------------------------------------------------------------------------------- */
 
 struct served {
-	bool open;
 	size_t waiting; /* of what was received and not given back yet */
 	uint8_t buffer[4096];
 };
-static struct served *served;
+static struct served *served[SERVED_MAX]; /* by descriptor; a guest has little memory */
 static char own_name[NAME_LEN];
 
 static int listener(int type, const struct sockaddr_storage *at, socklen_t len)
@@ -120,29 +123,27 @@ static void greet_all(int poll, int from)
 
 		if (fd < 0)
 			return;
-		if (fd >= SERVED_MAX) {
-			close(fd);
-			continue;
-		}
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-		served[fd].open = true;
-		served[fd].waiting = 0;
 		/* The first octets of a connection always find room. */
-		if (send(fd, own_name, NAME_LEN, MSG_NOSIGNAL) != NAME_LEN) {
+		if (fd >= SERVED_MAX || send(fd, own_name, NAME_LEN, MSG_NOSIGNAL) != NAME_LEN) {
 			close(fd);
 			continue;
 		}
+		served[fd] = calloc(1, sizeof(**served));
+		if (!served[fd])
+			die("calloc");
 		watch(poll, fd, EPOLLIN, 0);
 	}
 }
 
 static void give_back(int fd)
 {
-	struct served *s = &served[fd];
+	struct served *s = served[fd];
 	ssize_t n = recv(fd, s->buffer + s->waiting, sizeof(s->buffer) - s->waiting, 0);
 
 	if (n == 0 || (n < 0 && errno != EAGAIN)) {
-		s->open = false;
+		free(s);
+		served[fd] = NULL;
 		close(fd);
 		return;
 	}
@@ -191,9 +192,6 @@ static int serve(int argc, char **argv)
 	if (argc < 4)
 		return 2;
 	snprintf(own_name, sizeof(own_name), "%s", argv[2]);
-	served = calloc(SERVED_MAX, sizeof(*served));
-	if (!served)
-		die("calloc");
 	len = address_of(argc > 4 ? argv[4] : "::", argv[3], &at);
 	stream = listener(SOCK_STREAM, &at, len);
 	datagram = listener(SOCK_DGRAM, &at, len);
@@ -215,7 +213,7 @@ static int serve(int argc, char **argv)
 				greet_all(poll, fd);
 			else if (what == 2)
 				answer_all(fd);
-			else if (served[fd].open)
+			else if (served[fd])
 				give_back(fd);
 		}
 	}

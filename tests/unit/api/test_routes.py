@@ -217,6 +217,11 @@ def test_clusters_change_by_field(bare):
                                                       'note': 'kept'}), 'Cluster', 201)
     c = check(bare.call('PATCH', '/v1/clusters/c', {'affinity': 'network', 'check': {'fall': 5}}), 'Cluster')
     assert c['affinity'] == 'network' and c['check'] == {**before['check'], 'fall': 5} and c['note'] == 'kept'
+    # Another kind of check does not keep what it could not ask.
+    check(bare.call('PATCH', '/v1/clusters/c', {'check': {'type': 'http', 'port': 80, 'path': '/well'}}), 'Cluster')
+    c = check(bare.call('PATCH', '/v1/clusters/c', {'check': {'type': 'arp'}}), 'Cluster')
+    assert c['check'] == {**before['check'], 'fall': 5}
+    check(bare.call('PATCH', '/v1/clusters/c', {'check': {'type': 'arp', 'port': 80}}), 'Refusal', 400)
     # Who stays keeps its id, who comes gets one that nobody had.
     c = check(bare.call('PATCH', '/v1/clusters/c', {'members': [members[2], {'member': '0a:00:00:00:00:09'}]}), 'Cluster')
     assert {m['address'][-1]: m['id'] for m in c['members']} == {'3': 3, '9': 4}

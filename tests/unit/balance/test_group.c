@@ -343,16 +343,30 @@ static void faces_are_spread_one_at_a_time(void **state)
 		assert_int_equal(of[i], 2);
 }
 
-static void a_stranger_is_an_alarm_and_no_more(void **state)
+/* Switches believe it; so they hear the anchor again, but not for each frame. */
+static void a_stranger_is_an_alarm_and_takes_nothing(void **state)
 {
 	const struct group_event e = { .kind = GROUP_STRANGER };
+	unsigned int announced;
 	int a;
 
 	all_up(CLUSTER_DIRECTOR, 1);
+	lan_run(&l, MS(12000));
 	a = lan_anchor(&l, 0);
+	announced = l.hosts[a].announced[0];
 	lan_event(&l, (unsigned int)a, &e);
+	lan_run(&l, MS(10));
 	assert_int_equal(l.hosts[a].reasons[GROUP_REASON_FOREIGN], 1);
+	assert_int_equal(l.hosts[a].announced[0], announced + 1);
+	for (unsigned int i = 0; i < 30; i++) {
+		lan_event(&l, (unsigned int)a, &e);
+		lan_run(&l, MS(100));
+	}
+	assert_in_range(l.hosts[a].announced[0], announced + 3, announced + 5);
 	assert_int_equal(lan_anchor(&l, 0), a);
+	announced = l.hosts[a].announced[0];
+	lan_run(&l, MS(20000));
+	assert_in_range(l.hosts[a].announced[0], announced, announced + 1);
 }
 
 static void what_was_said_before_is_not_believed(void **state)
@@ -766,7 +780,7 @@ int main(void)
 		cmocka_unit_test(without_a_link_nothing_is_held),
 		cmocka_unit_test(alone_all_is_its_own_at_once),
 		cmocka_unit_test(faces_are_spread_one_at_a_time),
-		cmocka_unit_test(a_stranger_is_an_alarm_and_no_more),
+		cmocka_unit_test(a_stranger_is_an_alarm_and_takes_nothing),
 		cmocka_unit_test(what_was_said_before_is_not_believed),
 		cmocka_unit_test(an_unfit_member_gets_nothing),
 		cmocka_unit_test(where_none_is_fit_the_last_stay),
