@@ -5,215 +5,216 @@ README.md says how each figure is taken.
 """
 import json
 import os
-import statistics
-import subprocess
 import sys
 import time
 
-from harness import ROOT, Failure, Samples, in_turn, machine, must, pin_directory, run_json, say, scratch, tidy
+from balancers import ADDRESS4, ADDRESS6, CLIENTS4, CLIENTS6, FACE, Director, NftDnat, NftForward, kernel_setting
+from harness import ROOT, Failure, Samples, in_turn, machine, must, pin_directory, run_json, say, scratch, spread, tidy
 from harness import run as run_program
-from switches import Nothing, Ours, Switch, Unfit
+from switches import Nothing, Unfit
 
 sys.path.insert(0, os.path.join(ROOT, "tests", "lab"))
 
 ROUNDS = 5
-FACE, ADDRESS = "0a:be:00:00:00:01", "10.9.0.100"
-FLOWS = 1_000_000
-FRAMES, BURSTS = 100_000, 3
-FLOOR, PLAIN = "floor", "vmac, no balancing"
-COST = "CPU a frame net of the floor, 64 B, "
+MANY = 1_000_000
+MORE_MOST = 100  # ns that a director's frame may cost more than one that is simply forwarded
+
+PROGRAM = "the program alone, over plain forwarding: "
+TIMES = "the program alone, times plain forwarding: "
+HELD = "flows held of 1,000,000: "
+UNKNOWN = "frames of flows that are not held: "
 TABLE = "rows made anew, "
-DECISION = "decision alone, "
+SHARE, SHARE_MOST = "most loaded of 32 equal members / their mean", "the same, the worst of 21 keys"
 BROKEN = "flows of members that live, broken: "
 KILLED = "flows of the killed member, broken"
-SHARE = "most loaded of 32 equal members / their mean"
 GONE, TAKEN = "a member's host is gone: until its rows are others'", "an anchor's host is gone: until the switch hears another"
 
 
-def ours(count):
-    return f"vmac, {count} members" if count > 1 else "vmac, 1 member"
+# --- part 1: the program alone, and rows ----------------------------------------------------------------
 
 
-def theirs(count):
-    return f"nftables, {count} members" if count > 1 else "nftables, 1 member"
+def members_of(count):
+    return f"{count:,} member{'s' if count > 1 else ''}"
 
 
-# --- the systems ----------------------------------------------------------------------------------------
+def measure_programs(tools, samples, rounds, quick):
+    """tests/bpf/cost_cluster.c: BPF_PROG_RUN of the program, repeated."""
+    cost = os.path.join(tools.build, "tests", "bpf", "bpf_cost_cluster")
+    run_program("ninja", "-C", tools.build, "tests/bpf/bpf_cost_cluster")
+    turns = "51" if quick else "201"
+    for index in range(rounds):
+        say(f"balance: the program alone, round {index + 1} of {rounds}")
+        for line in run_program(cost, "--json", "--turns", turns, *(("--members", "32") if quick else ())).splitlines():
+            entry = json.loads(line)
+            many = entry["flows"] == MANY
+            case = entry["case"].replace("known flows", f"{MANY:,} known flows") + (
+                ", member elsewhere" if entry["where"] == "elsewhere" else "")
+            system = f"vmac, {members_of(entry['members'])}"
+            samples.add(PROGRAM + case, system, entry["more_ns"], "ns/frame")
+            samples.add(TIMES + case, system, entry["ratio"], "ratio")
+            if many:
+                samples.add(HELD + entry["case"], system, entry["held"], "flows")
+                samples.add(UNKNOWN + entry["case"], system, 100 * entry["unknown"], "%")
 
 
-class Members(Switch):
-    """near [g0] -- [g1] host [d0 … dN] -- [e0 … eN] far: each e is a member, and drops what it gets."""
-
-    def __init__(self, stack, tools, directory, name, count):
-        self.count = count
-        super().__init__(stack, tools, directory, name)
-
-    def receivers(self):
-        return [f"e{i}" for i in range(self.count)]
-
-
-class OursDirector(Members, Ours):
-    def make_links(self):
-        if not self.tools.has_daemon:
-            raise Unfit("vmacd is not built")
-        from harness import Vmacd
-        self.vmacd = Vmacd(self.tools, self.directory, netns=self.host, plane=True)
-        self.vmacd.instance += f"-{self.name}"
-        self.stack.callback(self.vmacd.remove)
-        self.vmacd.start()
-        self.vmacd.ask("POST", "/v1/segments", {"name": "bench"})
-        self.vmacd.ask("POST", "/v1/pools", {"name": "bench", "segment": "bench"})
-        # No address is bound to the client: its flows have a million.
-        self.near_mac = self.vmacd.ask("POST", "/v1/ports", {
-            "name": "g1", "kind": "veth", "segment": "bench", "ifname": "g1", "netns": self.near.path,
-            "peer_ifname": "g0", "allocate": {"pool": "bench"}})["vmac"]
-        self.macs = [self.add_port("veth", f"d{i}", f"10.9.2.{i + 1}" if i < 200 else f"10.9.3.{i - 199}",
-                                   netns=self.far.path, peer_ifname=f"e{i}") for i in range(self.count)]
-        self.far_mac = self.macs[0]
-        self.vmacd.ask("POST", "/v1/clusters", {
-            "name": "bench", "segment": "bench", "faces": [FACE], "addresses": [ADDRESS], "check": {"type": "none"},
-            "members": [{"member": mac} for mac in self.macs]})
-        self.near.ip("link", "set", "g0", "up")
-        deadline = time.monotonic() + 20
-        while any(m["live"] != "up" for m in self.members()):
-            if time.monotonic() > deadline:
-                raise Failure(f"members of {self.name} do not come up: {self.members()[:2]}")
-            time.sleep(0.1)
-
-    def members(self):
-        return self.vmacd.ask("GET", "/v1/clusters/bench")["members"]
-
-    @staticmethod
-    def introduce(netns, link, ip, mac):
-        """The frames are made whole; nobody asks for addresses."""
+def measure_tables(tools, samples, rounds):
+    for index in range(rounds):
+        say(f"balance: tables, round {index + 1} of {rounds}")
+        for line in run_program(tools.tables).splitlines():
+            entry = json.loads(line)
+            samples.add(TABLE + entry["case"], entry["system"], entry["ms"], "ms")
+            if "share" in entry:
+                samples.add(SHARE, entry["system"], entry["share"], "ratio")
+                samples.add(SHARE_MOST, entry["system"], entry["share_most"], "ratio")
 
 
-class Nftables(Members):
-    """A netdev ingress chain: hash of source address and port, the member's address and link by maps."""
+# --- part 2: the whole path -----------------------------------------------------------------------------
 
-    def make_links(self):
-        self.host.ip("link", "add", "g1", "type", "veth", "peer", "name", "g0", "address", self.near_mac, "netns",
-                     self.near.name)
-        self.host.ip("link", "set", "g1", "up")
-        self.near.ip("link", "set", "g0", "up")
-        macs = []
-        for i in range(self.count):
-            mac = f"72:00:00:00:01:{i:02x}"
-            self.host.ip("link", "add", f"d{i}", "type", "veth", "peer", "name", f"e{i}", "address", mac, "netns",
-                         self.far.name)
-            self.host.ip("link", "set", f"d{i}", "up")
-            self.far.ip("link", "set", f"e{i}", "up")
-            macs.append(mac)
-        pick = f"jhash ip saddr . udp sport mod {self.count}" if self.count > 1 else "jhash ip saddr . udp sport mod 2"
-        names = list(enumerate(macs)) if self.count > 1 else [(0, macs[0]), (1, macs[0])]
-        to_mac = ", ".join(f"{i} : {mac}" for i, mac in names)
-        to_link = ", ".join(f'{i} : "d{min(i, self.count - 1)}"' for i, _ in names)
-        rules = f"""table netdev lb {{
-            chain in {{
-                type filter hook ingress device g1 priority 0;
-                ether daddr {FACE} ip daddr {ADDRESS} ether daddr set {pick} map {{ {to_mac} }} fwd to {pick} map {{ {to_link} }}
-            }}
-        }}"""
-        done = subprocess.run(self.host.inside("nft", "-f", "-"), input=rules, text=True, capture_output=True, check=False)
-        if done.returncode != 0:
-            raise Unfit(f"nft: {done.stderr.strip().splitlines()[0] if done.stderr.strip() else 'refused'}")
+FLOOR, PLAIN = "floor", "vmac, plain forwarding"
+OURS = {count: f"vmac, director, {members_of(count)}" for count in (1, 32)}
+FORWARD = {count: f"nftables, hash and fwd, {members_of(count)}" for count in (1, 32)}
+DNAT = f"nftables, dnat and conntrack, {members_of(32)}"
+NET = "CPU a frame net of the floor, "
+MORE = "CPU a frame more than plain forwarding, "
+OWN = "the program's own time on these frames, more than plain forwarding, "
+OVER = "CPU a frame net of the floor, over nftables' (hash and fwd), "
 
-    @staticmethod
-    def introduce(netns, link, ip, mac):
-        """The frames are made whole."""
+BURSTS, FRAMES = 3, 100_000
+SYN, ACK = "0x02", "0x10"
 
 
-# --- part 1: what a frame costs -------------------------------------------------------------------------
+class Frames:
+    """A case: what is sent."""
+
+    def __init__(self, name, ip6=False, tcp=False, flows=1, new=False, without=()):
+        self.name, self.ip6, self.tcp, self.flows, self.new, self.without = name, ip6, tcp, flows, new, without
+
+    def options(self, begin):
+        more = ["--sip", CLIENTS6 if self.ip6 else CLIENTS4, "--dip", ADDRESS6 if self.ip6 else ADDRESS4,
+                "--size", "74" if self.ip6 else "60", "--rewritten"]
+        return more + (["--tcp", SYN if begin or self.new else ACK] if self.tcp else [])
+
+
+# Of TCP, conntrack takes for a flow only what is answered.
+CASES = (
+    Frames("UDP, IPv4, one flow"),
+    Frames("TCP, IPv6, one flow", ip6=True, tcp=True, without=(DNAT,)),
+    Frames(f"UDP, IPv4, {MANY:,} known flows", flows=MANY),
+    Frames(f"TCP, IPv6, {MANY:,} known flows", ip6=True, tcp=True, flows=MANY, without=(DNAT,)),
+    Frames("SYN, IPv4, each a new flow", tcp=True, flows=1 << 31, new=True))
 
 
 class Cost:
     def __init__(self, stack, tools, samples, quick):
         self.stack, self.tools, self.samples = stack, tools, samples
         self.cpu = max(os.sched_getaffinity(0))
-        self.systems, self.sent = {}, {}
-        self.frames = FRAMES // 2 if quick else FRAMES
+        self.systems, self.sent, self.lost = {}, {}, {}
+        self.frames, self.bursts = (FRAMES // 2, 2) if quick else (FRAMES, BURSTS)
 
-    def build(self, counts):
+    def build(self):
         directory = scratch(self.stack)
-        makes = [(FLOOR, lambda *a: Nothing(*a))]
-        makes += [(ours(n), lambda *a, n=n: OursDirector(*a, n)) for n in counts]
-        makes += [(theirs(n), lambda *a, n=n: Nftables(*a, n)) for n in counts]
+        makes = [(FLOOR, Nothing)]
+        makes += [(OURS[count], lambda *a, n=count: Director(*a, n)) for count in OURS]
+        makes += [(FORWARD[count], lambda *a, n=count: NftForward(*a, n)) for count in FORWARD]
+        makes += [(DNAT, lambda *a: NftDnat(*a, 32))]
         for index, (name, make) in enumerate(makes):
             say(f"balance: setting up {name}")
             try:
                 switch = make(self.stack, self.tools, directory, f"l{index}")
             except Unfit as why:
                 say(f"balance: no {name}: {why}")
-                for flows in (1, FLOWS):
-                    self.samples.skip(self.case(flows), name, "ns/frame", f"skipped: {why}")
+                for case in CASES:
+                    self.samples.skip(NET + case.name, name, "ns/frame", f"skipped: {why}")
                 continue
             switch.pins = pin_directory(self.stack, f"l{index}")
             switch.receive_like_a_nic()
-            switch.counts = []
-            links = switch.receivers() if hasattr(switch, "receivers") else [switch.sink()[1]]
-            netns = switch.far if hasattr(switch, "receivers") else switch.sink()[0]
-            for link in links:
-                pins = pin_directory(self.stack, f"l{index}/{link}")
-                netns.run(self.tools.frames, "sink", link, pins)
-                switch.counts.append(f"{pins}/sink_count")
+            netns, links = (switch.far, switch.receivers()) if name != FLOOR else (switch.host, ["g1"])
+            netns.run(self.tools.frames, "sink", links[0], switch.pins, *links[1:])
             self.systems[name] = switch
-        # Plain forwarding is the same host, links and guards, and the member addressed by itself.
-        if ours(1) in self.systems:
-            self.systems[PLAIN] = self.systems[ours(1)]
+        # The same host, links and guards; to a port that is no member's.
+        if OURS[32] in self.systems:
+            self.systems[PLAIN] = self.systems[OURS[32]]
 
-    @staticmethod
-    def case(flows):
-        return COST + ("one flow" if flows == 1 else f"{flows:,} flows")
+    def names(self, case):
+        return [name for name in self.systems if name not in case.without]
 
-    def send(self, name, flows, frames):
+    def send(self, case, name, frames, begin=False):
         switch = self.systems[name]
-        to = switch.far_mac if name in (PLAIN, FLOOR) else FACE
-        first = self.sent.get((name, flows), 0)
-        self.sent[(name, flows)] = first + frames
-        # One sink's count is enough to settle on; what all got is summed by the caller where it matters.
-        return run_json(*switch.near.inside(
-            self.tools.frames, "send", "--out", "g0", "--count", switch.counts[0], "--src", switch.near_mac, "--dst", to,
-            "--sip", "10.8.0.1", "--dip", ADDRESS, "--size", "60", "--frames", str(frames), "--cpu", str(self.cpu),
-            *(("--flows", str(flows), "--first", str(first)) if flows > 1 else ())))
+        to = switch.plain_mac if name == PLAIN else FACE
+        first = self.sent.get((case, name), 0)
+        self.sent[(case, name)] = first + frames
+        done = run_json(*switch.near.inside(
+            self.tools.frames, "send", "--out", "g0", "--count", f"{switch.pins}/sink_count", "--src", switch.near_mac,
+            "--dst", to, "--frames", str(frames), "--cpu", str(self.cpu), *case.options(begin),
+            *(("--flows", str(case.flows), "--first", str(first)) if case.flows > 1 else ())))
+        lost = done["sent"] - done["received"]
+        if lost:
+            self.lost[(case, name)] = self.lost.get((case, name), 0) + lost
+        return done
 
-    def warm(self):
-        """All flows are known before one is measured."""
-        for name in self.systems:
+    def prepare(self, case):
+        """Nothing of an earlier case is known; all of this one's flows are, unless they shall be new."""
+        for name in self.names(case):
+            if name not in (FLOOR, PLAIN):
+                self.systems[name].forget()
+                for begin in () if case.new else (True, False, False):
+                    self.send(case, name, max(case.flows, 64), begin)
+
+    def keep_known(self, case):
+        """What is idle for 30 s is forgotten, of UDP."""
+        for name in self.names(case):
+            if case.flows == MANY and name not in (FLOOR, PLAIN):
+                self.send(case, name, MANY)
+                held = self.systems[name].held()
+                if held is not None:
+                    self.samples.add("of these flows are known, " + case.name, name, held, "flows")
+
+    def round(self, case, index):
+        names, least = in_turn(self.names(case), index), {}
+        self.keep_known(case)
+        for burst in range(self.bursts):
+            for name in in_turn(names, burst):
+                done = self.send(case, name, self.frames)
+                cost = (done["busy_ns"] + done["softirqd_ns"]) / done["sent"]
+                least[name] = min(least.get(name, float("inf")), cost)
+        for name in names:
             if name != FLOOR:
-                self.send(name, FLOWS, 2 * FLOWS)
+                self.samples.add(NET + case.name, name, least[name] - least[FLOOR], "ns/frame")
+        for name in OURS.values():
+            if name in least:
+                self.samples.add(MORE + case.name, name, least[name] - least[PLAIN], "ns/frame")
+        self.own_times(case)
+        for name in names:
+            if (case, name) in self.lost:
+                self.samples.note(NET + case.name, name, f"{self.lost[(case, name)]:,} frames lost")
 
-    def round(self, index):
-        names = in_turn(list(self.systems), index)
-        for flows in (1, FLOWS):
-            least = {}
-            for burst in range(BURSTS):
-                for name in in_turn(names, burst):
-                    done = self.send(name, flows, self.frames)
-                    cost = (done["busy_ns"] + done["softirqd_ns"]) / done["sent"]
-                    least[name] = min(least.get(name, float("inf")), cost)
-            for name in names:
-                if name != FLOOR:
-                    self.samples.add(self.case(flows), name, least[name] - least[FLOOR], "ns/frame")
+    def own_times(self, case):
+        """By the kernel's own clock around each run of a program, of which the cost is in both."""
+        least = {}
+        with kernel_setting("kernel/bpf_stats_enabled", 1):
+            for burst in range(self.bursts):
+                for name in in_turn([n for n in (PLAIN, *OURS.values()) if n in self.systems], burst):
+                    before = self.systems[name].program_times()
+                    self.send(case, name, self.frames // 2)
+                    after = self.systems[name].program_times()
+                    ran = [(ns - before.get(number, (0, 0))[0], runs - before.get(number, (0, 0))[1])
+                           for number, (ns, runs) in after.items()]
+                    # The one that sees each frame; others see what the daemon says meanwhile.
+                    ns, runs = max(ran, key=lambda one: one[1])
+                    least[name] = min(least.get(name, float("inf")), ns / runs)
+        for name in OURS.values():
+            if name in least:
+                self.samples.add(OWN + case.name, name, least[name] - least[PLAIN], "ns/frame")
 
-
-# --- part 2: the decision alone, and rows ---------------------------------------------------------------
-
-
-def measure_programs(tools, samples, rounds):
-    """The programs run by themselves (BPF_PROG_RUN) and the tables built: tools of the tests and of the bench."""
-    cost = os.path.join(tools.build, "tests", "bpf", "bpf_cluster_cost")
-    if not os.path.exists(cost):
-        run_program("ninja", "-C", tools.build, "tests/bpf/bpf_cluster_cost")
-    for index in range(rounds):
-        say(f"balance: programs, round {index + 1} of {rounds}")
-        for line in run_program(cost, "--json").splitlines():
-            entry = json.loads(line)
-            samples.add(DECISION + entry["case"], entry["system"], entry["ns"], "ns/frame")
-        for line in run_program(tools.tables).splitlines():
-            entry = json.loads(line)
-            samples.add(TABLE + entry["case"], entry["system"], entry["ms"], "ms")
-            if "share" in entry:
-                samples.add(SHARE, entry["system"], entry["share"], "ratio")
+    def measure(self, rounds):
+        for case in CASES:
+            say(f"balance: {case.name}")
+            self.prepare(case)
+            for index in range(rounds):
+                self.round(case, index)
+            for count, name in OURS.items():
+                for ratio in self.samples.ratios(NET + case.name, name, FORWARD[count]):
+                    self.samples.add(OVER + case.name, name, ratio, "ratio")
 
 
 # --- part 3: what breaks --------------------------------------------------------------------------------
@@ -282,51 +283,53 @@ def measure_changes(samples, index, count):
 # --- the whole ------------------------------------------------------------------------------------------
 
 
-def median(values):
+def middle(values):
     values = [v for v in values if v is not None]
-    return statistics.median(values) if values else None
+    return spread(values)[0] if values else None
+
+
+def cost_musts(samples):
+    found = []
+    for case, system in sorted(samples.values):
+        for what in (PROGRAM, MORE, OWN):
+            if case.startswith(what):
+                found.append(must(f"{case}, {system.removeprefix('vmac, ').removeprefix('director, ')}, ns, at most",
+                                  MORE_MOST, middle(samples.of(case, system)), at_most=True))
+    return found
 
 
 def musts(samples):
-    found = []
-    plain = "plain forwarding"
-    for count in (1, 32, 1000):
-        for flows in ("one flow", "1,000,000 flows"):
-            case = DECISION + flows
-            more = [a - b for a, b in zip(samples.of(case, f"{count} members"), samples.of(case, plain))]
-            found.append(must(f"decision, {count} members, {flows}: more than plain forwarding, ns", 100, median(more),
-                              at_most=True))
+    found = cost_musts(samples)
     for what in ("a member joined", "a member drains", "a member was killed", "the killed member was removed",
                  "an anchor's host was killed"):
         values = samples.of(BROKEN + what, "vmac")
         found.append(must(BROKEN + what + " (most)", 0, max(values) if values else None, at_most=True))
     shares = samples.of(SHARE, "rendezvous")
-    found.append(must(SHARE + " (rendezvous, median of keys)", 1.05, median(shares), at_most=True))
+    found.append(must(SHARE + " (rendezvous, median of keys)", 1.05, middle(shares), at_most=True))
     found.append(must(TAKEN + ", ms (most)", 1000, max([v for v in samples.of(TAKEN, "vmac") if v] or [None]),
                       at_most=True))
-    for flows in (1, FLOWS):
-        pairs = samples.ratios(Cost.case(flows), ours(32), theirs(32))
-        found.append(must(f"whole path, 32 members, {'one flow' if flows == 1 else f'{flows:,} flows'}: CPU / nftables'", 1,
-                          median(pairs), at_most=True))
     return found
 
 
+def measure_path(tools, samples, rounds, quick):
+    with tidy() as stack:
+        cost = Cost(stack, tools, samples, quick)
+        cost.build()
+        cost.measure(rounds)
+
+
 def run(tools, rounds, quick):
+    if os.geteuid() != 0:
+        raise Failure("balance makes network namespaces and loads programs: run it as root")
     os.environ["VMAC_BUILD"] = tools.build
     import lab
     if lab.missing():
         raise Failure(lab.missing())
     samples = Samples()
-    measure_programs(tools, samples, rounds)
-    with tidy() as stack:
-        cost = Cost(stack, tools, samples, quick)
-        cost.build((1, 32))
-        cost.warm()
-        for index in range(rounds):
-            say(f"balance: whole path, round {index + 1} of {rounds}")
-            cost.round(index)
+    measure_programs(tools, samples, min(rounds, 3), quick)
+    measure_tables(tools, samples, min(rounds, 3))
+    measure_path(tools, samples, rounds, quick)
     for index in range(1 if quick else min(rounds, 3)):
         say(f"balance: changes, round {index + 1}")
         measure_changes(samples, index, 1000 if quick else 5000)
     return {"bench": "balance", "machine": machine(), "rows": samples.rows(), "musts": musts(samples)}
-
