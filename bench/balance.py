@@ -98,6 +98,6 @@ def run(tools, rounds, quick):
     path.measure_path(tools, samples, rounds, quick)
     for index in range(long):
         say(f"balance: members and anchors come and go, round {index + 1} of {long}")
-        changes.measure_director(samples, 1000 if quick else 5000)
+        changes.measure_director(samples, quick)
         changes.measure_distributed(samples)
     return {"bench": "balance", "machine": machine(), "rows": samples.rows(), "musts": musts(samples)}

@@ -20,7 +20,7 @@ MOVED = "until the switch hears another host, "
 SILENT = "flows of members that live hear nothing, "
 NEW = "new flows: until all are answered, "
 AGAIN = "known flows of members that are gone: until another answers, "
-MEMBERS = 8
+MEMBERS, FLOWS = 8, 5000
 JOINED, DRAINS, KILLED, REMOVED_DEAD, REMOVED = (
     "a member joined", "a member drains", "a member was killed", "the killed member was removed",
     "a member that serves was removed")
@@ -129,18 +129,22 @@ class Asking:
 class Held:
     """Connections that are held while something happens, and what of them broke by it."""
 
-    def __init__(self, farm, samples, count):
+    def __init__(self, farm, samples, quick):
         from clusters import V4
-        self.samples, self.load = samples, farm.load("tcp", V4, count)
+        self.samples, self.load = samples, farm.load("tcp", V4, FLOWS // 10 if quick else FLOWS)
+        self.turns = 1 if quick else 2  # messages of each flow until what broke is counted
         self.load.wait_connected()
         self.before = self.load.settle(1)
 
     def broken(self, what, gone=(), by=()):
         """`gone`: members that are no more; `by`: those that went just now."""
-        status = self.load.settle(2)
+        status = self.load.settle(self.turns)
         count = {name: member["broken"] - self.before["members"].get(name, {"broken": 0})["broken"]
                  for name, member in status["members"].items()}
-        self.samples.add(BROKEN + what, "vmac", sum(n for name, n in count.items() if name not in (*gone, *by)), "flows")
+        others = {name: n for name, n in count.items() if name not in (*gone, *by)}
+        self.samples.add(BROKEN + what, "vmac", sum(others.values()), "flows")
+        if any(others.values()):
+            self.samples.note(BROKEN + what, "vmac", ", ".join(f"{name}: {n}" for name, n in others.items() if n))
         if by:
             self.samples.add(OWN + what, "vmac", sum(count.get(name, 0) for name in by), "flows")
         if status["wrong"]:
@@ -195,13 +199,13 @@ def a_farm(place, *options, members=MEMBERS):
     return farm
 
 
-def measure_director(samples, count):
+def measure_director(samples, quick):
     import lab
     from clusters import PORT, V4
     with lab.Lab() as place:
         farm = a_farm(place)
         farm.wait_anchor()
-        held = Held(farm, samples, count)
+        held = Held(farm, samples, quick)
         kvm1, macs = farm.host("kvm1"), {name: member.mac for name, member in farm.members.items()}
 
         added = farm.member("kvm1", "added")

@@ -47,7 +47,7 @@ class Path:
         self.stack, self.tools, self.samples = stack, tools, samples
         self.cpu = max(os.sched_getaffinity(0))
         self.systems, self.sent, self.lost = {}, {}, {}
-        self.bursts = 2 if quick else BURSTS
+        self.bursts, self.cases = (2, CASES[::2]) if quick else (BURSTS, CASES)
 
     def build(self):
         directory = scratch(self.stack)
@@ -60,7 +60,7 @@ class Path:
                 switch = make(self.stack, self.tools, directory, f"l{index}")
             except Unfit as why:
                 say(f"balance: no {name}: {why}")
-                for case in CASES:
+                for case in self.cases:
                     self.samples.skip(NET + case.name, name, "ns/frame", f"skipped: {why}")
                 continue
             switch.pins = pin_directory(self.stack, f"l{index}")
@@ -96,17 +96,15 @@ class Path:
             if case.new:
                 continue
             for first in range(0, case.flows, AT_ONCE):
-                for begin in (True, False, False):
-                    self.send(case, name, max(min(case.flows, AT_ONCE), 64), begin, first)
+                for turn in range(self.systems[name].learns):
+                    self.send(case, name, max(min(case.flows, AT_ONCE), 64), turn == 0, first)
 
     def keep_known(self, case):
         """What is idle for 30 s is forgotten, of UDP."""
         for name in self.balancers(case):
-            if case.flows == MANY:
+            if case.flows == MANY and self.systems[name].learns:
                 self.send(case, name, MANY, first=0)
-                held = self.systems[name].held()
-                if held is not None:
-                    self.samples.add(KNOWN + case.name, name, held, "flows")
+                self.samples.add(KNOWN + case.name, name, self.systems[name].held(), "flows")
 
     # --- rounds ----------------------------------------------------------------------------------------
 
@@ -151,7 +149,7 @@ class Path:
             self.add(OWN + case.name, name, least.get(name), least.get(PLAIN))
 
     def measure(self, rounds):
-        for case in CASES:
+        for case in self.cases:
             say(f"balance: {case.name}")
             self.prepare(case)
             for index in range(rounds):

@@ -29,17 +29,21 @@ class Balancer(Switch):
     def receivers(self):
         return [f"e{i}" for i in range(self.count)]
 
+    learns = 0  # so many frames it takes of a flow until it is known for good
+
     def forget(self):
         """All flows that it knows."""
 
     def held(self):
-        """How many flows it knows; None where it knows none."""
-        return None
+        """How many flows it knows."""
+        return 0
 
 
 class Director(Balancer):
     """The real daemon: a segment with g1 as its uplink, every member's port here, and one port that is no member's, to
     which frames are simply forwarded."""
+
+    learns = 3
 
     def make_links(self):
         if not self.tools.has_daemon:
@@ -72,7 +76,7 @@ class Director(Balancer):
         self.vmacd.ask("POST", "/v1/clusters", {
             "name": "bench", "segment": "bench", "faces": [FACE], "addresses": [ADDRESS4, ADDRESS6],
             "check": {"type": "none"}, "members": [{"member": mac} for mac in self.macs]})
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not self.serves():
             if time.monotonic() > deadline:
                 raise Failure(f"the cluster of {self.name} does not come up: {self.cluster()}")
@@ -162,6 +166,8 @@ def kernel_setting(name, value):
 class NftDnat(Nft):
     """By routing: dnat to the member that the hash of a flow's first packet says, and conntrack remembers it.  The answers
     must come back this way, which is not measured."""
+
+    learns = 1
 
     def make_links(self):
         self.stack.enter_context(kernel_setting("net/netfilter/nf_conntrack_max", 4 << 20))
