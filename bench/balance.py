@@ -76,11 +76,12 @@ def musts(samples):
     found = list(cost_musts(samples))
     shares = samples.of(SHARE, "rendezvous")
     found.append(must(f"{SHARE}, rendezvous", SHARE_MOST, spread(shares)[0] if shares else None, at_most=True))
-    for what in (changes.JOINED, changes.DRAINS, changes.KILLED, changes.REMOVED_DEAD, changes.REMOVED, changes.DAEMON,
-                 changes.HOST):
-        found.append(must(changes.BROKEN + what + " (most)", 0, most(samples.of(changes.BROKEN + what, "vmac")), at_most=True))
-    for case in (changes.MOVED + changes.DAEMON, changes.MOVED + changes.HOST, changes.NEW + changes.HOST,
-                 changes.NEW + changes.DISTRIBUTED, changes.AGAIN + changes.DISTRIBUTED):
+    for what in (changes.DAEMON, changes.JOINED, changes.DRAINS, changes.KILLED, changes.REMOVED_DEAD, changes.REMOVED,
+                 changes.DAEMON_LATE, changes.HOST):
+        figure = most(samples.of(changes.BROKEN + what, "vmac"))
+        found.append(must(f"{changes.BROKEN}{what} (most)", 0, figure, at_most=True))
+    for case in (changes.MOVED + changes.DAEMON, changes.MOVED + changes.DAEMON_LATE, changes.MOVED + changes.HOST,
+                 changes.NEW + changes.HOST, changes.NEW + changes.DISTRIBUTED, changes.AGAIN + changes.DISTRIBUTED):
         found.append(must(case + ", ms (most)", TAKEN_MOST, most(samples.of(case, "vmac")), at_most=True))
     return found
 

@@ -25,6 +25,7 @@ JOINED, DRAINS, KILLED, REMOVED_DEAD, REMOVED = (
     "a member joined", "a member drains", "a member was killed", "the killed member was removed",
     "a member that serves was removed")
 DAEMON, HOST = "the anchor's vmacd was killed", "the anchor's host was killed"
+DAEMON_LATE = DAEMON + " after all that"
 DISTRIBUTED = "distributed, a host was killed"
 DISTRIBUTED_FACE = "03:00:5e:10:00:01"
 
@@ -132,13 +133,12 @@ class Held:
     def __init__(self, farm, samples, quick):
         from clusters import V4
         self.samples, self.load = samples, farm.load("tcp", V4, FLOWS // 10 if quick else FLOWS)
-        self.turns = 1 if quick else 2  # messages of each flow until what broke is counted
         self.load.wait_connected()
         self.before = self.load.settle(1)
 
     def broken(self, what, gone=(), by=()):
         """`gone`: members that are no more; `by`: those that went just now."""
-        status = self.load.settle(self.turns)
+        status = self.load.settle(1)  # each of them is asked once, and a reset comes at once
         count = {name: member["broken"] - self.before["members"].get(name, {"broken": 0})["broken"]
                  for name, member in status["members"].items()}
         others = {name: n for name, n in count.items() if name not in (*gone, *by)}
@@ -199,38 +199,48 @@ def a_farm(place, *options, members=MEMBERS):
     return farm
 
 
+def kill_a_daemon(farm, samples, asking, held, what, gone=()):
+    anchor, _ = end_of_an_anchor(farm, samples, asking, what, False)
+    farm.host(anchor).start()  # or else its members count as gone after a while
+    held.broken(what, gone=gone)
+    farm.wait_live({name: "up" for name, member in farm.members.items() if name not in gone and not member.drains})
+
+
 def measure_director(samples, quick):
     import lab
     from clusters import PORT, V4
     with lab.Lab() as place:
         farm = a_farm(place)
         farm.wait_anchor()
-        held = Held(farm, samples, quick)
-        kvm1, macs = farm.host("kvm1"), {name: member.mac for name, member in farm.members.items()}
+        held, asking = Held(farm, samples, quick), Asking(farm.client, V4, PORT)
+        for member in farm.members.values():
+            member.drains = False
+        kill_a_daemon(farm, samples, asking, held, DAEMON)
 
-        added = farm.member("kvm1", "added")
-        kvm1.vmac("cluster", "member", "add", "web", added.mac)
+        # All at the anchor's host: when it goes, nobody else has seen their flows.
+        host = farm.host(farm.wait_anchor())
+        drained, killed, removed, *_ = [m for m in farm.members.values() if m.host is host]
+        added = farm.member(host.name, "added")
+        added.drains = False
+        host.vmac("cluster", "member", "add", "web", added.mac)
         farm.wait_live({"added": "up"})
         held.broken(JOINED)
-        kvm1.vmac("cluster", "member", "drain", "web", macs["m3"])
+        host.vmac("cluster", "member", "drain", "web", drained.mac)
+        drained.drains = True
         held.broken(DRAINS)
-        farm.members["m1"].die()
-        farm.wait_live({"m1": "down"})
-        held.broken(KILLED, by=("m1",))
-        kvm1.vmac("cluster", "member", "remove", "web", macs["m1"])
-        held.broken(REMOVED_DEAD, gone=("m1",))
-        kvm1.vmac("cluster", "member", "remove", "web", macs["m2"])
-        held.broken(REMOVED, gone=("m1",), by=("m2",))
+        killed.die()
+        farm.wait_live({killed.name: "down"})
+        held.broken(KILLED, by=(killed.name,))
+        host.vmac("cluster", "member", "remove", "web", killed.mac)
+        held.broken(REMOVED_DEAD, gone=(killed.name,))
+        host.vmac("cluster", "member", "remove", "web", removed.mac)
+        away = (killed.name, removed.name)
+        held.broken(REMOVED, gone=(killed.name,), by=(removed.name,))
 
-        away = ("m1", "m2")
-        asking = Asking(farm.client, V4, PORT)
-        anchor, _ = end_of_an_anchor(farm, samples, asking, DAEMON, False)
-        farm.host(anchor).start()  # or else its members count as gone after a while
-        held.broken(DAEMON, gone=away)
-        farm.wait_live({name: "up" for name in farm.members if name not in ("m1", "m2", "m3")})
+        kill_a_daemon(farm, samples, asking, held, DAEMON_LATE, away)
         time.sleep(1)
         _, gone = end_of_an_anchor(farm, samples, asking, HOST, True)
-        held.broken(HOST, gone=away, by=[name for name in gone if name not in away])
+        held.broken(HOST, gone=(*away, *gone))
         asking.end()
         held.load.end()
 

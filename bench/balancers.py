@@ -173,10 +173,10 @@ class NftDnat(Nft):
         self.stack.enter_context(kernel_setting("net/netfilter/nf_conntrack_max", 4 << 20))
         self.stack.enter_context(kernel_setting("net/netfilter/nf_conntrack_buckets", 1 << 20))
         super().make_links()
-        for name, value in (("net.ipv4.ip_forward", 1), ("net.ipv4.conf.all.rp_filter", 0), ("net.ipv4.conf.g1.rp_filter", 0),
-                            ("net.netfilter.nf_conntrack_checksum", 0), ("net.netfilter.nf_conntrack_udp_timeout", 3600),
-                            ("net.netfilter.nf_conntrack_tcp_timeout_syn_sent", 5)):
-            self.host.sysctl(name, value)
+        for name, value in (("ipv4.ip_forward", 1), ("ipv4.conf.all.rp_filter", 0), ("ipv4.conf.g1.rp_filter", 0),
+                            ("netfilter.nf_conntrack_checksum", 0), ("netfilter.nf_conntrack_udp_timeout", 3600),
+                            ("netfilter.nf_conntrack_tcp_timeout_syn_sent", 5)):
+            self.host.sysctl("net." + name, value)
         self.host.ip("link", "set", "g1", "address", FACE)
         self.host.ip("address", "add", "10.9.0.1/24", "dev", "g1")
         self.host.ip("route", "add", "10.8.0.0/16", "dev", "g1")
