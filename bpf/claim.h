@@ -149,7 +149,9 @@ static __always_inline __u32 claim_holder(const struct claim *c)
 {
 	__u64 word = READ_ONCE(c->word);
 
-	return word && clock_before(clock_coarse(), CLAIM_UNTIL(word)) ? CLAIM_SLOT(word) : SLOT_NOBODY;
+	if (!word || !clock_before(clock_coarse(), CLAIM_UNTIL(word)))
+		return SLOT_NOBODY;
+	return CLAIM_SLOT(word);
 }
 
 static __always_inline struct claim *row_claim(const struct port_row *row, __u64 mac)

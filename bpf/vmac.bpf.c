@@ -33,8 +33,9 @@ char _license[] SEC("license") = "Dual BSD/GPL";
 
 /* --- copies ---------------------------------------------------------------------------------- */
 
-/* A copy for the port `slot`, if it is open and the copy is for it (carry.h).  One that fails is its
- * receiver's loss.  A function of its own, so that the verifier reads it once and not once a port. */
+/* A copy for the port `slot`, if it is open and the copy is for it (carry.h).  One that fails is
+ * its receiver's loss.  A function of its own, so that the verifier reads it once and not once a
+ * port. */
 __noinline int copy_to(struct __sk_buff *skb, __u32 slot, __u32 whom)
 {
 	__u64 member = member_of(slot);
@@ -50,7 +51,8 @@ __noinline int copy_to(struct __sk_buff *skb, __u32 slot, __u32 whom)
 	return 0;
 }
 
-/* Copies the frame to every open port of the net but one, and to none but those for `whom` it is. */
+/* Copies the frame to every open port of the net but one, and to none but those for `whom` it
+ * is. */
 __noinline int replicate(struct __sk_buff *skb, __u32 net, __u32 except, __u32 whom)
 {
 	__u64 *head = bpf_map_lookup_elem(&heads, &net);

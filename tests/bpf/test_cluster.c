@@ -84,7 +84,8 @@ static void test_lease_ends(void **state)
 /* Frame after frame, beginning where the deadline is far and the clock is not read. */
 static void test_lease_ends_when_it_ends(void **state)
 {
-	const int64_t until = test_in_ms(160).ns, slack = 20000; /* clocks of one base, read apart */
+	const int64_t until = test_in_ms(160).ns;
+	const int64_t slack = 20000; /* clocks of one base, read apart */
 	unsigned int served = 0, refused = 0;
 	int64_t began = 0, ended;
 

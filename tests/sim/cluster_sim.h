@@ -221,7 +221,7 @@ struct cs_flow {
 struct cs_frame {
 	int64_t at;
 	uint64_t sequence;
-	uint64_t socket; /* it waits in that of the receiver's incarnation; 0: is on the wire */
+	uint64_t socket; /* it waits in that of this run of the receiver; 0: is on the wire */
 	uint8_t from, to;
 	bool claim; /* an announcement: face, epoch */
 	bool taped; /* sent by somebody who recorded it */
