@@ -96,14 +96,15 @@ static __always_inline void event_submit(struct __sk_buff *skb, const struct eve
 	e->kind = head->kind;
 	e->face = head->face;
 	if (!bpf_skb_load_bytes(skb, 0, e->frame, 2 * ETH_ALEN)) {
-		more = len - tag_octets - 2 * ETH_ALEN;
-		if (more > EVENT_FRAME - 2 * ETH_ALEN)
-			more = EVENT_FRAME - 2 * ETH_ALEN;
+		/* One less than it is until the call, because before Linux 6.8 the verifier does
+		 * not learn from a comparison that a number is not zero. */
+		more = len - tag_octets - 2 * ETH_ALEN - 1;
+		if (more >= EVENT_FRAME - 2 * ETH_ALEN)
+			more = EVENT_FRAME - 2 * ETH_ALEN - 1;
 		asm volatile("" : "+r"(more));
-		if (more >= 1 && more <= EVENT_FRAME - 2 * ETH_ALEN &&
-		    !bpf_skb_load_bytes(skb, 2 * ETH_ALEN + tag_octets, e->frame + 2 * ETH_ALEN,
-					more))
-			e->len = (__u16)(2 * ETH_ALEN + more);
+		if (!bpf_skb_load_bytes(skb, 2 * ETH_ALEN + tag_octets, e->frame + 2 * ETH_ALEN,
+					more + 1))
+			e->len = (__u16)(2 * ETH_ALEN + more + 1);
 	}
 	bpf_ringbuf_submit(e, BPF_RB_FORCE_WAKEUP);
 }

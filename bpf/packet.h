@@ -203,53 +203,56 @@ static __always_inline int read_icmp(struct __sk_buff *skb, struct packet *p, __
 
 /* --- the packet at octet l3 ------------------------------------------------------------------ */
 
-/* What nearly all packets are: TCP or UDP in whole, behind an IP header without options, all
- * linear; read in place, at a third of what the kernel's helper costs.  0: it is another, for
- * read_packet(), or not sound; *p is then as it was. */
-static __always_inline int read_usual(struct __sk_buff *skb, __u32 l3, __be16 type,
-				      struct packet *p)
+/* TCP or UDP at l4, in place; 0: neither, or not sound. */
+static __always_inline int read_usual_l4(const void *l4, const void *end, __u8 proto,
+					 struct packet *p)
 {
-	const void *at = frame_start(skb), *end = frame_end(skb), *l4;
-	const struct ipv6hdr *ip6;
-	const struct iphdr *ip;
-	__u32 flags = PACKET_PORTS;
-	__u8 proto;
+	const __u8 *h = l4;
 
-	at += l3;
-	ip = at;
-	ip6 = at;
-	if (type == bpf_htons(ETH_P_IP)) {
-		l4 = ip + 1;
-		if (l4 + 8 > end || *(const __u8 *)at != 0x45 || ip->frag_off & bpf_htons(0x3fff) ||
-		    bpf_ntohs(ip->tot_len) < sizeof(*ip))
-			return 0;
-		proto = ip->protocol;
-	} else {
-		l4 = ip6 + 1;
-		if (type != bpf_htons(ETH_P_IPV6) || l4 + 8 > end || ip6->version != 6)
-			return 0;
-		proto = ip6->nexthdr;
-	}
+	if (l4 + 8 > end)
+		return 0;
+	p->flags = PACKET_PORTS;
 	if (proto == PROTO_TCP) {
-		const __u8 *h = l4;
-
 		if (l4 + 14 > end || h[12] >> 4 < 5)
 			return 0;
-		flags |= tcp_flags(h[13]);
+		p->flags = PACKET_PORTS | tcp_flags(h[13]);
 	} else if (proto != PROTO_UDP) {
 		return 0;
 	}
+	p->proto = proto;
+	*(__u32 *)p->ports = *(const __u32 *)l4;
+	return 1;
+}
+
+/* What nearly all packets are: TCP or UDP in whole, behind an IP header without options, all linear;
+ * read in place, at a third of what the kernel's helper costs.  0: it is another, for read_packet(),
+ * or not sound.  Each family by itself: an older verifier forgets which of them it looked at. */
+static __always_inline int read_usual(struct __sk_buff *skb, __u32 l3, __be16 type,
+				      struct packet *p)
+{
+	const void *at = frame_start(skb), *end = frame_end(skb);
+
+	at += l3;
 	if (type == bpf_htons(ETH_P_IP)) {
+		const struct iphdr *ip = at;
+
+		if ((const void *)(ip + 1) > end || *(const __u8 *)at != 0x45 ||
+		    ip->frag_off & bpf_htons(0x3fff) || bpf_ntohs(ip->tot_len) < sizeof(*ip))
+			return 0;
 		p->src = cluster_ip4(ip->saddr);
 		p->dst = cluster_ip4(ip->daddr);
-	} else {
+		return read_usual_l4(ip + 1, end, ip->protocol, p);
+	}
+	if (type == bpf_htons(ETH_P_IPV6)) {
+		const struct ipv6hdr *ip6 = at;
+
+		if ((const void *)(ip6 + 1) > end || ip6->version != 6)
+			return 0;
 		__builtin_memcpy(&p->src, &ip6->saddr, sizeof(p->src));
 		__builtin_memcpy(&p->dst, &ip6->daddr, sizeof(p->dst));
+		return read_usual_l4(ip6 + 1, end, ip6->nexthdr, p);
 	}
-	*(__u32 *)p->ports = *(const __u32 *)l4;
-	p->proto = proto;
-	p->flags = (__u8)flags;
-	return 1;
+	return 0;
 }
 
 static __noinline int read_packet(struct __sk_buff *skb, __u32 l3, __be16 type, struct packet *p)
