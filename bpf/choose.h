@@ -204,7 +204,8 @@ static __always_inline int find_or_choose(const struct cluster_slot *s,
 	__u64 found = 0;
 
 	if ((flags & (PACKET_PORTS | PACKET_SYN)) == PACKET_PORTS) {
-		found = flow_find(hash, cluster, tick, renewal(conf, WHAT_PROTO(what), flags));
+		found = flow_find_fast(hash, cluster, tick,
+				       renewal(conf, WHAT_PROTO(what), flags));
 		if (found && !FLOW_IS_GUESSED(found) && cluster_knows(s, FLOW_ID(found)))
 			return (int)FLOW_ID(found);
 	}

@@ -68,8 +68,9 @@ static __always_inline __u64 flow_renewed(__u64 entry, __u32 renew, __u32 tick)
 	       FLOW_ENTRY(0, FLOW_CONFIRMED, tick + FLOW_RENEW_TICKS(renew), 0, 0);
 }
 
-/* The flow's entry as it was before this frame, as FLOW_FOUND() has it; `renew`: FLOW_RENEW(). */
-static __always_inline __u64 flow_find(__u64 hash, __u32 cluster, __u32 tick, __u32 renew)
+/* The flow's entry as it was before this frame, as FLOW_FOUND() has it; `renew`: FLOW_RENEW().  In
+ * place where every frame of a cluster passes; else a function of its own, for the stack. */
+static __always_inline __u64 flow_find_fast(__u64 hash, __u32 cluster, __u32 tick, __u32 renew)
 {
 	struct flow_line *line = flow_line_of(hash);
 	__u64 entry, renewed;
@@ -86,6 +87,11 @@ static __always_inline __u64 flow_find(__u64 hash, __u32 cluster, __u32 tick, __
 		return FLOW_FOUND(entry, i);
 	}
 	return 0;
+}
+
+__noinline __u64 flow_find(__u64 hash, __u32 cluster, __u32 tick, __u32 renew)
+{
+	return flow_find_fast(hash, cluster, tick, renew);
 }
 
 /* How readily an entry's place is given away; 0 = never. */
