@@ -7,25 +7,18 @@
 #include "cli/call.h"
 #include "cli/show.h"
 
-/* Nobody balances there, so there is no anchor and no member that is up or down. */
-static bool carries(const json_t *cluster)
-{
-	return strcmp(json_text(cluster, "mode"), "carry") == 0;
-}
-
-static void show_face(struct grid *g, const json_t *cluster, const json_t *f)
+static void show_face(struct grid *g, const json_t *f)
 {
 	const char *anchor = json_text(f, "anchor");
 
-	if (carries(cluster))
-		show_pairf(g, "face", "%s, to every member", json_text(f, "address"));
-	else if (json_yes(f, "here") && json_object_get(f, "lease_ms"))
+	/* A host that is alone holds it for as long as it likes. */
+	if (json_yes(f, "here") && !json_object_get(f, "lease_ms"))
+		show_pairf(g, "face", "%s here at epoch %llu", json_text(f, "address"),
+			   json_number(f, "epoch"));
+	else if (json_yes(f, "here"))
 		show_pairf(g, "face", "%s here at epoch %llu (lease of %llu ms left)",
 			   json_text(f, "address"), json_number(f, "epoch"),
 			   json_number(f, "lease_ms"));
-	else if (json_yes(f, "here"))
-		show_pairf(g, "face", "%s here at epoch %llu (no other host to share it with)",
-			   json_text(f, "address"), json_number(f, "epoch"));
 	else
 		show_pairf(g, "face", "%s %s%s at epoch %llu", json_text(f, "address"),
 			   anchor[0] ? "at " : "nowhere", anchor, json_number(f, "epoch"));
@@ -73,6 +66,12 @@ static void show_live(struct grid *g, const json_t *live)
 			grid_add(g, show_number((unsigned long long)json_integer_value(value),
 						number));
 		}
+}
+
+/* Nobody balances there, so there is no anchor and no member that is up or down. */
+static bool carries(const json_t *cluster)
+{
+	return strcmp(json_text(cluster, "mode"), "carry") == 0;
 }
 
 static void member_row(struct grid *g, const json_t *cluster, const json_t *m)
@@ -125,7 +124,10 @@ int cluster_print(const json_t *cluster)
 		   json_yes(cluster, "nat") ? ", addresses rewritten at the members' ports" : "");
 	show_words(&g, "addresses", cluster, "addresses");
 	json_array_foreach (json_object_get(cluster, "faces"), i, item)
-		show_face(&g, cluster, item);
+		if (carries(cluster))
+			show_pairf(&g, "face", "%s, to every member", json_text(item, "address"));
+		else
+			show_face(&g, item);
 	if (!carries(cluster))
 		show_pairf(&g, "table", "%s, affinity %s", json_text(cluster, "table"),
 			   json_text(cluster, "affinity"));

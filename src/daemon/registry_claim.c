@@ -321,7 +321,7 @@ static int want_all(struct copying *c)
 static int claim_own(struct copying *c, struct error *ret_error)
 {
 	struct store *store;
-	int r = own_open(c->tool->state_dir, &store, &c->own, ret_error);
+	int r = own_open(c->tool->state_dir, NULL, &store, &c->own, ret_error);
 
 	if (r < 0)
 		return r;

@@ -21,7 +21,7 @@ static int export_to(const struct tool *t, FILE *to, struct error *ret_error)
 
 	if (t->wants_shared)
 		return export_shared(&t->shared, to, ret_error);
-	r = own_store(t->state_dir, &store, ret_error);
+	r = own_store(t->state_dir, NULL, &store, ret_error);
 	if (r < 0)
 		return r;
 	r = export_own(store, &tool_mem, to, ret_error);

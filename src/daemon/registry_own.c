@@ -119,11 +119,11 @@ struct store_visitor own_visitor(struct own *o)
 	};
 }
 
-int own_store(const char *directory, struct store **ret, struct error *ret_error)
+int own_store(const char *directory, const char *uuid, struct store **ret, struct error *ret_error)
 {
-	struct store_config config = { .backend = "sqlite",
-				       .directory = directory,
-				       .mem = &tool_mem };
+	struct store_config config = {
+		.backend = "sqlite", .directory = directory, .uuid = uuid, .mem = &tool_mem
+	};
 	int r;
 
 	*ret_error = (struct error){ 0 };
@@ -134,13 +134,13 @@ int own_store(const char *directory, struct store **ret, struct error *ret_error
 	return r;
 }
 
-int own_open(const char *directory, struct store **ret_store, struct own *ret,
+int own_open(const char *directory, const char *uuid, struct store **ret_store, struct own *ret,
 	     struct error *ret_error)
 {
 	struct store_visitor visitor = own_visitor(ret);
 	struct store_facts facts;
 	struct store *s;
-	int r = own_store(directory, &s, ret_error);
+	int r = own_store(directory, uuid, &s, ret_error);
 
 	if (r < 0)
 		return r;
@@ -407,7 +407,8 @@ int own_fill(const char *directory, const struct own *wanted, const char *verb,
 {
 	struct store *store;
 	struct own found;
-	int r = own_open(directory, &store, &found, ret_error);
+	int r = own_open(directory, wanted->uuid[0] ? wanted->uuid : NULL, &store, &found,
+			 ret_error);
 
 	if (r < 0)
 		return r;

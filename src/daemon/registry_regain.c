@@ -221,6 +221,8 @@ static int regain(struct regaining *g, struct error *ret_error)
 		return error_set(ret_error, ERROR_NOT_FOUND, "name it with --host",
 				 "the shared registry knows no host '%.63s'", g->tool->host);
 	g->self = host->uuid;
+	/* It is that host: nobody else has its blocks, and what it holds. */
+	uuid_format(&g->self, g->own.uuid);
 	r = take_all(g, ret_error);
 	if (r == 0)
 		r = own_check(&g->own, ret_error);

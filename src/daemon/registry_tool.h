@@ -74,12 +74,13 @@ void own_init(struct own *o);
 /* Adds what it is told. */
 struct store_visitor own_visitor(struct own *o);
 
-/* Opens it offline.  ALREADY_RUNNING: stop vmacd first. */
-int own_store(const char *directory, struct store **ret, struct error *ret_error);
+/* Opens it offline; uuid NULL: whatever it is.  ALREADY_RUNNING: stop vmacd first. */
+int own_store(const char *directory, const char *uuid, struct store **ret, struct error *ret_error);
 /* And reads all. */
-int own_open(const char *directory, struct store **ret_store, struct own *ret,
+int own_open(const char *directory, const char *uuid, struct store **ret_store, struct own *ret,
 	     struct error *ret_error);
-/* Writes all of *wanted into an empty registry, in one transaction.  IN_USE: it is not empty. */
+/* Writes all of *wanted into an empty registry, in one transaction, with its uuid where it has one.
+ * IN_USE: it is not empty. */
 int own_fill(const char *directory, const struct own *wanted, const char *verb,
 	     struct error *ret_error);
 /* Whether what one record says of another is so.  REGISTRY_CORRUPT: names what is not. */

@@ -38,13 +38,13 @@ static void sqlite_free(struct sqlite_store *s)
 }
 DEFINE_CLEANUP(struct sqlite_store *, sqlite_free);
 
-static int sqlite_open_inside(struct sqlite_store *s, struct error *ret_error)
+static int sqlite_open_inside(struct sqlite_store *s, const char *uuid, struct error *ret_error)
 {
 	int64_t last;
 	int r = sqlite_lock(&s->paths, &s->lock_fd, ret_error);
 
 	if (r == 0)
-		r = sqlite_open_registry(&s->paths, &s->db, &s->schema, s->uuid, ret_error);
+		r = sqlite_open_registry(&s->paths, uuid, &s->db, &s->schema, s->uuid, ret_error);
 	if (r == 0)
 		r = applier_init(&s->applier, s->db, ret_error);
 	if (r == 0)
@@ -76,7 +76,7 @@ static int sqlite_open(const struct store_config *config, struct store **ret,
 				 "no file descriptor for the registry: %m");
 	r = sqlite_paths_fill(config->directory, &s->paths, ret_error);
 	if (r == 0)
-		r = sqlite_open_inside(s, ret_error);
+		r = sqlite_open_inside(s, config->uuid, ret_error);
 	if (r == 0)
 		r = sqlite_threads_start(s, ret_error);
 	if (r < 0)

@@ -70,9 +70,10 @@ int sqlite_migrate(sqlite3 *db, const struct sqlite_migration *list, size_t coun
 		   struct error *ret_error);
 
 /* Makes the registry where there is none, opens it, checks that it is ours and brings it up to
- * date. */
-int sqlite_open_registry(const struct sqlite_paths *p, sqlite3 **ret, unsigned int *ret_schema,
-			 char ret_uuid[static UUID_TEXT_MAX], struct error *ret_error);
+ * date.  wanted: see struct store_config. */
+int sqlite_open_registry(const struct sqlite_paths *p, const char *wanted, sqlite3 **ret,
+			 unsigned int *ret_schema, char ret_uuid[static UUID_TEXT_MAX],
+			 struct error *ret_error);
 
 /* --- write-ahead log (sqlite_wal.c) ---------------------------------------------------------- */
 

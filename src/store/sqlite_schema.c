@@ -134,18 +134,18 @@ static int migrate(sqlite3 *db, struct error *ret_error)
 
 /* --- a new registry -------------------------------------------------------------------------- */
 
-static int registry_insert(sqlite3 *db, struct error *ret_error)
+static int registry_insert(sqlite3 *db, const char *uuid, struct error *ret_error)
 {
-	char uuid[UUID_TEXT_MAX], sql[160];
+	char made[UUID_TEXT_MAX], sql[160];
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	snprintf(sql, sizeof(sql), "INSERT INTO registry VALUES ('%s', %lld)", uuid_make(uuid),
-		 now.tv_sec * 1000LL + now.tv_nsec / 1000000);
+	snprintf(sql, sizeof(sql), "INSERT INTO registry VALUES ('%s', %lld)",
+		 uuid ? uuid : uuid_make(made), now.tv_sec * 1000LL + now.tv_nsec / 1000000);
 	return sqlite_run(db, sql, "make", ret_error);
 }
 
-static int registry_fill(sqlite3 *db, struct error *ret_error)
+static int registry_fill(sqlite3 *db, const char *uuid, struct error *ret_error)
 {
 	char sql[64];
 	int r;
@@ -155,7 +155,7 @@ static int registry_fill(sqlite3 *db, struct error *ret_error)
 	if (r == 0)
 		r = migrate(db, ret_error);
 	if (r == 0)
-		r = registry_insert(db, ret_error);
+		r = registry_insert(db, uuid, ret_error);
 	if (r == 0)
 		r = sqlite_run(db, "PRAGMA journal_mode = WAL", "make", ret_error);
 	return r;
@@ -177,7 +177,7 @@ static int sync_file(const char *path, struct error *ret_error)
 	return 0;
 }
 
-static int registry_make(const struct sqlite_paths *p, struct error *ret_error)
+static int registry_make(const struct sqlite_paths *p, const char *uuid, struct error *ret_error)
 {
 	static const char *const suffixes[] = { "-journal", "-wal", "-shm" };
 	char leftover[SQLITE_PATH_MAX + 16];
@@ -194,7 +194,7 @@ static int registry_make(const struct sqlite_paths *p, struct error *ret_error)
 	r = sqlite_connect(p->fresh, true, &db, ret_error);
 	if (r < 0)
 		return r;
-	r = registry_fill(db, ret_error);
+	r = registry_fill(db, uuid, ret_error);
 	/* The last connection's end carries the log over and removes it. */
 	if (sqlite3_close(db) != SQLITE_OK && r == 0)
 		r = error_set(ret_error, ERROR_REGISTRY_FAILED, NULL, "cannot close %s", p->fresh);
@@ -299,8 +299,9 @@ static int registry_settle(sqlite3 *db, const struct sqlite_paths *p, struct err
 	return r;
 }
 
-int sqlite_open_registry(const struct sqlite_paths *p, sqlite3 **ret, unsigned int *ret_schema,
-			 char ret_uuid[static UUID_TEXT_MAX], struct error *ret_error)
+int sqlite_open_registry(const struct sqlite_paths *p, const char *wanted, sqlite3 **ret,
+			 unsigned int *ret_schema, char ret_uuid[static UUID_TEXT_MAX],
+			 struct error *ret_error)
 {
 	char uuid[UUID_TEXT_MAX];
 	int persist = 1, r;
@@ -309,7 +310,7 @@ int sqlite_open_registry(const struct sqlite_paths *p, sqlite3 **ret, unsigned i
 
 	r = registry_present(p, &present, ret_error);
 	if (r == 0 && !present)
-		r = registry_make(p, ret_error);
+		r = registry_make(p, wanted, ret_error);
 	if (r == 0)
 		r = sqlite_wal_check(p->wal, ret_error);
 	if (r == 0)
@@ -325,6 +326,9 @@ int sqlite_open_registry(const struct sqlite_paths *p, sqlite3 **ret, unsigned i
 	r = registry_settle(db, p, ret_error);
 	if (r == 0)
 		r = registry_uuid(db, uuid, ret_error);
+	if (r == 0 && wanted && strcmp(uuid, wanted) != 0)
+		r = error_set(ret_error, ERROR_IN_USE, "give an empty state directory",
+			      "%s is the registry of another host", p->main);
 	if (r < 0) {
 		sqlite3_close(db);
 		return r;

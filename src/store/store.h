@@ -46,13 +46,17 @@ struct store_txn {
 struct store_config {
 	const char *backend;   /* "sqlite" or "mem" */
 	const char *directory; /* sqlite: an existing directory that is ours alone */
+	/* sqlite: which registry it has to be, and what a new one is called.  NULL = any, and a new
+	 * name. */
+	const char *uuid;
 	const struct mem *mem; /* for the records that store_load() hands over; thread-safe */
 };
 
 /* Opens, creating an empty registry where there is none, and brings an older schema up to date
  * (each migration in one transaction).  Errors: ALREADY_RUNNING (another process has it; names its
  * pid), REGISTRY_FULL, REGISTRY_READ_ONLY, REGISTRY_CORRUPT, REGISTRY_VERSION (made by a newer
- * version), REGISTRY_FAILED, BAD_CONFIG (no such backend), NO_MEMORY. */
+ * version), REGISTRY_FAILED, IN_USE (it has another uuid), BAD_CONFIG (no such backend), NO_MEMORY.
+ */
 int store_open(const struct store_config *config, struct store **ret, struct error *ret_error);
 
 /* Commits what waits, answers it (and what the answers submit), ends the threads, frees.  NULL is

@@ -6,6 +6,7 @@ import json
 import pathlib
 import random
 import re
+import shutil
 import signal
 import subprocess
 import threading
@@ -702,6 +703,42 @@ def test_hosts_drain_and_join():
         assert "no host kvm9" in str(third.refused("not_found", "PATCH", "/v1/hosts/kvm9", state="draining"))
         assert "this one" in str(third.refused("wrong_state", "DELETE", "/v1/hosts/kvm3"))
         assert stream.stop() == 0
+        fleet.check()
+
+
+def test_the_disk_of_a_host_is_lost():
+    """What the shared registry knows of it makes it the host that it was: it joins under its name, holds what it held,
+    and gives nothing of that out again."""
+    with a_fleet() as fleet:
+        one, state = fleet["kvm1"], fleet["kvm1"].daemon.state
+        vm = fleet.station("kvm1", bind=True)
+        one.vmac("mac", "add", "--adopt", "0e:00:00:00:00:09", "--segment", "lan", "--name", "chosen")
+        given = one.vmac("mac", "add", "--count", 400).split()
+        held, number = one.addresses(), one.vmacj("host", "show")["number"]
+        lab.wait_for("all is told of", lambda: sum(
+            len(r["value"]["vmacs"]) for r in json.loads(fleet.tool("export", "--shared").stdout)["records"]
+            if r["key"].startswith("image/")) >= len(held) - 1)
+        one.kill(signal.SIGKILL)
+        shutil.rmtree(state)
+        state.mkdir(mode=0o700)
+        # Not into what a vmacd made that was started on the new disk.
+        one.start(join=False)
+        assert "kvm1" in one.vmac("status") and not one.fleet_status()["joined"]
+        one.kill(signal.SIGTERM)
+        again = ("copy", "--to", "own", "--host", "kvm1", "--state-dir", state, "--uplink", "lan=eth0")
+        done = fleet.tool(*again)
+        assert done.returncode == 4 and "another host" in done.stderr, done.stderr
+        shutil.rmtree(state)
+        state.mkdir(mode=0o700)
+        done = fleet.tool(*again)
+        assert done.returncode == 0, done.stderr
+        one.start()
+        assert one.vmacj("host", "show")["number"] == number
+        assert one.addresses() == held, "each with its epoch"
+        one.vmac("port", "add", "again", "--kind", "tap", "--segment", "lan", "--mac", vm.mac)
+        assert one.gate(vm.mac) == "open"
+        assert not set(one.vmac("mac", "add", "--count", 400).split()) & set(given)
+        take(fleet, "0e:00:00:00:00:09", "kvm2")
         fleet.check()
 
 

@@ -594,6 +594,38 @@ static void none_or_all(void **state)
 	free(b);
 }
 
+/* --- a registry that has to be a certain one -------------------------------------------------- */
+
+static void by_its_name(void **state)
+{
+	static const char uuid[] = "4f6d9c1e-7a52-4b0e-9d3c-2f8e5b6a7c01";
+	char directory[FIXTURE_PATH_MAX];
+	struct store_config config = {
+		.backend = "sqlite",
+		.directory = fixture_directory(directory),
+		.uuid = uuid,
+		.mem = &fixture_mem,
+	};
+	struct store_facts facts;
+	struct error error;
+	struct store *s;
+
+	assert_int_equal(store_open(&config, &s, &error), 0);
+	store_facts(s, &facts);
+	assert_string_equal(facts.uuid, uuid);
+	store_close(s);
+	assert_int_equal(store_open(&config, &s, &error), 0);
+	store_close(s);
+	config.uuid = "11111111-1111-4111-8111-111111111111";
+	assert_int_equal(store_open(&config, &s, &error), -error_errno(ERROR_IN_USE));
+	assert_int_equal(error.code, ERROR_IN_USE);
+	s = fixture_open("sqlite", directory);
+	store_facts(s, &facts);
+	assert_string_equal(facts.uuid, uuid);
+	store_close(s);
+	fixture_remove(directory);
+}
+
 /* --- a registry that the release before has left --------------------------------------------- */
 
 static void an_older_registry(void **state)
@@ -655,6 +687,7 @@ int main(void)
 		cmocka_unit_test(the_largest_cluster),
 		cmocka_unit_test(the_history_of_members),
 		cmocka_unit_test(an_older_registry),
+		cmocka_unit_test(by_its_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
