@@ -308,6 +308,7 @@ static struct clusters_fds clusters_fds_of(const struct vmac_bpf *bpf)
 		.counts = bpf_map__fd(bpf->maps.cluster_counts),
 		.flows = bpf_map__fd(bpf->maps.flows),
 		.ips = bpf_map__fd(bpf->maps.cluster_ips),
+		.links = bpf_map__fd(bpf->maps.member_links),
 	};
 }
 

@@ -173,7 +173,8 @@ struct plane_event {
 	enum plane_event_kind kind;
 	uint32_t port; /* id */
 	mono_t at;
-	unsigned int cluster, face; /* FACE_, ADDRESS_STRANGER, ANSWERED: slot (plane/cluster.h); index */
+	/* FACE_STRANGER, ADDRESS_STRANGER, ANSWERED: slot (plane/cluster.h); index. */
+	unsigned int cluster, face;
 	uint64_t count;		    /* frames of that kind so far, of that port */
 	unsigned int len;	    /* of frame: how much of it is here, without a VLAN tag */
 	uint8_t frame[PLANE_EVENT_FRAME];

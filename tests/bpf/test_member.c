@@ -135,6 +135,8 @@ static void what_a_member_says_by_nd_is_dropped(void **state)
 
 static void a_member_solicits_from_its_link_local(void **state)
 {
+	const struct ip heard = lab_ip("fe80::1234");
+	struct ip learned;
 	static const char to[] = "33:33:ff:00:00:99", *const group = "ff02::1:ff00:99";
 
 	assert_int_equal(sent(1, nd(to, A, VIP6, group, 135, 0, CLIENT6, 1, A)),
@@ -146,6 +148,9 @@ static void a_member_solicits_from_its_link_local(void **state)
 	assert_int_equal(sent(1, nd(to, A, VIP6, group, 135, 0, CLIENT6, 1, A)),
 			 ON_WIRE | ON(2) | ON(3));
 	CHECK_FRAME(got[0], nd(to, A, "fe80::1234", group, 135, 0, CLIENT6, 1, A));
+	assert_true(plane_cluster_link_local(p, 1, &learned));
+	assert_true(ip_equal(&learned, &heard));
+	assert_false(plane_cluster_link_local(p, 2, &learned));
 	/* One that is not bound counts no more once addresses are. */
 	bind_ips();
 	assert_int_equal(sent(1, nd(to, A, VIP6, group, 135, 0, CLIENT6, 1, A)),

@@ -336,6 +336,25 @@ static void who_answers_is_fit(void **state)
 	assert_string_equal(view(0, "web").members[0].health, "");
 }
 
+/* It has no bound address, and one of its own making. */
+static void who_has_ipv6_alone_is_asked_for_its_link_local(void **state)
+{
+	const struct ip formed = ip_link_local(guests[0]);
+	struct wish w;
+
+	fake_link_local = (struct ip){ 0 };
+	wish(&w, "web", "fd00::80");
+	wish_member(&w, guests[0]);
+	assert_int_equal(add(0, &w, 1), ERROR_NONE);
+	assert_memory_equal(nodes[0].plane.asked + 62, formed.octet, 16);
+	fake_link_local = ip("fe80::1234:5678:9abc:def0");
+	nodes_pass(2500);
+	assert_memory_equal(nodes[0].plane.asked + 62, fake_link_local.octet, 16);
+	/* The group that it listens to is that of this address. */
+	assert_memory_equal(nodes[0].plane.asked + 38 + 13, fake_link_local.octet + 13, 3);
+	fake_link_local = (struct ip){ 0 };
+}
+
 static void probe_says(enum errand_outcome what, const char *detail)
 {
 	fake_outcome(fake_probe.probe.id, what, detail);
@@ -568,6 +587,7 @@ int main(void)
 		T(views_become_rows, alone),
 		T(epochs_go_into_the_journal, alone),
 		T(who_answers_is_fit, alone),
+		T(who_has_ipv6_alone_is_asked_for_its_link_local, alone),
 		T(connections_are_asked_for_on_the_real_path, alone),
 		T(who_drains_is_watched, alone),
 		T(strangers_are_told_apart, alone),
