@@ -192,6 +192,8 @@ static void entry_change(struct anchor_core *c, struct anchor_entry *e,
 	where_set(e, where);
 	if (before != record) {
 		e->record = cluster_hold(record);
+		if (e->listening)
+			entry_unlisten(c, e, before, record);
 		entry_step(c, e, &event, now);
 		cluster_release(before);
 	}

@@ -47,6 +47,7 @@ static void show_check(struct grid *g, const json_t *check)
 
 static void show_live(struct grid *g, const json_t *live)
 {
+	const json_t *claimant = json_object_get(live, "claimant");
 	const json_t *value;
 	char number[SHOW_NUMBER_MAX];
 	const char *name;
@@ -57,6 +58,13 @@ static void show_live(struct grid *g, const json_t *live)
 		   json_yes(live, "coordinator") ? ", made here" : "");
 	if (json_yes(live, "fail_open"))
 		show_pair(g, "ALARM", "no member is fit: the last fit ones stay");
+	if (claimant)
+		show_pairf(g, "ALARM",
+			   "%s says on the wire that %s is its own, since %s (%llu times)",
+			   json_text(claimant, "address"),
+			   json_text(claimant, "ip")[0] ? json_text(claimant, "ip")
+							: "an IPv6 address",
+			   json_text(claimant, "since"), json_number(claimant, "count"));
 	if (json_number(live, "rows_unassigned"))
 		show_pairf(g, "rows of nobody", "%llu of %llu",
 			   json_number(live, "rows_unassigned"), json_number(live, "rows"));

@@ -81,7 +81,7 @@ static const struct ip *first_of(const struct ip *list, unsigned int count, uint
 }
 
 /* What the member answers for: the virtual address where it carries it, else its own.  No guest
- * answers a solicitation for an IPv6 address on its loopback device. */
+ * answers a solicitation for an IPv6 address on its loopback device; each has a link-local one. */
 static struct ip target_of(struct engine *e, const struct cluster *c, unsigned int index)
 {
 	vmac_mac_t address = c->members[index].address;
@@ -114,16 +114,14 @@ static void ask_nd(struct writer *w, vmac_mac_t from, vmac_mac_t to, const struc
 }
 
 /* To the member alone, also where its port is a link that others share. */
-static bool ask(struct engine *e, struct cluster_state *s, unsigned int index)
+static bool ask_for(struct engine *e, struct cluster_state *s, unsigned int index, struct ip target)
 {
 	const struct cluster *c = s->record;
 	struct member_here *m = &s->members[index];
 	vmac_mac_t to = c->members[index].address;
 	uint8_t buf[ASK_LEN_MAX];
 	struct writer w = writer_of(buf, sizeof(buf));
-	struct ip target;
 
-	target = target_of(e, c, index);
 	if (target.family == 4) {
 		struct eth eth = { .from = c->faces[0], .to = to, .type = ETH_TYPE_ARP };
 		struct arp arp = { .operation = ARP_REQUEST, .sender_mac = c->faces[0] };
@@ -138,6 +136,22 @@ static bool ask(struct engine *e, struct cluster_state *s, unsigned int index)
 	return !w.failed && e->balancing->inject &&
 	       inject_send(e->balancing->inject, e->ports[m->port].ifindex, buf, writer_used(&w)) ==
 		       0;
+}
+
+/* Which link-local address a guest has, nobody says who gives it: the one that its vMAC forms, or
+ * one of its own making, which it was heard with.  Any answer will do. */
+static bool ask(struct engine *e, struct cluster_state *s, unsigned int index)
+{
+	const struct ip target = target_of(e, s->record, index);
+	struct ip heard;
+
+	if (!ask_for(e, s, index, target))
+		return false;
+	if (target.family == 6 && ip_is_link_local(&target) &&
+	    plane_cluster_link_local(e->cfg.plane, s->members[index].port, &heard) &&
+	    !ip_equal(&target, &heard))
+		ask_for(e, s, index, heard);
+	return true;
 }
 
 /* Whatever it said for the cluster's addresses, or to one of its faces: there is not room for all

@@ -105,6 +105,9 @@ int plane_cluster_counters(struct plane *p, unsigned int slot, struct plane_clus
 int plane_cluster_flows(struct plane *p, unsigned int slot,
 			uint32_t ret_flows[static CLUSTER_MEMBERS_MAX + 1],
 			struct error *ret_error);
+/* The IPv6 link-local address with which a member was last heard to ask at that port; false: none
+ * was, since the port is this guest's. */
+bool plane_cluster_link_local(struct plane *p, uint32_t port, struct ip *ret);
 /* Frames and octets handed to a member from here. */
 int plane_cluster_member(struct plane *p, unsigned int slot, uint16_t member, uint64_t *ret_frames,
 			 uint64_t *ret_octets, struct error *ret_error);

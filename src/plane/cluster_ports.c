@@ -2,6 +2,10 @@
  *
  * It follows from its address: a list a port, which the engine never sees.  After a restart a port
  * keeps its list until its clusters were set or swept. */
+#include <string.h>
+
+#include <bpf/bpf.h>
+
 #include "plane/clusters.h"
 
 static const struct cluster_known *member_with(const struct cluster_state *state, uint64_t mac)
@@ -24,6 +28,24 @@ static unsigned int keep_unset(const struct clusters *cs, const struct port_clus
 	return count;
 }
 
+static void forget_link_local(struct plane *p, uint32_t port)
+{
+	const struct cluster_ip none = { { 0, 0 } };
+
+	bpf_map_update_elem(p->clusters->fds.links, &port, &none, BPF_ANY);
+}
+
+bool plane_cluster_link_local(struct plane *p, uint32_t port, struct ip *ret)
+{
+	struct cluster_ip ip;
+
+	if (bpf_map_lookup_elem(p->clusters->fds.links, &port, &ip) < 0 || !ip.word[0])
+		return false;
+	ret->family = 6;
+	memcpy(ret->octet, &ip, sizeof(ip));
+	return true;
+}
+
 uint32_t cluster_port_list(struct plane *p, unsigned int id, unsigned int net, uint64_t mac,
 			   bool is_same)
 {
@@ -32,6 +54,8 @@ uint32_t cluster_port_list(struct plane *p, unsigned int id, unsigned int net, u
 	unsigned int count = is_same ? keep_unset(cs, now, &list) : 0;
 	bool nat = count > 0; /* perhaps; the programs find out */
 
+	if (!is_same)
+		forget_link_local(p, id);
 	for (unsigned int slot = 0; slot < CLUSTER_SLOTS; slot++) {
 		const struct cluster_known *m;
 
@@ -53,6 +77,7 @@ void cluster_port_forget(struct plane *p, unsigned int id)
 {
 	struct port_clusters *now = array_at(&p->tables.port_clusters, id);
 
+	forget_link_local(p, id);
 	for (unsigned int i = PORT_CLUSTERS_MAX; i-- > 0;)
 		if (now->of[i])
 			__atomic_store_n(&now->of[i], 0, __ATOMIC_RELEASE);

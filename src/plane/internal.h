@@ -89,7 +89,7 @@ void router_links_done(struct plane *p);
 
 /* cluster.c */
 struct clusters_fds {
-	int slots, confs, rows, members, member_counts, counts, flows, ips;
+	int slots, confs, rows, members, member_counts, counts, flows, ips, links;
 };
 int clusters_open(struct plane *p, const struct clusters_fds *fds); /* -errno */
 void clusters_close(struct clusters *cs);			    /* NULL is fine */

@@ -183,6 +183,14 @@ static void view(const struct cluster *c, struct cluster_view *v)
 				    .coordinator = true,
 				    .counters = counters,
 				    .counter_count = 2 };
+	if (strcmp(c->name, "claimed") == 0)
+		v->claimant = (struct cluster_claimant){
+			.address = { { 0x52, 0x54, 0, 0, 0, 0x66 } },
+			.ip = { 4, { 192, 0, 2, 10 } },
+			.since = { 1700000000000 },
+			.last = { 1700000060000 },
+			.count = 60,
+		};
 	for (unsigned int i = 0; i < c->face_count; i++)
 		v->faces[i] = (struct cluster_face_view){ .address = c->faces[i],
 							  .anchor = "kvm1",

@@ -64,6 +64,14 @@ def test_a_lease_without_an_end(vmac):
     assert "0a:5e:00:00:00:01 here at epoch 4 (no other host to share it with)\n" in shown and "lease" not in shown
 
 
+def test_who_claims_an_address(vmac):
+    vmac('cluster', 'add', 'claimed', '--address', '192.0.2.10', '--member', M1)
+    claimant = vmac.json('cluster', 'show', 'claimed')['live']['claimant']
+    assert (claimant['address'], claimant['ip'], claimant['count']) == ('52:54:00:00:00:66', '192.0.2.10', 60)
+    assert claimant['since'] < claimant['last']
+    assert '52:54:00:00:00:66 says on the wire that 192.0.2.10 is its own' in vmac('cluster', 'show', 'claimed')
+
+
 def test_what_is_said_is_asked(vmac):
     add(vmac, '--mode', 'director', '--mac', '0a:77:00:00:00:01', '--mac', '0a:77:00:00:00:02', '--rule', 'tcp/443=balanced',
         '--rule', 'any=dropped', '--affinity', 'network', '--table', 'maglev', '--check', 'http', '--check-port', '80',

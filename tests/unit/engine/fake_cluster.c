@@ -74,6 +74,14 @@ int plane_cluster_flows(struct plane *p, unsigned int slot,
 	return 0;
 }
 
+struct ip fake_link_local;
+
+bool plane_cluster_link_local(struct plane *p, uint32_t port, struct ip *ret)
+{
+	*ret = fake_link_local;
+	return ret->family != 0;
+}
+
 int plane_cluster_member(struct plane *p, unsigned int slot, uint16_t member, uint64_t *ret_frames,
 			 uint64_t *ret_octets, struct error *ret_error)
 {

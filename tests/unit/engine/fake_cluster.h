@@ -44,6 +44,7 @@ struct anchors {
 /* What anchor_dispatch() hands out next. */
 void fake_report(struct anchors *a, const struct anchor_report *r);
 
+extern struct ip fake_link_local;   /* of every port's guest; family 0 = none */
 extern bool fake_install_fails; /* the data plane has no memory */
 
 /* The probe that was begun last, and its next result. */

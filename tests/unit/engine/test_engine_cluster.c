@@ -336,6 +336,25 @@ static void who_answers_is_fit(void **state)
 	assert_string_equal(view(0, "web").members[0].health, "");
 }
 
+/* It has no bound address, and one of its own making. */
+static void who_has_ipv6_alone_is_asked_for_its_link_local(void **state)
+{
+	const struct ip formed = ip_link_local(guests[0]);
+	struct wish w;
+
+	fake_link_local = (struct ip){ 0 };
+	wish(&w, "web", "fd00::80");
+	wish_member(&w, guests[0]);
+	assert_int_equal(add(0, &w, 1), ERROR_NONE);
+	assert_memory_equal(nodes[0].plane.asked + 62, formed.octet, 16);
+	fake_link_local = ip("fe80::1234:5678:9abc:def0");
+	nodes_pass(2500);
+	assert_memory_equal(nodes[0].plane.asked + 62, fake_link_local.octet, 16);
+	/* The group that it listens to is that of this address. */
+	assert_memory_equal(nodes[0].plane.asked + 38 + 13, fake_link_local.octet + 13, 3);
+	fake_link_local = (struct ip){ 0 };
+}
+
 static void probe_says(enum errand_outcome what, const char *detail)
 {
 	fake_outcome(fake_probe.probe.id, what, detail);
@@ -446,6 +465,45 @@ static void strangers_are_told_apart(void **state)
 	assert_int_equal(a->strangers, 1);
 }
 
+/* As the data plane tells of it: an ARP announcement, or a neighbour advertisement's beginning. */
+static void claims(const char *who, const char *address)
+{
+	uint8_t buf[64] = { 0 };
+	struct writer w = writer_of(buf, sizeof(buf));
+
+	announce_arp(&w, ANNOUNCE_REPLY, mac(who), ip(address).octet);
+	assert_false(w.failed);
+	fake_tell(&nodes[0].plane, PLANE_ADDRESS_STRANGER, 0, buf, sizeof(buf));
+	nodes_settle();
+}
+
+static void who_claims_an_address_is_told_of(void **state)
+{
+	struct cluster_claimant first;
+	struct wish w;
+
+	made(&w);
+	assert_int_equal(view(0, "web").claimant.count, 0);
+	claims("52:54:00:00:00:66", "10.1.0.80");
+	first = view(0, "web").claimant;
+	assert_int_equal(first.count, 1);
+	assert_true(vmac_mac_equal(first.address, mac("52:54:00:00:00:66")));
+	assert_true(ip_equal(&first.ip, &(struct ip){ 4, { 10, 1, 0, 80 } }));
+	/* The same again is no news; since when it is, stays. */
+	nodes_pass(60000);
+	claims("52:54:00:00:00:66", "10.1.0.80");
+	assert_int_equal(view(0, "web").claimant.count, 2);
+	assert_true(view(0, "web").claimant.since.ms == first.since.ms);
+	assert_true(view(0, "web").claimant.last.ms > first.last.ms);
+	/* Another is. */
+	claims("52:54:00:00:00:67", "10.1.0.80");
+	assert_int_equal(view(0, "web").claimant.count, 1);
+	nodes_pass(599000);
+	assert_int_equal(view(0, "web").claimant.count, 1);
+	nodes_pass(2000);
+	assert_int_equal(view(0, "web").claimant.count, 0);
+}
+
 /* --- a disk that is full ---------------------------------------------------------------------- */
 
 static void what_is_not_durable_is_undone(void **state)
@@ -538,9 +596,11 @@ int main(void)
 		T(views_become_rows, alone),
 		T(epochs_go_into_the_journal, alone),
 		T(who_answers_is_fit, alone),
+		T(who_has_ipv6_alone_is_asked_for_its_link_local, alone),
 		T(connections_are_asked_for_on_the_real_path, alone),
 		T(who_drains_is_watched, alone),
 		T(strangers_are_told_apart, alone),
+		T(who_claims_an_address_is_told_of, alone),
 		T(a_guest_is_a_member_of_so_many, alone),
 		cmocka_unit_test(what_is_not_durable_is_undone),
 	};
