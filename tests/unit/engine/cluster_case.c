@@ -155,7 +155,7 @@ int end(void **state)
 		for (unsigned int id = 0; id <= FAKE_CLUSTERS; id++)
 			cluster_release(nodes[i].anchors.clusters[id].record);
 	nodes_end();
-	fake_install_fails = false;
+	fake_install_fails = fake_commit_fails = false;
 	return 0;
 }
 
