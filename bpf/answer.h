@@ -31,6 +31,9 @@
 #define HEARD_ASK	     -1 /* … and less: answer() it with the face of that number */
 #define HEARD_ASK_OF(number) (HEARD_ASK - (int)(number))
 
+/* Of hear()'s `asked`: the frame is the wire's. */
+#define HEAR_THE_WIRE (1u << 31)
+
 #define ANSWER_OPTIONS_MAX 8 /* of 8 octets */
 
 struct na_frame {
@@ -226,6 +229,31 @@ __noinline int answer_ns(struct __sk_buff *skb, __u32 l3, __u64 face, __u64 sour
 
 /* --- hearing --------------------------------------------------------------------------------- */
 
+/* From the wire, of a virtual address: whose it is said to be is a face, or it is told of, once a
+ * second at most, by the host that has the first face's lease. */
+__noinline int hear_claim(struct __sk_buff *skb, __u32 cluster, __u32 l3, __u32 is_ip6)
+{
+	struct cluster_slot *s = bpf_map_lookup_elem(&clusters, &cluster);
+	struct event head = { .kind = EVENT_ADDRESS, .face = FACE_OF(cluster, 0) };
+	const struct cluster_conf *conf = s ? cluster_conf_of(s) : 0;
+	__u8 option[8] __attribute__((aligned(8)));
+	__u64 mac = mac_at(skb, is_ip6 ? ETH_ALEN : l3 + 8);
+
+	if (!conf || l3 < ETH_HLEN || l3 > ETH_HLEN + 4 ||
+	    !face_serves(s, 0, bpf_ktime_get_boot_ns()))
+		return 0;
+	if (is_ip6 && !bpf_skb_load_bytes(skb, l3 + sizeof(struct nd_frame), option, 8) &&
+	    option[0] == 2 && option[1] == 1)
+		mac = mac_at(skb, l3 + sizeof(struct nd_frame) + 2);
+	for (__u32 i = 0; i < CLUSTER_FACES; i++)
+		if (i < conf->face_count && conf->faces[i] == mac)
+			return 0;
+	head.count = __sync_fetch_and_add(&s->told[0].count, 1) + 1;
+	if (is_due(&s->told[0].due, EVENT_GAP_NS))
+		event_submit(skb, &head, l3 - ETH_HLEN);
+	return 0;
+}
+
 static __always_inline int is_nlb(struct __sk_buff *skb, __u32 l3)
 {
 	__be16 type;
@@ -241,7 +269,8 @@ static __always_inline int net_carries(__u32 net)
 }
 
 /* A frame of a net whose network header is at l3 (untagged, or with a tag in front of that), from
- * wherever, guarded.  `asked`: 0, or the number of the face that it is for, and one more. */
+ * wherever, guarded.  `asked`: 0, HEAR_THE_WIRE, or the number of the face that it is for, and one
+ * more. */
 __noinline int hear(struct __sk_buff *skb, __u32 net, __u32 l3, __u32 asked)
 {
 	const struct cluster_conf *conf;
@@ -264,9 +293,12 @@ __noinline int hear(struct __sk_buff *skb, __u32 net, __u32 l3, __u32 asked)
 	if (!conf || conf->net != net || conf->mode == CLUSTER_MODE_CARRY)
 		return HEARD_NOTHING;
 	hidden = conf->flags & CLUSTER_NAT ? HEARD_NOTHING : (int)COPY_NOT_TO(cluster);
-	if (t.kind == TALK_SAYS)
+	if (t.kind == TALK_SAYS) {
+		if (asked == HEAR_THE_WIRE)
+			hear_claim(skb, (__u32)cluster, l3, t.is_ip6);
 		return hidden;
-	face = asked ? asked - 1 : face_of_client(conf, t.sender);
+	}
+	face = asked && asked != HEAR_THE_WIRE ? asked - 1 : face_of_client(conf, t.sender);
 	if (!face_speaks(s, face, bpf_ktime_get_boot_ns()))
 		return hidden;
 	return HEARD_ASK_OF(FACE_OF(cluster, face));

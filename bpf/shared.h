@@ -177,6 +177,7 @@ struct gate_slot {
 #define EVENT_STRANGER 2
 #define EVENT_ANSWERED 3
 #define EVENT_FACE     4 /* a stranger with a cluster's face; port is 0 */
+#define EVENT_ADDRESS  5 /* a stranger that says that a cluster's address is his; likewise */
 
 #define EVENT_FRAME	      64
 #define EVENT_GAP_NS	      1000000000ULL
@@ -197,7 +198,7 @@ struct event {
 	__u64 count;
 	__u32 port, generation; /* of the gate, then */
 	__u16 kind, len;
-	__u32 face; /* EVENT_FACE: FACE_OF(); EVENT_ANSWERED: of the first face */
+	__u32 face; /* EVENT_FACE: FACE_OF(); EVENT_ANSWERED, EVENT_ADDRESS: of the first face */
 	__u8 frame[EVENT_FRAME];
 };
 

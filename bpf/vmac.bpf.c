@@ -446,7 +446,7 @@ static __always_inline int uplink_floods(struct __sk_buff *skb, const struct upl
 		reason = face_gets(skb, f->slot, face - FACE_SLOT_0, net, how_of(f, came), w);
 		return reason == BALANCE_WIRE ? TC_ACT_UNSPEC : reason;
 	}
-	whom = hear(skb, net, l3_of(how_of(f, came)), 0);
+	whom = hear(skb, net, l3_of(how_of(f, came)), came == HOW_WIRE ? HEAR_THE_WIRE : 0);
 	if (whom <= HEARD_ASK)
 		return answer_goes(skb, f->slot, whom, net, how_of(f, came), w);
 	reason = untag(skb, f);

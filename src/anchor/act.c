@@ -117,6 +117,7 @@ void entry_step(struct anchor_core *c, struct anchor_entry *e, const struct grou
 		effect_do(c, e, &effects[i]);
 	e->transitions += (unsigned int)__builtin_popcount(before ^ faces_active(&e->group));
 	if (has_left(e, now)) {
+		entry_unlisten(c, e, e->record, NULL);
 		entry_drop(c, e);
 		return;
 	}

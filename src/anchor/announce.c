@@ -18,6 +18,7 @@
 #include "anchor/inside.h"
 #include "wire/announce.h"
 #include "wire/claim.h"
+#include "wire/nd.h"
 #include "wire/query.h"
 
 static_assert(ANCHOR_FRAME_MAX >= CLAIM_LEN && ANCHOR_FRAME_MAX >= ANNOUNCE_LEN_MAX &&
@@ -81,22 +82,91 @@ bool face_is_multicast(const struct cluster *c, uint8_t ret_group[static 4])
 	return true;
 }
 
+static void send_mld(struct anchor_core *c, struct anchor_entry *e, const struct ip *ip, bool done)
+{
+	struct writer w = writer_of(c->frame, sizeof(c->frame));
+	uint8_t group[16];
+
+	nd_solicited_node(ip->octet, group);
+	if (done)
+		query_done_mld(&w, e->where.address, group);
+	else
+		query_report_mld(&w, e->where.address, group);
+	assert(!w.failed);
+	c->ops->send(c->ctx, &e->where, w.start, writer_used(&w));
+}
+
+/* Another one of this host's listens there to the group, which is of the last 24 bits alone. */
+static bool others_listen(const struct anchor_core *c, const struct anchor_entry *e,
+			  const struct ip *ip)
+{
+	for (unsigned int i = 1; i <= CLUSTERS_MAX; i++) {
+		const struct anchor_entry *o = c->entries[i];
+
+		if (!o || o == e || !o->listening || o->where.ifindex != e->where.ifindex ||
+		    o->where.vlan != e->where.vlan)
+			continue;
+		for (unsigned int n = 0; n < o->record->address_count; n++)
+			if (o->record->addresses[n].family == 6 &&
+			    memcmp(o->record->addresses[n].octet + 13, ip->octet + 13, 3) == 0)
+				return true;
+	}
+	return false;
+}
+
+static bool has_group(const struct cluster *r, const struct ip *ip)
+{
+	for (unsigned int i = 0; r && i < r->address_count; i++)
+		if (r->addresses[i].family == 6 &&
+		    memcmp(r->addresses[i].octet + 13, ip->octet + 13, 3) == 0)
+			return true;
+	return false;
+}
+
+void entry_unlisten(struct anchor_core *c, struct anchor_entry *e, const struct cluster *was,
+		    const struct cluster *is)
+{
+	for (unsigned int i = 0; e->listening && e->linked && i < was->address_count; i++) {
+		const struct ip *ip = &was->addresses[i];
+
+		if (ip->family == 6 && !has_group(is, ip) && !others_listen(c, e, ip))
+			send_mld(c, e, ip, true);
+	}
+	if (!is)
+		e->listening = false;
+	/* What is new is told of at once. */
+	e->listen_due = is && e->listening ? (mono_t){ 0 } : MONO_NEVER;
+}
+
+static bool has_ipv6(const struct cluster *r)
+{
+	for (unsigned int i = 0; i < r->address_count; i++)
+		if (r->addresses[i].family == 6)
+			return true;
+	return false;
+}
+
 void entry_listen(struct anchor_core *c, struct anchor_entry *e, bool hosts, mono_t now)
 {
 	struct writer w = writer_of(c->frame, sizeof(c->frame));
+	const struct cluster *r = e->record;
 	uint8_t group[4];
+	const bool face = e->where.vlan && face_is_multicast(r, group);
 
-	if (!hosts || !e->linked || e->leaving || !e->where.vlan ||
-	    !face_is_multicast(e->record, group)) {
-		e->listen_due = MONO_NEVER;
-		e->listening = false;
+	if (!hosts || !e->linked || e->leaving || e->where.internal || (!face && !has_ipv6(r))) {
+		entry_unlisten(c, e, r, NULL);
 		return;
 	}
 	if (e->listening && !mono_due(e->listen_due, now))
 		return;
 	e->listen_due = mono_after(now, e->listening ? LISTEN_EVERY : LISTEN_AGAIN);
 	e->listening = true;
-	query_report_igmp(&w, e->where.address, group);
-	assert(!w.failed);
-	c->ops->send(c->ctx, &e->where, w.start, writer_used(&w));
+	if (face) {
+		query_report_igmp(&w, e->where.address, group);
+		assert(!w.failed);
+		c->ops->send(c->ctx, &e->where, w.start, writer_used(&w));
+	}
+	for (unsigned int i = 0; i < r->address_count; i++)
+		if (r->addresses[i].family == 6)
+			send_mld(c, e, &r->addresses[i], false);
 }

@@ -149,9 +149,9 @@ void anchor_core_identity(struct anchor_core *c, const struct anchor_identity *i
 		if (!c->entries[i])
 			continue;
 		for (unsigned int f = 0; f < CLUSTER_FACES_MAX; f++)
-			epochs[f] = e->group.faces[f].beyond > e->group.faces[f].epoch ?
-					    e->group.faces[f].beyond :
-					    e->group.faces[f].epoch;
+			epochs[f] = e->group.faces[f].beyond > e->group.faces[f].epoch
+					    ? e->group.faces[f].beyond
+					    : e->group.faces[f].epoch;
 		entry_end(c, e);
 		entry_begin(c, e, now);
 		for (unsigned int f = 0; f < e->record->face_count; f++) {
@@ -192,6 +192,8 @@ static void entry_change(struct anchor_core *c, struct anchor_entry *e,
 	where_set(e, where);
 	if (before != record) {
 		e->record = cluster_hold(record);
+		if (e->listening)
+			entry_unlisten(c, e, before, record);
 		entry_step(c, e, &event, now);
 		cluster_release(before);
 	}
@@ -297,20 +299,6 @@ void anchor_core_event(struct anchor_core *c, uint32_t cluster, const struct gro
 /* --- what happens ---------------------------------------------------------------------------- */
 
 /* Also one that is gone: what it said before is still old. */
-static const struct group_peer *peer_of(const struct group *g, const uint8_t host[static 16])
-{
-	for (unsigned int i = 0; i < GROUP_PEERS_MAX; i++)
-		if (g->peers[i].incarnation && memcmp(g->peers[i].host, host, 16) == 0)
-			return &g->peers[i];
-	return NULL;
-}
-
-static bool is_old(const struct group_peer *p, const struct heartbeat *h)
-{
-	return p && (h->incarnation < p->incarnation ||
-		     (h->incarnation == p->incarnation && h->sequence <= p->sequence));
-}
-
 static struct anchor_entry *entry_of_frame(const struct anchor_core *c, int ifindex, uint16_t vlan,
 					   uint64_t name)
 {
@@ -357,7 +345,7 @@ enum heartbeat_verdict anchor_core_frame(struct anchor_core *c, int ifindex, uin
 		return verdict;
 	/* Our own, by a loop of the network, is as old as one that somebody kept. */
 	if (memcmp(c->heartbeat.host, c->identity.self.octet, 16) == 0 ||
-	    is_old(peer_of(&e->group, c->heartbeat.host), &c->heartbeat)) {
+	    group_is_old(&e->group, &c->heartbeat)) {
 		e->replayed++;
 		return verdict;
 	}

@@ -61,7 +61,12 @@ void entry_step(struct anchor_core *c, struct anchor_entry *e, const struct grou
 
 void entry_announce(struct anchor_core *c, struct anchor_entry *e, unsigned int face,
 		    uint64_t epoch);
-/* Says again that this host listens to the face, where that is due. */
+/* Says that this host listens no more to what the record had and the other has not (NULL: to
+ * nothing at all). */
+void entry_unlisten(struct anchor_core *c, struct anchor_entry *e, const struct cluster *was,
+		    const struct cluster *is);
+/* Says again that this host listens to the face and to questions for its addresses, where that is
+ * due. */
 void entry_listen(struct anchor_core *c, struct anchor_entry *e, bool hosts, mono_t now);
 
 /* --- look.c ---------------------------------------------------------------------------------- */

@@ -11,6 +11,7 @@
 
 #include "anchor/thread.h"
 #include "base/log.h"
+#include "wire/nd.h"
 
 static struct uplink *uplink_by_index(const struct anchors *a, int ifindex)
 {
@@ -229,7 +230,62 @@ static void membership_settle(struct anchors *a, uint32_t id, const struct ancho
 	memcpy(m->group, group, sizeof(group));
 }
 
+/* Each as often as it is an address's: the kernel counts. */
+static int hear_all(struct ether_link *ether, const struct cluster *c, bool on)
+{
+	uint8_t group[16];
+	int r = 0;
+
+	for (unsigned int i = 0; i < c->address_count && r == 0; i++) {
+		if (c->addresses[i].family != 6)
+			continue;
+		nd_solicited_node(c->addresses[i].octet, group);
+		r = ether_hear(ether, nd_group_mac(group), on);
+	}
+	return r;
+}
+
+static void hearing_end(struct anchors *a, struct hearing *h)
+{
+	const struct uplink *l = h->ifindex ? uplink_by_index(a, h->ifindex) : NULL;
+
+	if (l && l->ether)
+		hear_all(l->ether, h->record, false);
+	cluster_release(h->record);
+	*h = (struct hearing){ 0 };
+}
+
+/* In a VLAN, too: the NIC looks at addresses alone. */
+static void hearing_settle(struct anchors *a, uint32_t id, const struct anchor_place *p)
+{
+	const int ifindex = p && !p->leaving && p->hosts ? p->where->ifindex : 0;
+	const struct uplink *l = ifindex ? uplink_by_index(a, ifindex) : NULL;
+	struct hearing *h = &a->hearings[id], new = { 0 };
+	int r;
+
+	if (h->ifindex == ifindex && (!ifindex || h->record == p->record))
+		return;
+	/* The new ones first: what stays is heard without a gap. */
+	if (l && l->ether) {
+		new = (struct hearing){ ifindex, cluster_hold(p->record) };
+		r = hear_all(l->ether, p->record, true);
+		if (r < 0)
+			log_debug("anchors: link %d: questions: %s", ifindex, strerror(-r));
+	}
+	hearing_end(a, h);
+	*h = new;
+}
+
 /* --- all of it ------------------------------------------------------------------------------- */
+
+static void uplink_forget(struct anchors *a, struct uplink *l)
+{
+	uplink_close(l); /* and with it all memberships */
+	for (uint32_t id = 1; id <= CLUSTERS_MAX; id++)
+		if (a->hearings[id].ifindex == l->ifindex)
+			hearing_end(a, &a->hearings[id]);
+	free(l);
+}
 
 static void uplinks_drop(struct anchors *a)
 {
@@ -241,8 +297,7 @@ static void uplinks_drop(struct anchors *a)
 			continue;
 		}
 		*at = l->next;
-		uplink_close(l);
-		free(l);
+		uplink_forget(a, l);
 	}
 }
 
@@ -259,11 +314,16 @@ void links_settle(struct anchors *a)
 		if (there && p.where->ifindex)
 			uplink_need(a, p.where->ifindex);
 		membership_settle(a, id, there ? &p : NULL);
+		if (!there)
+			hearing_settle(a, id, NULL);
 	}
 	uplinks_drop(a);
 	/* What the machines say to it may break a link: that is seen the next time. */
 	for (struct uplink *l = a->uplinks; l; l = l->next)
 		uplink_settle(a, l);
+	for (uint32_t id = 1; id <= CLUSTERS_MAX; id++)
+		if (anchor_core_place(a->core, id, &p))
+			hearing_settle(a, id, &p);
 }
 
 static void uplink_revive(struct uplink *l)
@@ -306,4 +366,6 @@ void links_free(struct anchors *a)
 	}
 	for (uint32_t id = 1; id <= CLUSTERS_MAX; id++)
 		membership_end(&a->memberships[id]);
+	for (uint32_t id = 1; id <= CLUSTERS_MAX; id++)
+		hearing_end(a, &a->hearings[id]);
 }

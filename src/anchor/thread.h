@@ -93,6 +93,12 @@ struct membership {
 	uint8_t group[4];
 };
 
+/* The NIC takes questions for a cluster's IPv6 addresses: their solicited-node groups. */
+struct hearing {
+	int ifindex;		      /* of the uplink whose socket has them; 0 = none has */
+	const struct cluster *record; /* whose addresses; held */
+};
+
 /* --- all ------------------------------------------------------------------------------------- */
 
 struct anchors {
@@ -124,6 +130,7 @@ struct anchors {
 	bool lacking[CLUSTERS_MAX + 1]; /* there was no memory for it, is tried again */
 	struct uplink *uplinks;
 	struct membership memberships[CLUSTERS_MAX + 1];
+	struct hearing hearings[CLUSTERS_MAX + 1];
 	uint64_t send_failed;
 };
 

@@ -41,6 +41,8 @@ static void write_member(struct out *o, const struct cluster_member_view *v)
 
 static void write_live(struct out *o, const struct cluster_view *v)
 {
+	char ip[IP_TEXT_MAX];
+
 	out_key(o, "live");
 	out_open(o, '{');
 	out_u64(o, "hosts", v->host_count);
@@ -50,6 +52,16 @@ static void write_live(struct out *o, const struct cluster_view *v)
 	out_u64(o, "view_number", v->view_number);
 	out_bool(o, "coordinator", v->coordinator);
 	out_bool(o, "fail_open", v->fail_open);
+	if (v->claimant.count > 0) {
+		out_key(o, "claimant");
+		out_open(o, '{');
+		out_mac(o, "address", v->claimant.address);
+		out_text(o, "ip", v->claimant.ip.family == 4 ? ip_format(&v->claimant.ip, ip) : "");
+		out_time(o, "since", v->claimant.since);
+		out_time(o, "last", v->claimant.last);
+		out_u64(o, "count", v->claimant.count);
+		out_close(o, '}');
+	}
 	out_key(o, "counters");
 	out_open(o, '{');
 	for (unsigned int i = 0; i < v->counter_count; i++)

@@ -27,6 +27,17 @@ static bool is_echoed(const struct group *g, const struct group_peer *p)
 	       mono_since(p->heard, p->differs).ns < GROUP_BEHIND.ns;
 }
 
+static unsigned int flags_of(const struct group *g, const struct group_peer *p)
+{
+	return (is_echoed(g, p) ? HEARTBEAT_COUNTS : 0) | (p->answers ? HEARTBEAT_ANSWERS : 0);
+}
+
+/* Believed or not: he is told that he is heard, so that he can answer. */
+static bool is_noticed(const struct group_peer *p, mono_t now)
+{
+	return p->incarnation && !p->left && !mono_due(mono_after(p->noticed, GROUP_DEAD), now);
+}
+
 /* By number, as the format wants them. */
 static void compose_echoes(const struct group *g, struct heartbeat *h)
 {
@@ -34,7 +45,7 @@ static void compose_echoes(const struct group *g, struct heartbeat *h)
 		const struct group_peer *p = &g->peers[i];
 		unsigned int at = h->echo_count;
 
-		if (!is_echoed(g, p))
+		if (!is_noticed(p, g->sent[g->sequence % GROUP_SENT]))
 			continue;
 		for (; at > 0 && h->echoes[at - 1].number > p->number; at--)
 			h->echoes[at] = h->echoes[at - 1];
@@ -45,6 +56,7 @@ static void compose_echoes(const struct group *g, struct heartbeat *h)
 			continue;
 		}
 		h->echoes[at].number = p->number;
+		h->echoes[at].flags = (uint16_t)flags_of(g, p);
 		h->echoes[at].sequence = p->sequence;
 		h->echo_count++;
 	}

@@ -6,7 +6,8 @@
  * Hosts with members of the cluster hear each other's heartbeats (wire/heartbeat.h) on the
  * cluster's own segment.  Three things are agreed by them, none of them through the registry:
  *
- *   liveness  a host that was not heard for GROUP_DEAD is gone, with its members, from here.
+ *   liveness  a host that was not heard for GROUP_DEAD is gone, with its members, from here; and
+ *             so is one that has not said for GROUP_PROVE that it hears us (see below).
  *
  *   anchors   each face has one host that answers ARP and ND for it and chooses members.  It is a
  *             lease: extended with every heartbeat that is sent, and never beyond the moment when
@@ -38,6 +39,18 @@
  * has neither committed nor installed, and when it installs one while it has not committed the one
  * before: two hosts could else take by views that never were in force together.
  *
+ * A tag says who made a heartbeat, and not when.  Whoever was heard without a gap is told from his
+ * own recorded voice by its sequence; whom a host meets, it cannot tell so.  But every heartbeat
+ * echoes what was heard of others, and one that echoes what we have just sent was sent just now:
+ * its sender *answers*.  Who has not done so for GROUP_PROVE, while we spoke, is a recording, or
+ * deaf to us, and is *doubted* from then on, until he answers, or until somebody who answers says
+ * that he does.  A host that takes no part says nothing that could be answered: it believes whom it
+ * hears, and decides nothing by it.  (To doubt at once would be wrong: the first heartbeat of
+ * everybody echoes nobody, or our run before.  And whoever was believed once is not doubted while
+ * he is heard on, so a link that works one way alone does not make two anchors of one.)  Runs are
+ * in order by their incarnation, the time of day; a host whose clock was set back is heard all the
+ * same as soon as it answers, and of that host no order of runs is believed any more.
+ *
  * Health is each host's own: it says which of its members are fit; who is not is as good as dead.
  * Where none at all is fit, the last fit ones stay (fail-open), and it is an alarm.  A member that
  * moves is nobody's for a while: until GROUP_ABSENT it counts as it did, unless its host is silent.
@@ -63,6 +76,7 @@
 #define GROUP_DEAD	SPAN_MS(600) /* three of them */
 #define GROUP_STEP	SPAN_MS(50)  /* between a taker-over and the next in its order */
 #define GROUP_LISTEN	SPAN_MS(700) /* after the start, before anything is taken */
+#define GROUP_PROVE	SPAN_S(1)    /* five heartbeats */
 #define GROUP_SERVE	SPAN_S(1)
 #define GROUP_COMMIT	SPAN_MS(400)
 #define GROUP_SPREAD	SPAN_S(10)   /* so long must the better host of a face have lived */
@@ -100,7 +114,10 @@
 	X(VIEW, "view", "the rows were shared out anew")                                           \
 	X(ALL_DOWN, "all_down", "no member is fit: the last fit ones stay")                        \
 	X(BEHIND, "behind", "another host has a newer record of the cluster")                      \
-	X(FOREIGN, "foreign", "somebody else uses the address on the wire")
+	X(FOREIGN, "foreign", "somebody else uses the address on the wire")                        \
+	X(UNANSWERED, "unanswered",                                                                \
+	  "a host is heard that does not hear this one, or somebody sends what it said before: "   \
+	  "it is not believed")
 
 enum group_reason {
 #define GROUP_REASON_ENUM_(c, name, meaning) GROUP_REASON_##c,
@@ -189,6 +206,11 @@ struct group_peer {
 	 * rows, or left to come back. */
 	bool counts;
 	bool left; /* it said so */
+	bool answers, proven; /* it echoed what we had just sent; or one who answers vouches */
+	bool turned;	      /* its runs are in no order: its clock was set back */
+	bool doubted;	      /* since it did not prove itself, until it does */
+	mono_t met;	      /* there and not proven, while we speak: since; ns 0 = not */
+	mono_t noticed;	      /* heard, believed or not */
 	uint8_t host[16];
 	uint16_t number;
 	uint64_t incarnation, generation;
@@ -264,7 +286,7 @@ struct group_config {
 	struct uuid self;
 	uint16_t number; /* of this host among others; 1 where alone */
 	bool alone;
-	uint64_t incarnation; /* greater than in any earlier run of this host */
+	uint64_t incarnation; /* another than in any earlier run of this host, as a rule greater */
 	const char *segment;
 	const struct cluster *record;
 };
@@ -275,6 +297,8 @@ void group_init(struct group *g, const struct group_config *config, mono_t now);
 unsigned int group_step(struct group *g, const struct group_event *event, mono_t now,
 			struct group_effect ret[static GROUP_EFFECTS_MAX]);
 mono_t group_next_expiry(const struct group *g); /* MONO_NEVER = none */
+/* It was said before: GROUP_HEARD of it would change nothing. */
+bool group_is_old(const struct group *g, const struct heartbeat *h);
 
 /* What is to be sent now (after GROUP_SEND). */
 void group_compose(const struct group *g, struct heartbeat *ret);

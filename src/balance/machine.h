@@ -59,6 +59,9 @@ bool bits_equal(const struct heartbeat_bits *a, const struct heartbeat_bits *b);
 
 /* Believes a heartbeat, or returns NULL. */
 struct group_peer *peers_hear(struct step *s, const struct heartbeat *h);
+/* When that heartbeat of ours was sent which this one echoes; ns 0: none of the last ones.  counting:
+ * only where its sender believes us. */
+mono_t peers_echo(const struct group *g, const struct heartbeat *h, bool counting);
 /* This host was late: what it did not hear until now says nothing. */
 void peers_unheard(struct step *s);
 void peers_review(struct step *s);

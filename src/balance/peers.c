@@ -69,7 +69,7 @@ static void said_farewell(struct step *s, struct group_peer *p)
 {
 	const bool was_there = p->there;
 
-	p->there = false;
+	p->there = p->answers = p->proven = false;
 	p->left = true;
 	memset(p->claims, 0, sizeof(p->claims));
 	p->counts = !is_distributed(s->g) && bits_any(&p->hosted);
@@ -81,6 +81,83 @@ static void said_farewell(struct step *s, struct group_peer *p)
 		tell_host(s, p, GROUP_REASON_HOST_LEFT);
 }
 
+/* --- who hears us ---------------------------------------------------------------------------- */
+
+mono_t peers_echo(const struct group *g, const struct heartbeat *h, bool counting)
+{
+	for (unsigned int i = 0; i < h->echo_count; i++)
+		if (h->echoes[i].number == g->number && h->echoes[i].sequence <= g->sequence &&
+		    g->sequence - h->echoes[i].sequence < GROUP_SENT &&
+		    (!counting || h->echoes[i].flags & HEARTBEAT_COUNTS))
+			return g->sent[h->echoes[i].sequence % GROUP_SENT];
+	return (mono_t){ 0 };
+}
+
+bool group_is_old(const struct group *g, const struct heartbeat *h)
+{
+	for (unsigned int i = 0; i < GROUP_PEERS_MAX; i++) {
+		const struct group_peer *p = &g->peers[i];
+
+		if (is_slot_free(p) || memcmp(p->host, h->host, sizeof(p->host)) != 0)
+			continue;
+		if (h->incarnation == p->incarnation)
+			return h->sequence <= p->sequence;
+		/* What answers is new, whatever its clock said. */
+		return (p->turned || h->incarnation < p->incarnation) &&
+		       !peers_echo(g, h, false).ns;
+	}
+	return false;
+}
+
+static void prove(struct group_peer *p)
+{
+	p->proven = true;
+	p->doubted = false;
+	p->met = (mono_t){ 0 };
+}
+
+/* Of those that this host cannot speak to.  Not at second hand: two could else vouch for each
+ * other's ghosts. */
+static void vouch(struct group *g, const struct heartbeat *h)
+{
+	for (unsigned int i = 0; i < GROUP_PEERS_MAX; i++) {
+		struct group_peer *p = &g->peers[i];
+
+		if (is_slot_free(p) || p->proven)
+			continue;
+		for (unsigned int n = 0; n < h->echo_count; n++)
+			if (h->echoes[n].number == p->number &&
+			    h->echoes[n].flags & HEARTBEAT_ANSWERS &&
+			    p->sequence - h->echoes[n].sequence < GROUP_SENT)
+				prove(p);
+	}
+}
+
+static bool is_answerable(const struct group *g)
+{
+	return g->linked && !g->silent;
+}
+
+static void doubt(struct step *s, struct group_peer *p)
+{
+	const struct group_effect what = { .host = p->number, .reason = GROUP_REASON_UNANSWERED };
+
+	if (p->proven || !p->there || !is_answerable(s->g)) {
+		p->met = (mono_t){ 0 };
+		return;
+	}
+	if (!p->met.ns)
+		p->met = s->now;
+	if (!mono_due(mono_after(p->met, GROUP_PROVE), s->now) || !step_tell(s, GROUP_ALARM, &what))
+		return;
+	p->doubted = true;
+	p->met = (mono_t){ 0 };
+	p->there = false;
+	memset(p->claims, 0, sizeof(p->claims));
+}
+
+/* --- heartbeats ------------------------------------------------------------------------------ */
+
 struct group_peer *peers_hear(struct step *s, const struct heartbeat *h)
 {
 	struct group *g = s->g;
@@ -89,19 +166,27 @@ struct group_peer *peers_hear(struct step *s, const struct heartbeat *h)
 	if (h->cluster != g->cluster_hash || h->number == g->number ||
 	    memcmp(h->host, g->self.octet, sizeof(h->host)) == 0)
 		return NULL;
-	p = slot_of(g, h->host);
+	p = group_is_old(g, h) ? NULL : slot_of(g, h->host);
 	if (!p)
 		return NULL;
 	if (is_slot_free(p) || memcmp(p->host, h->host, sizeof(p->host)) != 0) {
 		*p = (struct group_peer){ .differs = MONO_NEVER };
 		memcpy(p->host, h->host, sizeof(p->host));
-	} else if (h->incarnation < p->incarnation ||
-		   (h->incarnation == p->incarnation && h->sequence <= p->sequence)) {
-		return NULL;
+	} else if (h->incarnation < p->incarnation) {
+		p->turned = true;
 	}
 	p->number = h->number;
 	p->incarnation = h->incarnation;
 	p->sequence = h->sequence;
+	p->noticed = s->now;
+	if (peers_echo(g, h, false).ns) {
+		p->answers = true;
+		prove(p);
+	}
+	if (p->doubted)
+		return NULL;
+	if (p->answers)
+		vouch(g, h);
 	p->heard = s->now;
 	p->generation = h->generation;
 	p->installed = h->installed;
@@ -141,10 +226,11 @@ static void review(struct step *s, struct group_peer *p)
 	const bool differs = p->generation != s->g->record->generation;
 
 	if (p->there && mono_due(mono_after(p->heard, GROUP_DEAD), s->now)) {
-		p->there = false;
+		p->there = p->answers = p->proven = false;
 		memset(p->claims, 0, sizeof(p->claims));
 		tell_host(s, p, GROUP_REASON_HOST_SILENT);
 	}
+	doubt(s, p);
 	if (p->counts && !p->there && mono_due(counts_until(s->g, p), s->now)) {
 		members_mourn(s->g, &p->hosted, s->now);
 		members_forsake(s->g, &p->hosted);
@@ -186,6 +272,8 @@ mono_t peers_expiry(const struct group *g)
 	for (unsigned int i = 0; i < GROUP_PEERS_MAX; i++) {
 		const struct group_peer *p = &g->peers[i];
 
+		if (p->met.ns)
+			next = mono_earlier(next, mono_after(p->met, GROUP_PROVE));
 		if (p->there)
 			next = mono_earlier(next, mono_after(p->heard, GROUP_DEAD));
 		else if (p->counts)

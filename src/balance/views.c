@@ -204,15 +204,6 @@ static void coordinate(struct step *s)
 
 /* --- who follows ----------------------------------------------------------------------------- */
 
-static mono_t echo_of(const struct group *g, const struct heartbeat *h)
-{
-	for (unsigned int i = 0; i < h->echo_count; i++)
-		if (h->echoes[i].number == g->number && h->echoes[i].sequence <= g->sequence &&
-		    g->sequence - h->echoes[i].sequence < GROUP_SENT)
-			return g->sent[h->echoes[i].sequence % GROUP_SENT];
-	return (mono_t){ 0 };
-}
-
 /* A view of the same coordinator only if it comes after; of another only at no lower epoch. */
 static bool is_news(const struct group *g, struct heartbeat_view v)
 {
@@ -242,7 +233,7 @@ static void follow(struct step *s)
 		if (!view_equal(h->committed, g->committed) &&
 		    !view_equal(h->committed, g->installed))
 			views_lapse(s);
-		echo = echo_of(g, h);
+		echo = peers_echo(g, h, true);
 		g->echoed = mono_later(g->echoed, echo);
 		/* (Not lapsed: it may have committed when the last echo was too old.) */
 		if (g->committed.number && echo.ns)

@@ -11,7 +11,11 @@ static void show_face(struct grid *g, const json_t *f)
 {
 	const char *anchor = json_text(f, "anchor");
 
-	if (json_yes(f, "here"))
+	/* A host that is alone holds it for as long as it likes. */
+	if (json_yes(f, "here") && !json_object_get(f, "lease_ms"))
+		show_pairf(g, "face", "%s here at epoch %llu", json_text(f, "address"),
+			   json_number(f, "epoch"));
+	else if (json_yes(f, "here"))
 		show_pairf(g, "face", "%s here at epoch %llu (lease of %llu ms left)",
 			   json_text(f, "address"), json_number(f, "epoch"),
 			   json_number(f, "lease_ms"));
@@ -43,6 +47,7 @@ static void show_check(struct grid *g, const json_t *check)
 
 static void show_live(struct grid *g, const json_t *live)
 {
+	const json_t *claimant = json_object_get(live, "claimant");
 	const json_t *value;
 	char number[SHOW_NUMBER_MAX];
 	const char *name;
@@ -53,6 +58,13 @@ static void show_live(struct grid *g, const json_t *live)
 		   json_yes(live, "coordinator") ? ", made here" : "");
 	if (json_yes(live, "fail_open"))
 		show_pair(g, "ALARM", "no member is fit: the last fit ones stay");
+	if (claimant)
+		show_pairf(g, "ALARM",
+			   "%s says on the wire that %s is its own, since %s (%llu times)",
+			   json_text(claimant, "address"),
+			   json_text(claimant, "ip")[0] ? json_text(claimant, "ip")
+							: "an IPv6 address",
+			   json_text(claimant, "since"), json_number(claimant, "count"));
 	if (json_number(live, "rows_unassigned"))
 		show_pairf(g, "rows of nobody", "%llu of %llu",
 			   json_number(live, "rows_unassigned"), json_number(live, "rows"));

@@ -1,10 +1,23 @@
 #include "daemon/anchors.h"
 
+#include <sys/random.h>
+#include <unistd.h>
+
 #include "anchor/anchor.h"
 #include "store/store.h"
 
 /* The incarnation is the time of day: greater than in any earlier run, unless the clock was set
- * back; then the others hear this host again when it has come to where it was. */
+ * back; then the others hear this host by what it answers them (balance/group.h), for which it must
+ * only be another than before, as the lower bits see to. */
+static uint64_t incarnation(wall_t now)
+{
+	uint16_t other = 0;
+
+	if (getrandom(&other, sizeof(other), GRND_NONBLOCK) < 0)
+		other = (uint16_t)getpid();
+	return (uint64_t)now.ms << 16 | other;
+}
+
 int anchors_begin(const struct anchors_parts *parts, struct anchors **ret, struct error *ret_error)
 {
 	struct anchor_config config = {
@@ -12,7 +25,7 @@ int anchors_begin(const struct anchors_parts *parts, struct anchors **ret, struc
 		.plane = parts->plane,
 		.number = 1,
 		.alone = parts->alone,
-		.incarnation = (uint64_t)parts->now.ms,
+		.incarnation = incarnation(parts->now),
 	};
 	struct store_facts facts;
 

@@ -62,7 +62,10 @@ struct cluster_state {
 	uint32_t *flows;		    /* by member id, as scanned last */
 	mono_t scanned;
 	mono_t check_due; /* when a check begins or ends; ns 0 = none yet */
-	mono_t reached;	  /* since when a face is known to have an anchor; ns 0 = it has none */
+	struct cluster_claimant claimant;
+	mono_t claimed_at; /* the last time; ns 0 = never */
+	uint64_t claims;   /* of all */
+	mono_t reached;	   /* since when a face is known to have an anchor; ns 0 = it has none */
 };
 
 struct cluster_job;
@@ -174,6 +177,9 @@ mono_t balancing_expiry(const struct engine *e);
 void cluster_report(void *ctx, const struct anchor_report *r);
 /* Rows and epochs that could not be written down before. */
 void cluster_reports_retry(struct engine *e, struct cluster_state *s);
+/* Somebody on the wire says that a virtual address is his. */
+bool cluster_claimed(const struct cluster_state *s, mono_t now); /* of late */
+void cluster_on_claimant(struct engine *e, const struct plane_event *event);
 void cluster_on_stranger(struct engine *e, const struct plane_event *event);
 /* What the data plane counted, at most once a second; NULL: it cannot be had. */
 const uint32_t *cluster_flows(struct engine *e, struct cluster_state *s);

@@ -7,10 +7,12 @@
 #include "base/log.h"
 #include "engine/cluster.h"
 #include "engine/side.h"
+#include "model/ip.h"
 #include "wire/claim.h"
 
-#define REPORT_RETRY SPAN_S(1)
-#define FLOWS_EVERY  SPAN_S(1) /* a walk over the flow table costs some ms */
+#define REPORT_RETRY   SPAN_S(1)
+#define CLAIMANT_STAYS SPAN_S(600) /* after the last time it is shown, and no news */
+#define FLOWS_EVERY    SPAN_S(1)   /* a walk over the flow table costs some ms */
 
 /* --- rows ------------------------------------------------------------------------------------ */
 
@@ -284,6 +286,61 @@ void cluster_on_stranger(struct engine *e, const struct plane_event *event)
 		anchor_claimed(e->cfg.anchors, s->record->id, event->face, tag.epoch, tag.host);
 	else
 		anchor_stranger(e->cfg.anchors, s->record->id, event->face);
+}
+
+/* What the frame says, which is ARP or a neighbour advertisement: the data plane has looked.  Of
+ * the latter the end is not here. */
+static void claim_of(const struct plane_event *event, struct cluster_claimant *ret)
+{
+	const uint8_t *f = event->frame;
+	const bool is_arp = f[12] == 0x08 && f[13] == 0x06;
+
+	memset(&ret->ip, 0, sizeof(ret->ip));
+	memcpy(ret->address.octet, is_arp ? f + 22 : f + 6, sizeof(ret->address.octet));
+	ret->ip.family = is_arp ? 4 : 6;
+	if (is_arp)
+		memcpy(ret->ip.octet, f + 28, 4);
+}
+
+static void tell_claimant(struct engine *e, const struct cluster_state *s)
+{
+	char mac[VMAC_MAC_TEXT_MAX], ip[IP_TEXT_MAX], reason[256];
+	const struct cluster_claimant *who = &s->claimant;
+	const struct cluster *c = s->record;
+
+	snprintf(reason, sizeof(reason), "foreign, %s: %s says on the wire that it is its own",
+		 who->ip.family == 4 ? ip_format(&who->ip, ip) : "an IPv6 address",
+		 vmac_mac_format(who->address, VMAC_MAC_COLON, mac));
+	log_warning("cluster %s: %s", c->name, reason);
+	event_fleet(e, "cluster", world_segment(&e->world, c->segment)->record->name, c->name,
+		    "alarm", "", mac, reason);
+}
+
+void cluster_on_claimant(struct engine *e, const struct plane_event *event)
+{
+	struct cluster_state *s = cluster_state_of(e, event->cluster + 1);
+	struct cluster_claimant now;
+	mono_t at = e->cfg.mono_now();
+	bool is_news;
+
+	if (!s || event->len < 42)
+		return;
+	claim_of(event, &now);
+	is_news = !cluster_claimed(s, at) || !vmac_mac_equal(s->claimant.address, now.address) ||
+		  !ip_equal(&s->claimant.ip, &now.ip);
+	now.last = e->cfg.wall_now();
+	now.since = is_news ? now.last : s->claimant.since;
+	now.count = is_news ? 1 : s->claimant.count + 1;
+	s->claimant = now;
+	s->claimed_at = at;
+	s->claims++;
+	if (is_news)
+		tell_claimant(e, s);
+}
+
+bool cluster_claimed(const struct cluster_state *s, mono_t now)
+{
+	return s->claimed_at.ns && mono_since(now, s->claimed_at).ns < CLAIMANT_STAYS.ns;
 }
 
 const uint32_t *cluster_flows(struct engine *e, struct cluster_state *s)

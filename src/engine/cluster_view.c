@@ -47,6 +47,7 @@ static void see_counters(struct engine *e, const struct cluster_state *s, struct
 		add(v, seen, "flows_made", c->flows_made);
 		add(v, seen, "flows_denied", c->flows_denied);
 	}
+	add(v, seen, "claimed_by_others", s->claims);
 	if (!v->live)
 		return;
 	add(v, seen, "heartbeats_sent", seen->live.sent);
@@ -180,6 +181,8 @@ static void see_cluster(struct engine *e, const struct cluster *c, struct seen *
 	see_members(e, s, seen, v);
 	if (s)
 		see_crowd(s, v);
+	if (s && cluster_claimed(s, e->cfg.mono_now()))
+		v->claimant = s->claimant;
 	if (s && s->set)
 		see_counters(e, s, seen, v);
 }

@@ -526,6 +526,14 @@ void engine_election_links(struct engine *e,
 const char *engine_verdict_name(unsigned int verdict);	    /* < VERDICT_COUNT */
 const char *engine_election_state_name(unsigned int state); /* < FHRP_STATE_COUNT */
 
+/* Who says on the wire that a virtual address of a cluster is at another address than a face. */
+struct cluster_claimant {
+	vmac_mac_t address;
+	struct ip ip; /* the virtual address; of IPv6, family alone */
+	wall_t since, last;
+	uint64_t count; /* told of; 0 = nobody does */
+};
+
 struct cluster_view {
 	const struct cluster *cluster;
 	const char *segment;
@@ -551,6 +559,7 @@ struct cluster_view {
 	uint32_t row_count, rows_unassigned;
 	uint64_t view_epoch, view_number;
 	bool coordinator, fail_open;
+	struct cluster_claimant claimant;
 	const struct cluster_counters_view {
 		const char *name; /* of struct plane_cluster_counters and heartbeats' verdicts */
 		uint64_t value;

@@ -335,6 +335,7 @@ static void on_gate(void *ctx, const struct plane_event *event)
 		break;
 	case PLANE_ANSWERED:
 	case PLANE_FACE_STRANGER:
+	case PLANE_ADDRESS_STRANGER:
 	case PLANE_EVENT_KIND_COUNT:
 		break;
 	}
@@ -348,6 +349,8 @@ static void on_plane(void *ctx, const struct plane_event *event)
 		cluster_health_answered(e, event);
 	else if (event->kind == PLANE_FACE_STRANGER)
 		cluster_on_stranger(e, event);
+	else if (event->kind == PLANE_ADDRESS_STRANGER)
+		cluster_on_claimant(e, event);
 	else if (e->side)
 		on_gate(e->side, event);
 }

@@ -23,7 +23,7 @@
 #define VLAN_MASK    0x0fff
 
 struct ether_link {
-	int fd;
+	int fd, ifindex;
 	int trouble; /* what the next ether_receive() returns first; 0 = nothing */
 	uint8_t data[ETHER_BATCH][ETHER_LEN_MAX];
 	alignas(struct cmsghdr) char control[ETHER_BATCH]
@@ -141,6 +141,7 @@ int ether_open(const struct ether_config *config, struct ether_link **ret, struc
 	if (!l)
 		return error_set(ret_error, ERROR_NO_MEMORY, NULL, "out of memory");
 	l->fd = -1;
+	l->ifindex = config->ifindex;
 	r = socket_open(config, &l->fd);
 	if (r < 0)
 		return fail(r, ret_error, "open a packet socket");
@@ -271,4 +272,17 @@ int ether_join(int ifindex, const uint8_t group[static 4], int *ret_fd, struct e
 		return fail(r, ret_error, "join a multicast group");
 	*ret_fd = TAKE_FD(fd);
 	return 0;
+}
+
+int ether_hear(struct ether_link *l, vmac_mac_t group, bool on)
+{
+	struct packet_mreq membership = {
+		.mr_ifindex = l->ifindex,
+		.mr_type = PACKET_MR_MULTICAST,
+		.mr_alen = ETH_ALEN,
+	};
+
+	memcpy(membership.mr_address, group.octet, ETH_ALEN);
+	return option(l->fd, SOL_PACKET, on ? PACKET_ADD_MEMBERSHIP : PACKET_DROP_MEMBERSHIP,
+		      &membership, sizeof(membership));
 }

@@ -45,3 +45,6 @@ int ether_send(struct ether_link *l, uint16_t vlan, const void *frame, size_t le
  * for as long as *ret_fd is open.  Errors: NO_INTERFACE (or it has no IPv4), KERNEL_FAILED,
  * NO_MEMORY. */
 int ether_join(int ifindex, const uint8_t group[static 4], int *ret_fd, struct error *ret_error);
+/* The NIC takes frames to that group address, or no more, for the sake of this link: as often no
+ * more as before.  Nobody is told, and the link reports none of them.  0 or -errno. */
+int ether_hear(struct ether_link *l, vmac_mac_t group, bool on);

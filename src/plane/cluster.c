@@ -544,6 +544,7 @@ int plane_cluster_set(struct plane *p, const struct plane_cluster *c, struct err
 	if (r < 0)
 		return cluster_failed(r, ret_error);
 	memcpy(fresh.fresh, s->fresh, sizeof(fresh.fresh));
+	fresh.installed = s->installed;
 	free(s->members);
 	*s = fresh;
 	if (!conf_now(cs, c->slot, &now))
@@ -554,7 +555,10 @@ int plane_cluster_set(struct plane *p, const struct plane_cluster *c, struct err
 	r = reach(p, c->slot, &now);
 	if (r < 0)
 		return cluster_failed(r, ret_error);
-	cluster_prioritise(cs, c->slot, CLUSTER_INSTALLED);
+	if (s->installed)
+		cluster_prioritise(cs, c->slot, CLUSTER_INSTALLED);
+	else
+		cluster_prioritise_anew(cs, c->slot, CLUSTER_INSTALLED);
 	refresh_ports(p, s->net);
 	head_mark(p, s->net);
 	if (was && old_net != s->net) {

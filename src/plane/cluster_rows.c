@@ -53,6 +53,28 @@ void cluster_prioritise(struct clusters *cs, unsigned int slot, unsigned int set
 			 __ATOMIC_RELEASE);
 }
 
+static bool is_active(const struct cluster_state *s, uint32_t id)
+{
+	for (unsigned int i = 0; id && i < s->member_count; i++)
+		if (s->members[i].id == id)
+			return s->members[i].state == MEMBER_ACTIVE;
+	return false;
+}
+
+void cluster_prioritise_anew(struct clusters *cs, unsigned int slot, unsigned int set)
+{
+	uint32_t chosen = __atomic_load_n(&cs->slots[slot].priority[set], __ATOMIC_ACQUIRE);
+	uint32_t first = chosen & 0xffff, second = chosen >> 16;
+
+	if (!is_active(&cs->of[slot], second))
+		second = 0;
+	if (!is_active(&cs->of[slot], first)) {
+		first = second;
+		second = 0;
+	}
+	__atomic_store_n(&cs->slots[slot].priority[set], first | second << 16, __ATOMIC_RELEASE);
+}
+
 static int put_rows(struct clusters *cs, unsigned int slot, const struct balance_row *rows)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
@@ -90,6 +112,7 @@ int plane_cluster_install(struct plane *p, unsigned int slot, const struct balan
 		cluster_store(&cs->slots[slot].known[i], word);
 	}
 	memcpy(cs->of[slot].fresh, fresh, sizeof(cs->of[slot].fresh));
+	cs->of[slot].installed = true;
 	cluster_prioritise(cs, slot, CLUSTER_INSTALLED);
 	return 0;
 }

@@ -12,6 +12,7 @@ struct cluster_state {
 	bool set;
 	unsigned int net, row_count;
 	bool nat, carried, has_group_face;
+	bool installed; /* since plane_open(): `fresh` is known */
 	unsigned int member_count;
 	struct cluster_known {
 		uint64_t mac;
@@ -54,5 +55,8 @@ int cluster_not_found(unsigned int slot, struct error *ret_error);
 
 /* cluster_rows.c: by the members as they are set and the bitmap of fresh ones. */
 void cluster_prioritise(struct clusters *cs, unsigned int slot, unsigned int set);
+/* The rows are an earlier run's, and who was fresh then is not known: who is chosen stays so, but
+ * for those who are active members no more. */
+void cluster_prioritise_anew(struct clusters *cs, unsigned int slot, unsigned int set);
 /* Forgets the flows of a slot that another cluster is to have. */
 int cluster_flows_forget(struct clusters *cs, unsigned int slot);

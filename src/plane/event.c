@@ -33,8 +33,8 @@ static int on_event(void *ctx, void *data, size_t size)
 	struct plane_event e = { 0 };
 
 	if (size < sizeof(*from) || from->kind >= PLANE_EVENT_KIND_COUNT ||
-	    (!from->port && from->kind != EVENT_FACE) || from->port > PORTS_MAX ||
-	    from->len > PLANE_EVENT_FRAME)
+	    (!from->port && from->kind != EVENT_FACE && from->kind != EVENT_ADDRESS) ||
+	    from->port > PORTS_MAX || from->len > PLANE_EVENT_FRAME)
 		return 0;
 	if (from->kind == EVENT_FLIPPED) {
 		if (!flip_holds(p, from->port, from->generation) ||

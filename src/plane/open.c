@@ -39,7 +39,8 @@ static_assert(PLANE_CLOSED == GATE_IS_CLOSED && PLANE_TUNNEL_IN == GATE_IS_TUNNE
 	      "one numbering of gates");
 static_assert(PLANE_FLIPPED == EVENT_FLIPPED && PLANE_SPOKE == EVENT_SPOKE &&
 		      PLANE_STRANGER == EVENT_STRANGER && PLANE_ANSWERED == EVENT_ANSWERED &&
-		      PLANE_FACE_STRANGER == EVENT_FACE && PLANE_EVENT_FRAME == EVENT_FRAME,
+		      PLANE_FACE_STRANGER == EVENT_FACE &&
+		      PLANE_ADDRESS_STRANGER == EVENT_ADDRESS && PLANE_EVENT_FRAME == EVENT_FRAME,
 	      "one numbering of events");
 static_assert((PORTS_MAX + 1) * (sizeof(struct event) + 8) <= EVENTS_OCTETS / 2,
 	      "a flip of every port has room");

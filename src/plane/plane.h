@@ -162,6 +162,10 @@ enum plane_event_kind {
 	 * claim is told of as with STRANGER, all else only while this host has the face's lease,
 	 * and is dropped then. */
 	PLANE_FACE_STRANGER,
+	/* From the wire, by ARP or ND to all: a cluster's virtual address is said to be at what is
+	 * none of its faces; port is 0.  One a second at most, while this host has the lease of the
+	 * first face.  `count` is that of FACE_STRANGER, of the first face. */
+	PLANE_ADDRESS_STRANGER,
 	PLANE_EVENT_KIND_COUNT
 };
 #define PLANE_EVENT_FRAME 64
@@ -169,7 +173,7 @@ struct plane_event {
 	enum plane_event_kind kind;
 	uint32_t port; /* id */
 	mono_t at;
-	unsigned int cluster, face; /* FACE_STRANGER, ANSWERED: slot (plane/cluster.h); index */
+	unsigned int cluster, face; /* FACE_, ADDRESS_STRANGER, ANSWERED: slot (plane/cluster.h); index */
 	uint64_t count;		    /* frames of that kind so far, of that port */
 	unsigned int len;	    /* of frame: how much of it is here, without a VLAN tag */
 	uint8_t frame[PLANE_EVENT_FRAME];

@@ -18,6 +18,7 @@
 #define TAG_LEN	      8
 #define BITMAPS	      5
 #define LEAVING	      1
+#define ECHO_FLAGS    (HEARTBEAT_COUNTS | HEARTBEAT_ANSWERS)
 #define NAMES_LEN_MAX 512 /* of segment and cluster together */
 
 #define LEN_AT_MOST                                                                                \
@@ -116,7 +117,7 @@ void heartbeat_write(struct writer *w, vmac_mac_t source, const struct heartbeat
 	write_bits(&f, &h->known, h->bitmap_octets);
 	for (unsigned int i = 0; i < h->echo_count; i++) {
 		write_u16(&f, h->echoes[i].number);
-		write_u16(&f, 0);
+		write_u16(&f, h->echoes[i].flags);
 		write_u32(&f, h->echoes[i].sequence);
 	}
 	assert(!f.failed);
@@ -230,7 +231,8 @@ static bool read_all(struct reader *r, struct heartbeat *h)
 	take_octets(r, h->known.octet, h->bitmap_octets);
 	for (unsigned int i = 0; i < h->echo_count; i++) {
 		h->echoes[i].number = read_u16(r);
-		unused |= read_u16(r);
+		h->echoes[i].flags = read_u16(r);
+		unused |= h->echoes[i].flags & ~(unsigned int)ECHO_FLAGS;
 		h->echoes[i].sequence = read_u32(r);
 	}
 	return !r->failed && !unused;

@@ -13,7 +13,7 @@
  *  116  a face: state (8), 0 (8), number of the host that is to have it (16), epoch (64)
  *       bitmaps by member id, the lowest bit of the first octet is id 1: hosted, fit, busy; and, of
  *       a proposed view, fresh, known
- *       an echo: a host's number (16), 0 (16), the highest sequence heard of it (32)
+ *       an echo: a host's number (16), flags (16), the highest sequence heard of it (32)
  *       SipHash-2-4 (64 bits) under the cluster's key, of the octets from 6 to here
  *
  * Numbers are big-endian.
@@ -69,6 +69,12 @@ enum heartbeat_face_state {
 	HEARTBEAT_FACE_STATE_COUNT
 };
 
+/* Of a host that is heard. */
+enum heartbeat_echo {
+	HEARTBEAT_COUNTS = 1,  /* it is believed, and what it has is left to it */
+	HEARTBEAT_ANSWERS = 2, /* it has said that it hears the one who says this */
+};
+
 struct heartbeat {
 	uint8_t host[16]; /* uuid */
 	uint16_t number;
@@ -89,7 +95,7 @@ struct heartbeat {
 	struct heartbeat_bits hosted, fit, busy;
 	struct heartbeat_bits fresh, known; /* of the proposed view */
 	struct {
-		uint16_t number;
+		uint16_t number, flags; /* enum heartbeat_echo */
 		uint32_t sequence;
 	} echoes[HEARTBEAT_ECHOES_MAX];
 };

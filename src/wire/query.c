@@ -12,6 +12,9 @@
 #define IGMP_QUERY_LEN	  12
 #define MLD_QUERY	  130
 #define MLD_QUERY_LEN	  28
+#define MLD_REPORT	  131
+#define MLD_DONE	  132
+#define MLD_REPORT_LEN	  24
 #define ROBUSTNESS	  2
 #define INTERVAL_S	  125
 #define INTERNETCONTROL	  0xc0
@@ -22,6 +25,7 @@
 
 static const uint8_t all_systems[4] = { 224, 0, 0, 1 };
 static const uint8_t all_nodes[16] = { 0xff, 2, [15] = 1 };
+static const uint8_t all_routers[16] = { 0xff, 2, [15] = 2 };
 
 static bool in_bounds(struct writer *w, unsigned int ms)
 {
@@ -96,29 +100,46 @@ static void link_local(vmac_mac_t mac, uint8_t ret[static 16])
 	memcpy(ret, address, sizeof(address));
 }
 
-void query_mld(struct writer *w, vmac_mac_t from, unsigned int max_response_ms)
+/* What MLD's `body` becomes, with its checksum. */
+static void write_mld(struct writer *w, vmac_mac_t from, const uint8_t to[static 16], uint8_t *body,
+		      size_t body_len)
 {
 	/* Hop-by-hop: ICMPv6 follows; router alert: MLD (RFC 2711); padding. */
 	static const uint8_t alert[HOP_BY_HOP_LEN] = { IP_PROTOCOL_ICMPV6, 0, 5, 2, 0, 0, 1, 0 };
 	const struct eth eth = {
-		.to = nd_group_mac(all_nodes),
+		.to = nd_group_mac(to),
 		.from = from,
 		.type = ETH_TYPE_IPV6,
 	};
 	struct ipv6 ip = {
-		.payload_len = HOP_BY_HOP_LEN + MLD_QUERY_LEN,
+		.payload_len = (uint16_t)(HOP_BY_HOP_LEN + body_len),
 		.next_header = HOP_BY_HOP,
 		.hop_limit = 1,
 	};
-	uint8_t body[MLD_QUERY_LEN], len[4] = { 0, 0, 0, MLD_QUERY_LEN };
-	struct writer b = writer_of(body, sizeof(body));
+	uint8_t len[4] = { 0, 0, 0, (uint8_t)body_len };
 	uint32_t sum;
 	uint16_t field;
 
+	link_local(from, ip.from);
+	memcpy(ip.to, to, sizeof(ip.to));
+	sum = checksum_add(ipv6_pseudo_sum(&ip, IP_PROTOCOL_ICMPV6), len, sizeof(len));
+	field = checksum_finish(checksum_add(sum, body, body_len));
+	body[2] = (uint8_t)(field >> 8);
+	body[3] = (uint8_t)field;
+	eth_encode(w, &eth);
+	ipv6_encode(w, &ip);
+	write_bytes(w, alert, sizeof(alert));
+	write_bytes(w, body, body_len);
+	eth_pad(w);
+}
+
+void query_mld(struct writer *w, vmac_mac_t from, unsigned int max_response_ms)
+{
+	uint8_t body[MLD_QUERY_LEN];
+	struct writer b = writer_of(body, sizeof(body));
+
 	if (!in_bounds(w, max_response_ms))
 		return;
-	link_local(from, ip.from);
-	memcpy(ip.to, all_nodes, sizeof(ip.to));
 	write_u8(&b, MLD_QUERY);
 	write_u8(&b, 0);
 	write_u16(&b, 0); /* the checksum */
@@ -128,13 +149,21 @@ void query_mld(struct writer *w, vmac_mac_t from, unsigned int max_response_ms)
 	write_u8(&b, ROBUSTNESS);
 	write_u8(&b, INTERVAL_S);
 	write_u16(&b, 0);
-	sum = checksum_add(ipv6_pseudo_sum(&ip, IP_PROTOCOL_ICMPV6), len, sizeof(len));
-	field = checksum_finish(checksum_add(sum, body, sizeof(body)));
-	body[2] = (uint8_t)(field >> 8);
-	body[3] = (uint8_t)field;
-	eth_encode(w, &eth);
-	ipv6_encode(w, &ip);
-	write_bytes(w, alert, sizeof(alert));
-	write_bytes(w, body, sizeof(body));
-	eth_pad(w);
+	write_mld(w, from, all_nodes, body, sizeof(body));
+}
+
+void query_report_mld(struct writer *w, vmac_mac_t from, const uint8_t group[static 16])
+{
+	uint8_t body[MLD_REPORT_LEN] = { MLD_REPORT };
+
+	memcpy(body + 8, group, 16);
+	write_mld(w, from, group, body, sizeof(body));
+}
+
+void query_done_mld(struct writer *w, vmac_mac_t from, const uint8_t group[static 16])
+{
+	uint8_t body[MLD_REPORT_LEN] = { MLD_DONE };
+
+	memcpy(body + 8, group, 16);
+	write_mld(w, from, all_routers, body, sizeof(body));
 }

@@ -21,3 +21,7 @@ void query_mld(struct writer *w, vmac_mac_t from, unsigned int max_response_ms);
 /* Says, unasked, that whoever has `from` listens to an IPv4 multicast group (IGMPv2: RFC 2236
  * section 3, which every switch that looks at IGMP understands).  From 0.0.0.0, too. */
 void query_report_igmp(struct writer *w, vmac_mac_t from, const uint8_t group[static 4]);
+/* The same of an IPv6 group (MLDv1: RFC 2710 sections 3 and 4), and that it does so no more.  From
+ * the link-local address of `from`. */
+void query_report_mld(struct writer *w, vmac_mac_t from, const uint8_t group[static 16]);
+void query_done_mld(struct writer *w, vmac_mac_t from, const uint8_t group[static 16]);

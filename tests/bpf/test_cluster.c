@@ -633,6 +633,32 @@ static void test_restart(void **state)
 	assert_true(plane_cluster_remove(p, 5, &e) < 0);
 }
 
+/* Who is chosen by priority outlasts a restart, but for who is active no more. */
+static void test_restart_with_priorities(void **state)
+{
+	t.record.mode = CLUSTER_DISTRIBUTED;
+	t.rules[0] = (struct cluster_rule){ 6, CLUSTER_PRIORITY, 80, 80 };
+	t.record.rule_count = 1;
+	t.members[1].priority = 9;
+	t.members[0].priority = 5;
+	set_cluster();
+	all_rows(3, 0, 7);
+	plane_cluster_own(p, 5, test_in_ms(60000));
+	assert_int_equal(sent(0, tcp4(WIRE, CLIENT, 1, TCP_SYN)), TO_B);
+	plane_close(p);
+	p = lab_plane(attach_wanted);
+	set_ports();
+	set_cluster();
+	assert_int_equal(sent(0, tcp4(WIRE, CLIENT, 2, TCP_SYN)), TO_B);
+	commit(); /* what was installed before the restart */
+	assert_int_equal(sent(0, tcp4(WIRE, CLIENT, 3, TCP_SYN)), TO_B);
+	t.members[1].state = MEMBER_FAILED;
+	set_cluster();
+	assert_int_equal(sent(0, tcp4(WIRE, CLIENT, 4, TCP_SYN)), NOBODY);
+	commit();
+	assert_int_equal(sent(0, tcp4(WIRE, CLIENT, 5, TCP_SYN)), TO_A);
+}
+
 static void test_refusals(void **state)
 {
 	struct plane_cluster c = { .slot = 6, .net = { 1, 0 }, .record = &t.record };
@@ -723,6 +749,7 @@ int main(int argc, char **argv)
 		TEST(test_vlan),
 		TEST(test_distributed),
 		TEST(test_restart),
+		TEST(test_restart_with_priorities),
 		TEST(test_refusals),
 		TEST(test_face_changes),
 		TEST(test_members_counted),

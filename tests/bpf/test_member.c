@@ -500,6 +500,40 @@ static void the_face_is_nobodys_source(void **state)
 	assert_int_equal(drops(0, DROP_FACE_SPOOF), wire + 4);
 }
 
+/* To all, from the wire: a virtual address is at none of the faces. */
+static void who_claims_an_address_is_told_of(void **state)
+{
+	struct frame lie = padded(arp(ALL, CLIENT, 2, CLIENT, VIP4, VIP4));
+	struct frame other = padded(arp(ALL, CLIENT, 2, FACE, VIP4, VIP4));
+	struct frame lie6 = nd(ALL6, CLIENT, VIP6, "ff02::1", 136, 0x20000000, VIP6, 2, CLIENT);
+	struct frame other6 = nd(ALL6, CLIENT, VIP6, "ff02::1", 136, 0x20000000, VIP6, 2, FACE);
+
+	told(PLANE_ADDRESS_STRANGER, 0);
+	/* Another anchor of the cluster, in distributed mode. */
+	sent(0, other);
+	sent(0, other6);
+	assert_int_equal(told(PLANE_ADDRESS_STRANGER, 0), 0);
+	sent(0, lie);
+	assert_int_equal(told(PLANE_ADDRESS_STRANGER, 0), 1);
+	assert_int_equal(events[0].cluster, 0);
+	assert_memory_equal(events[0].frame, lie.octet, 60);
+	sent(0, lie); /* one a second */
+	assert_int_equal(told(PLANE_ADDRESS_STRANGER, 0), 0);
+	usleep(1010000);
+	sent(0, lie6);
+	assert_int_equal(told(PLANE_ADDRESS_STRANGER, 0), 1);
+	assert_memory_equal(events[0].frame, lie6.octet, 64);
+	assert_int_equal(events[0].count, 3);
+	/* That an address is nobody's of the cluster's is no matter of ours; nor without the lease.
+	 */
+	usleep(1010000);
+	sent(0, padded(arp(ALL, CLIENT, 2, CLIENT, CLIENT4, CLIENT4)));
+	assert_int_equal(told(PLANE_ADDRESS_STRANGER, 0), 0);
+	lease(0, false, false);
+	sent(0, lie);
+	assert_int_equal(told(PLANE_ADDRESS_STRANGER, 0), 0);
+}
+
 /* --- carry ----------------------------------------------------------------------------------- */
 
 #define NLB_FACE  "02:bf:c0:00:02:0a"
@@ -598,6 +632,7 @@ int main(int argc, char **argv)
 		TEST_(distributed_answers_do_not_teach_switches_the_face),
 		TEST_(announcements_are_not_for_members),
 		TEST_(the_face_is_nobodys_source),
+		TEST_(who_claims_an_address_is_told_of),
 		TEST_(members_alone_get_what_is_carried),
 		TEST_(carried_guests_speak_masked),
 		TEST_(nlb_heartbeats_stay_among_members),

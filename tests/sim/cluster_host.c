@@ -177,12 +177,19 @@ void cs_host_members(struct cs_world *w)
 				cs_host_member(w, &w->hosts[i], m);
 }
 
+/* The clock may have been set back, or forward again. */
+static uint64_t next_incarnation(struct cs_world *w, struct cs_host *h)
+{
+	h->runs++;
+	return chance_percent(&w->chance, 15) ? 1000 - h->runs : 1000 + h->runs;
+}
+
 void cs_host_start(struct cs_world *w, struct cs_host *h)
 {
 	const struct group_config config = {
 		.self = { { 0xc0, [7] = h->index, [15] = 1 } },
 		.number = (uint16_t)(h->index + 1),
-		.incarnation = ++h->incarnation,
+		.incarnation = next_incarnation(w, h),
 		.segment = "lan",
 		.record = &w->records[h->version],
 	};
@@ -256,7 +263,11 @@ void cs_host_hear(struct cs_world *w, struct cs_host *h, const struct cs_frame *
 		for (unsigned int i = 0; i < beat.face_count; i++)
 			if (beat.faces[i].state == HEARTBEAT_IDLE)
 				beat.faces[i].epoch = 0;
+	if (f->taped && is_mutant(w, CS_MUTATE_TRUSTING))
+		beat.echo_count = 0;
 	cs_host_event(w, h, &e);
+	for (unsigned int i = 0; i < GROUP_PEERS_MAX && is_mutant(w, CS_MUTATE_TRUSTING); i++)
+		h->g.peers[i].proven = true;
 }
 
 /* --- time ------------------------------------------------------------------------------------ */

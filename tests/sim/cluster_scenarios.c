@@ -10,21 +10,22 @@
 /* How often each kind of thing happens; in parts of their sum. */
 struct family {
 	const char *name;
-	uint8_t members, records, power, daemons, stalls, wire, cuts;
+	uint8_t members, records, power, daemons, stalls, wire, cuts, tapes;
 	unsigned int steps;
 	int64_t faults_for;
 };
 
 static const struct family families[] = {
-	{ "members", 8, 2, 0, 0, 0, 0, 0, 14, 6 * SECOND },
-	{ "records", 2, 8, 0, 0, 0, 0, 0, 10, 6 * SECOND },
-	{ "power", 2, 0, 6, 0, 0, 0, 0, 8, 6 * SECOND },
-	{ "daemons", 1, 1, 0, 8, 0, 0, 0, 8, 6 * SECOND },
-	{ "stalls", 1, 0, 0, 0, 8, 0, 0, 8, 6 * SECOND },
-	{ "wire", 2, 0, 0, 0, 0, 8, 0, 10, 6 * SECOND },
-	{ "cuts", 2, 0, 0, 0, 0, 0, 8, 10, 6 * SECOND },
-	{ "calm", 2, 1, 6, 3, 2, 0, 1, 2, 9 * SECOND },
-	{ "all", 4, 2, 2, 2, 2, 2, 2, 20, 7 * SECOND },
+	{ "members", 8, 2, 0, 0, 0, 0, 0, 0, 14, 6 * SECOND },
+	{ "records", 2, 8, 0, 0, 0, 0, 0, 0, 10, 6 * SECOND },
+	{ "power", 2, 0, 6, 0, 0, 0, 0, 0, 8, 6 * SECOND },
+	{ "daemons", 1, 1, 0, 8, 0, 0, 0, 0, 8, 6 * SECOND },
+	{ "stalls", 1, 0, 0, 0, 8, 0, 0, 0, 8, 6 * SECOND },
+	{ "wire", 2, 0, 0, 0, 0, 8, 0, 0, 10, 6 * SECOND },
+	{ "cuts", 2, 0, 0, 0, 0, 0, 8, 0, 10, 6 * SECOND },
+	{ "tapes", 1, 0, 0, 0, 0, 0, 0, 9, 2, 9 * SECOND },
+	{ "calm", 2, 1, 6, 3, 2, 0, 1, 0, 2, 9 * SECOND },
+	{ "all", 4, 2, 2, 2, 2, 2, 2, 1, 20, 7 * SECOND },
 };
 #define FAMILIES (sizeof(families) / sizeof(families[0]))
 
@@ -110,10 +111,30 @@ static void add_wire(struct cs_scenario *s, struct chance *c, int64_t at)
 	}
 }
 
+/* One dies, or a few; another begins anew, and hears the dead. */
+static void add_tape(struct cs_scenario *s, struct chance *c, int64_t at)
+{
+	const unsigned int host = (unsigned int)chance_below(c, s->hosts);
+	const unsigned int dead =
+		(host + 1 + (unsigned int)chance_below(c, s->hosts - 1)) % s->hosts;
+	const int64_t start = at + chance_span(c, 20 * MS, 2 * SECOND);
+
+	for (unsigned int i = 0; i < s->hosts; i++)
+		if (i != host && (i == dead || chance_percent(c, 60)))
+			add(s, at, CS_CRASH, i, 0, 0);
+	add(s, at, chance_percent(c, 70) ? CS_KILL : CS_STOP, host, 0, 0);
+	add(s, start, CS_START, host, 0, 0);
+	add(s, start + chance_span(c, 0, 400 * MS), CS_REPLAY, host, dead, 0);
+	if (chance_percent(c, 30))
+		for (unsigned int i = 0; i < s->hosts; i++)
+			add(s, start + chance_span(c, SECOND, 6 * SECOND), CS_BOOT, i, 0, 0);
+}
+
 static void add_one(struct cs_scenario *s, struct chance *c, const struct family *f, int64_t at)
 {
-	unsigned int n = (unsigned int)chance_below(
-		c, f->members + f->records + f->power + f->daemons + f->stalls + f->wire + f->cuts);
+	unsigned int n =
+		(unsigned int)chance_below(c, f->members + f->records + f->power + f->daemons +
+						      f->stalls + f->wire + f->cuts + f->tapes);
 
 	if (n < f->members)
 		add_member(s, c, at);
@@ -129,6 +150,8 @@ static void add_one(struct cs_scenario *s, struct chance *c, const struct family
 		    chance_span(c, 50 * MS, 2500 * MS));
 	else if ((n -= f->stalls) < f->wire)
 		add_wire(s, c, at);
+	else if ((n -= f->wire) < f->tapes)
+		add_tape(s, c, at);
 	else
 		add_pair(s, c, at, n & 1 ? CS_CUT : CS_ISOLATE, 0, n & 1 ? CS_JOIN : CS_REJOIN,
 			 4 * SECOND);

@@ -37,6 +37,7 @@
 #define CS_FLOWS       12
 #define CS_ROWS	       64
 #define CS_QUEUE_MAX   1024
+#define CS_TAPE	       32     /* the last heartbeats of a host, that somebody recorded */
 #define CS_EVENTS_MAX  200000 /* of one run: more is a storm */
 #define CS_BEGIN       (1000 * SECOND)
 #define CS_WIRE	       (1 * MS)
@@ -88,6 +89,7 @@ const char *cs_rule_name(unsigned int r);
 	X(CUT_DRAINS, "who drains is known no more", FLOW)                                         \
 	X(NO_ENTRIES, "the anchor remembers no flow, and rows have no second", FLOW)               \
 	X(STICKY, "a new flow goes where the last one of its tuple went", DRAIN)                   \
+	X(TRUSTING, "what was recorded is believed", NOBODY)                                       \
 	X(SLEEPY, "who takes over speaks half a second late", FAILOVER)
 
 enum cs_mutation {
@@ -122,6 +124,7 @@ enum cs_mutation {
 	X(BACK)	  /* … comes at host */                                                          \
 	X(STATE)  /* other's state, by the record: value */                                        \
 	X(WEIGHT) /* likewise */                                                                   \
+	X(REPLAY) /* host hears what other said before it died, or until now */                    \
 	X(AWAY)	  /* records reach hosts up to value ns late */                                    \
 	X(HEAL)	  /* all faults end */
 
@@ -188,7 +191,7 @@ struct cs_host {
 	struct group g;
 	unsigned int version, newest; /* of the record: known here; told next */
 	int64_t newest_at;	      /* when; 0 = nothing is to be told */
-	uint64_t incarnation, journal[CS_FACES_MAX];
+	uint64_t runs, journal[CS_FACES_MAX];
 	int64_t stalled; /* until then */
 	int64_t down_at; /* a daemon that stops ends then; 0 = does not */
 	int64_t left;	 /* it left in good order, then; 0 = did not */
@@ -221,10 +224,18 @@ struct cs_frame {
 	uint64_t socket; /* it waits in that of the receiver's incarnation; 0: is on the wire */
 	uint8_t from, to;
 	bool claim; /* an announcement: face, epoch */
+	bool taped; /* sent by somebody who recorded it */
 	uint8_t face;
 	uint64_t epoch;
 	uint16_t len;
 	uint8_t data[512];
+};
+
+/* What was recorded of a host, or is sent to one: `next` of `count` frames in a ring. */
+struct cs_tape {
+	struct cs_frame frames[CS_TAPE];
+	unsigned int count, next;
+	int64_t due; /* 0 = is not sent */
 };
 
 struct cs_world {
@@ -242,6 +253,7 @@ struct cs_world {
 	unsigned int loss, twice, next_step;
 	int64_t delay, away, next_tick;
 	bool cut[CS_HOSTS_MAX][CS_HOSTS_MAX];
+	struct cs_tape recorded[CS_HOSTS_MAX], played[CS_HOSTS_MAX]; /* of; to */
 	uint8_t lost[CS_HOSTS_MAX][CS_HOSTS_MAX]; /* in a row */
 	struct cs_frame *queue[CS_QUEUE_MAX];	  /* a heap, by time */
 	struct cs_frame *spare[CS_QUEUE_MAX];

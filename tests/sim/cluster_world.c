@@ -105,11 +105,22 @@ static struct cs_frame *pop(struct cs_world *w)
 	return top;
 }
 
+static void record(struct cs_world *w, const struct cs_frame *f)
+{
+	struct cs_tape *t = &w->recorded[f->from];
+	struct cs_frame *copy = &t->frames[t->count++ % CS_TAPE];
+
+	memcpy(copy, f, offsetof(struct cs_frame, data) + f->len);
+	copy->taped = true;
+}
+
 void cs_send(struct cs_world *w, unsigned int from, const struct cs_frame *frame)
 {
 	struct cs_frame f = *frame;
 
 	w->sent++;
+	if (!f.claim)
+		record(w, &f);
 	for (unsigned int to = 0; to < w->scenario->hosts; to++) {
 		bool lost = w->cut[from][to] || chance_percent(&w->chance, w->loss);
 
@@ -127,6 +138,32 @@ void cs_send(struct cs_world *w, unsigned int from, const struct cs_frame *frame
 			     chance_span(&w->chance, 0, w->delay));
 		if (chance_percent(&w->chance, w->twice))
 			push(w, &f, w->now + chance_span(&w->chance, CS_WIRE, 300 * MS));
+	}
+}
+
+static void replay(struct cs_world *w, unsigned int to, unsigned int of)
+{
+	struct cs_tape *t = &w->played[to];
+
+	*t = w->recorded[of];
+	t->next = t->count > CS_TAPE ? t->count - CS_TAPE : 0;
+	t->due = w->now;
+}
+
+static void play(struct cs_world *w)
+{
+	for (unsigned int i = 0; i < w->scenario->hosts; i++) {
+		struct cs_tape *t = &w->played[i];
+
+		if (!t->due || t->due > w->now)
+			continue;
+		if (t->next == t->count) {
+			t->due = 0;
+			continue;
+		}
+		t->due = w->now + GROUP_HEARTBEAT.ns;
+		t->frames[t->next % CS_TAPE].to = (uint8_t)i;
+		push(w, &t->frames[t->next++ % CS_TAPE], w->now + CS_WIRE);
 	}
 }
 
@@ -321,6 +358,8 @@ static void heal(struct cs_world *w)
 	w->loss = w->twice = 0;
 	w->delay = w->away = 0;
 	w->healed = true;
+	for (unsigned int i = 0; i < CS_HOSTS_MAX; i++)
+		w->played[i].due = 0;
 	for (unsigned int i = 0; i < w->scenario->hosts; i++) {
 		struct cs_host *h = &w->hosts[i];
 
@@ -433,6 +472,10 @@ static void take_step(struct cs_world *w, const struct cs_step *step)
 	case CS_PLUG:
 		plug(w, h, step->kind == CS_PLUG);
 		break;
+	case CS_REPLAY:
+		if (other != h->index)
+			replay(w, h->index, other);
+		break;
 	case CS_AWAY:
 		w->away = step->value;
 		break;
@@ -452,6 +495,7 @@ static void tick(struct cs_world *w)
 	for (unsigned int m = 0; m < CS_MEMBERS; m++)
 		if (w->members[m].arrives && w->members[m].arrives <= w->now)
 			arrive(w, m);
+	play(w);
 	cs_flows_tick(w);
 	cs_host_members(w);
 	cs_check_tick(w);

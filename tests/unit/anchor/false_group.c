@@ -97,3 +97,12 @@ uint16_t group_member_host(const struct group *g, uint16_t member)
 {
 	return member == 1 ? 5 : 0;
 }
+
+bool group_is_old(const struct group *g, const struct heartbeat *h)
+{
+	for (unsigned int i = 0; i < GROUP_PEERS_MAX; i++)
+		if (g->peers[i].incarnation && memcmp(g->peers[i].host, h->host, 16) == 0)
+			return g->peers[i].incarnation == h->incarnation &&
+			       h->sequence <= g->peers[i].sequence;
+	return false;
+}

@@ -323,6 +323,7 @@ static void test_listens_in_a_vlan(void **state)
 	fresh();
 	rig_cluster(&c, 1, 1, 1);
 	c.record.mode = CLUSTER_DISTRIBUTED;
+	c.record.address_count = 1; /* IPv4 */
 	c.faces[0] = face;
 	rig_set(r, &c, 12);
 	anchor_core_link(r->core, 1, true, now);
@@ -343,6 +344,74 @@ static void test_listens_in_a_vlan(void **state)
 	rig_set(r, &c, 0);
 	anchor_core_time(r->core, mono_after(now, SPAN_S(100)));
 	assert_int_equal(rig_count(r, ORDER_SEND), 0);
+	rig_free(r);
+}
+
+/* Of frames to IPv6 multicast addresses: how many, and what the last one was. */
+static unsigned int mld_sent(const struct rig *r, uint8_t *ret_type, uint8_t ret_group[static 16])
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < r->count; i++) {
+		const struct order_seen *o = &r->orders[i];
+
+		if (o->kind != ORDER_SEND || memcmp(o->frame + 12, "\x86\xdd", 2) != 0 ||
+		    o->frame[20] != 0)
+			continue;
+		n++;
+		*ret_type = o->frame[62];
+		memcpy(ret_group, o->frame + 70, 16);
+	}
+	return n;
+}
+
+/* A switch that looks at MLD delivers questions for an address to those who listen to its group. */
+static void test_listens_to_questions(void **state)
+{
+	static const uint8_t one[16] = { 0xff, 2, [11] = 1, 0xff, 0, 0, 1 };
+	static const uint8_t two[16] = { 0xff, 2, [11] = 1, 0xff, 0, 0, 2 };
+	struct anchor_members nobody = { 0 };
+	struct rig *r = rig_new(4);
+	struct rig_cluster c, same;
+	uint8_t type = 0, group[16];
+	mono_t now = rig_now;
+
+	fresh();
+	rig_cluster(&c, 1, 1, 1);
+	rig_set(r, &c, 0);
+	anchor_core_link(r->core, 1, true, now);
+	assert_int_equal(mld_sent(r, &type, group), 0); /* no member is here */
+	rig_host(r, 1, 1);
+	assert_int_equal(mld_sent(r, &type, group), 1);
+	assert_int_equal(type, 131);
+	assert_memory_equal(group, one, 16);
+	for (unsigned int s = 0; s < 200; s++) {
+		now = mono_after(now, SPAN_S(1));
+		anchor_core_time(r->core, now);
+	}
+	assert_int_equal(mld_sent(r, &type, group), 1 + 1 + 3);
+	/* Another address: the one is left, the other is said at once. */
+	rig_forget(r);
+	c.addresses[1].octet[15] = 2;
+	c.record.generation++;
+	rig_set(r, &c, 0);
+	assert_int_equal(mld_sent(r, &type, group), 2);
+	assert_int_equal(type, 131);
+	assert_memory_equal(group, two, 16);
+	/* The group is of the last 24 bits, so another cluster may be in it. */
+	rig_cluster(&same, 2, 1, 1);
+	rig_set(r, &same, 0);
+	anchor_core_link(r->core, 1, true, now);
+	rig_host(r, 2, 1);
+	rig_forget(r);
+	anchor_core_members(r->core, 1, &nobody, now);
+	assert_int_equal(mld_sent(r, &type, group), 0);
+	anchor_core_members(r->core, 2, &nobody, now);
+	assert_int_equal(mld_sent(r, &type, group), 1);
+	assert_int_equal(type, 132);
+	assert_memory_equal(group, two, 16);
+	anchor_core_time(r->core, mono_after(now, SPAN_S(100)));
+	assert_int_equal(mld_sent(r, &type, group), 1);
 	rig_free(r);
 }
 
@@ -671,6 +740,7 @@ int main(void)
 		cmocka_unit_test(test_announces),
 		cmocka_unit_test(test_announces_what_all_hear),
 		cmocka_unit_test(test_listens_in_a_vlan),
+		cmocka_unit_test(test_listens_to_questions),
 		cmocka_unit_test(test_hears),
 		cmocka_unit_test(test_leaves_at_once),
 		cmocka_unit_test(test_leaves_when_heard),

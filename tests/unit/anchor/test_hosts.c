@@ -343,6 +343,44 @@ static void test_no_cluster_no_thread(void **state)
 
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+/* --- listening ------------------------------------------------------------------------------- */
+
+static bool b_knows(const char *group)
+{
+	bool yes;
+
+	lab_go(b.ns.fd);
+	yes = lab_try("bridge mdb show dev br0 | grep -q 'port b0 grp %s '", group);
+	lab_home();
+	return yes;
+}
+
+static bool wait_until_b(const char *group, bool knows, int ms)
+{
+	for (int i = 0; i < ms / 50 && b_knows(group) != knows; i++)
+		place_sleep(50);
+	return b_knows(group) == knows;
+}
+
+/* A switch that delivers multicast to listeners alone delivers questions for the addresses. */
+static void test_a_switch_that_looks_at_mld(void **state)
+{
+	place_run(&b, "ip link add br0 type bridge mcast_snooping 1 mcast_querier 1 "
+		      "mcast_last_member_count 1 mcast_last_member_interval 20");
+	place_run(&b, "ip link set b0 master br0 && ip link set br0 up");
+	place_run(&a, "sysctl -qw net.ipv6.conf.a0.disable_ipv6=1");
+	place_start(&a);
+	place_set(&a, 1, 0, CLUSTER_DIRECTOR, true);
+	assert_true(wait_until_b("ff02::1:ff00:1", true, 2000));
+	place_run(&a, "ip maddress show dev a0 | grep -q 33:33:ff:00:00:01");
+	place_remove(&a, 1);
+	assert_true(wait_until_b("ff02::1:ff00:1", false, 5000));
+	lab_go(a.ns.fd);
+	assert_false(lab_try("ip maddress show dev a0 | grep -q 33:33:ff:00:00:01"));
+	lab_home();
+	place_stop(&a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -351,6 +389,7 @@ int main(void)
 		CASE(test_the_holder_stops),
 		CASE(test_the_other_stops),
 		CASE(test_the_holder_loses_it),
+		CASE(test_a_switch_that_looks_at_mld),
 		CASE(test_the_holder_hangs),
 		CASE(test_the_link_goes_down),
 		CASE(test_lies),

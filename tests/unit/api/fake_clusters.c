@@ -168,6 +168,7 @@ static void view(const struct cluster *c, struct cluster_view *v)
 {
 	static struct cluster_member_view members[CLUSTER_MEMBERS_MAX];
 	static const struct cluster_counters_view counters[] = { { "local", 12 }, { "remote", 3 } };
+	const bool alone = strcmp(c->name, "alone") == 0; /* so its leases have no end */
 
 	*v = (struct cluster_view){ .cluster = c,
 				    .segment = "lan",
@@ -182,12 +183,20 @@ static void view(const struct cluster *c, struct cluster_view *v)
 				    .coordinator = true,
 				    .counters = counters,
 				    .counter_count = 2 };
+	if (strcmp(c->name, "claimed") == 0)
+		v->claimant = (struct cluster_claimant){
+			.address = { { 0x52, 0x54, 0, 0, 0, 0x66 } },
+			.ip = { 4, { 192, 0, 2, 10 } },
+			.since = { 1700000000000 },
+			.last = { 1700000060000 },
+			.count = 60,
+		};
 	for (unsigned int i = 0; i < c->face_count; i++)
 		v->faces[i] = (struct cluster_face_view){ .address = c->faces[i],
 							  .anchor = "kvm1",
 							  .here = true,
 							  .epoch = 4,
-							  .lease_ms = 550 };
+							  .lease_ms = alone ? -1 : 550 };
 	for (unsigned int i = 0; i < c->member_count; i++)
 		members[i] = (struct cluster_member_view){ .member = &c->members[i],
 							   .live = "up",

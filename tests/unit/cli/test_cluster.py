@@ -57,6 +57,21 @@ def test_a_life(vmac):
     assert 'web' in vmac('cluster', 'show', 'web', status=3)
 
 
+def test_a_lease_without_an_end(vmac):
+    vmac('cluster', 'add', 'alone', '--address', '192.0.2.10', '--member', M1)
+    assert 'lease_ms' not in vmac.json('cluster', 'show', 'alone')['faces'][0]
+    shown = vmac('cluster', 'show', 'alone')
+    assert '0a:5e:00:00:00:01 here at epoch 4\n' in shown and 'lease' not in shown
+
+
+def test_who_claims_an_address(vmac):
+    vmac('cluster', 'add', 'claimed', '--address', '192.0.2.10', '--member', M1)
+    claimant = vmac.json('cluster', 'show', 'claimed')['live']['claimant']
+    assert (claimant['address'], claimant['ip'], claimant['count']) == ('52:54:00:00:00:66', '192.0.2.10', 60)
+    assert claimant['since'] < claimant['last']
+    assert '52:54:00:00:00:66 says on the wire that 192.0.2.10 is its own' in vmac('cluster', 'show', 'claimed')
+
+
 def test_what_is_said_is_asked(vmac):
     add(vmac, '--mode', 'director', '--mac', '0a:77:00:00:00:01', '--mac', '0a:77:00:00:00:02', '--rule', 'tcp/443=balanced',
         '--rule', 'any=dropped', '--affinity', 'network', '--table', 'maglev', '--check', 'http', '--check-port', '80',

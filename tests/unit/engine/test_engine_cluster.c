@@ -441,6 +441,45 @@ static void strangers_are_told_apart(void **state)
 	assert_int_equal(a->strangers, 1);
 }
 
+/* As the data plane tells of it: an ARP announcement, or a neighbour advertisement's beginning. */
+static void claims(const char *who, const char *address)
+{
+	uint8_t buf[64] = { 0 };
+	struct writer w = writer_of(buf, sizeof(buf));
+
+	announce_arp(&w, ANNOUNCE_REPLY, mac(who), ip(address).octet);
+	assert_false(w.failed);
+	fake_tell(&nodes[0].plane, PLANE_ADDRESS_STRANGER, 0, buf, sizeof(buf));
+	nodes_settle();
+}
+
+static void who_claims_an_address_is_told_of(void **state)
+{
+	struct cluster_claimant first;
+	struct wish w;
+
+	made(&w);
+	assert_int_equal(view(0, "web").claimant.count, 0);
+	claims("52:54:00:00:00:66", "10.1.0.80");
+	first = view(0, "web").claimant;
+	assert_int_equal(first.count, 1);
+	assert_true(vmac_mac_equal(first.address, mac("52:54:00:00:00:66")));
+	assert_true(ip_equal(&first.ip, &(struct ip){ 4, { 10, 1, 0, 80 } }));
+	/* The same again is no news; since when it is, stays. */
+	nodes_pass(60000);
+	claims("52:54:00:00:00:66", "10.1.0.80");
+	assert_int_equal(view(0, "web").claimant.count, 2);
+	assert_true(view(0, "web").claimant.since.ms == first.since.ms);
+	assert_true(view(0, "web").claimant.last.ms > first.last.ms);
+	/* Another is. */
+	claims("52:54:00:00:00:67", "10.1.0.80");
+	assert_int_equal(view(0, "web").claimant.count, 1);
+	nodes_pass(599000);
+	assert_int_equal(view(0, "web").claimant.count, 1);
+	nodes_pass(2000);
+	assert_int_equal(view(0, "web").claimant.count, 0);
+}
+
 /* --- a disk that is full ---------------------------------------------------------------------- */
 
 static void what_is_not_durable_is_undone(void **state)
@@ -536,6 +575,7 @@ int main(void)
 		T(connections_are_asked_for_on_the_real_path, alone),
 		T(who_drains_is_watched, alone),
 		T(strangers_are_told_apart, alone),
+		T(who_claims_an_address_is_told_of, alone),
 		T(a_guest_is_a_member_of_so_many, alone),
 		cmocka_unit_test(what_is_not_durable_is_undone),
 	};

@@ -39,7 +39,7 @@ static struct heartbeat example(void)
 		.busy = { { 0x01, 0x40 } },
 		.fresh = { { 0x80 } },
 		.known = { { 0x81, 0x40 } },
-		.echoes = { { 3, 100 }, { 9, 1 } },
+		.echoes = { { 3, HEARTBEAT_COUNTS, 100 }, { 9, HEARTBEAT_ANSWERS, 1 } },
 	};
 
 	return h;
@@ -98,7 +98,7 @@ static void a_frame_by_hand(void **state)
 		0,    0,    0,	  0,	0,    0,    0,	  5,	2,	     0,	   0,	 9,
 		0,    0,    0,	  0,	0,    0,    0,	  4,			   /* 140 */
 		0x81, 0,    0x80, 0,	0x01, 0x40, 0x80, 0,	0x81,	     0x40, /* 150 */
-		0,    3,    0,	  0,	0,    0,    0,	  100,	0,	     9,	   0,	 0,
+		0,    3,    0,	  1,	0,    0,    0,	  100,	0,	     9,	   0,	 2,
 		0,    0,    0,	  1,
 	};
 	const struct heartbeat h = example();
@@ -249,6 +249,8 @@ static void contradictions_are_malformed(void **state)
 	CONTRADICTION(h.echoes[0].number = 0);
 	CONTRADICTION(h.echoes[0].sequence = 0);
 	CONTRADICTION(h.echoes[0].number = 7);
+	CONTRADICTION(h.echoes[0].flags = 4);
+	CONTRADICTION(h.echoes[1].flags = 0x8001);
 	CONTRADICTION(h.echoes[1].number = 3);
 	CONTRADICTION(h.echoes[1].number = 2);
 #undef CONTRADICTION
@@ -256,7 +258,7 @@ static void contradictions_are_malformed(void **state)
 
 static void what_says_nothing_is_zero(void **state)
 {
-	static const size_t silent[] = { 38, 115, 117, 129, 152, 153, 160 };
+	static const size_t silent[] = { 38, 115, 117, 129, 152, 160 };
 	const struct heartbeat h = example();
 
 	for (size_t i = 0; i < ARRAY_LEN(silent); i++) {

@@ -90,6 +90,38 @@ static void mld_comes_from_a_link_local_address(void **state)
 	assert_int_equal(r.at[4] << 8 | r.at[5], 500);
 }
 
+static void mld_says_who_listens(void **state)
+{
+	static const uint8_t group[16] = { 0xff, 2, [11] = 1, 0xff, 0x12, 0x34, 0x56 };
+	static const uint8_t routers[16] = { 0xff, 2, [15] = 2 };
+
+	for (unsigned int done = 0; done < 2; done++) {
+		struct writer w = writer_of(buf, sizeof(buf));
+		uint8_t len[4] = { 0, 0, 0, 24 };
+		struct reader r;
+		struct ipv6 ip;
+		struct eth eth;
+		uint32_t sum;
+
+		(done ? query_done_mld : query_report_mld)(&w, from, group);
+		assert_false(w.failed);
+		r = reader_of(buf, writer_used(&w));
+		assert_int_equal(eth_decode(&r, &eth, NULL), 0);
+		assert_int_equal(vmac_mac_u64(eth.to), done ? 0x333300000002 : 0x3333ff123456);
+		assert_int_equal(ipv6_decode(&r, &ip, NULL), 0);
+		assert_int_equal(ip.hop_limit, 1);
+		assert_int_equal(ip.from[0] << 8 | ip.from[1], 0xfe80);
+		assert_memory_equal(ip.to, done ? routers : group, 16);
+		assert_int_equal(reader_left(&r), 32);
+		assert_memory_equal(r.at, ((const uint8_t[]){ 58, 0, 5, 2, 0, 0, 1, 0 }), 8);
+		r.at += 8;
+		sum = checksum_add(ipv6_pseudo_sum(&ip, 58), len, 4);
+		assert_int_equal(checksum_finish(checksum_add(sum, r.at, 24)), 0);
+		assert_int_equal(r.at[0], done ? 132 : 131);
+		assert_memory_equal(r.at + 8, group, 16);
+	}
+}
+
 static void what_cannot_be_written_marks_the_writer(void **state)
 {
 	static const unsigned int times[] = { 0, 99, 12701 };
@@ -119,6 +151,7 @@ int main(void)
 		cmocka_unit_test(igmp_is_understood_by_every_version),
 		cmocka_unit_test(a_report_goes_to_its_group),
 		cmocka_unit_test(mld_comes_from_a_link_local_address),
+		cmocka_unit_test(mld_says_who_listens),
 		cmocka_unit_test(what_cannot_be_written_marks_the_writer),
 	};
 
