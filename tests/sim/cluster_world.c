@@ -174,11 +174,11 @@ static void deliver(struct cs_world *w, const struct cs_frame *f)
 
 	if (!h->up || !h->daemon || !h->linked)
 		return;
-	if (f->socket && f->socket != h->incarnation)
+	if (f->socket && f->socket != h->g.incarnation)
 		return; /* closed since */
 	if (h->stalled > w->now) {
 		waits = *f;
-		waits.socket = h->incarnation;
+		waits.socket = h->g.incarnation;
 		push(w, &waits, h->stalled + chance_span(&w->chance, 0, 1));
 		return;
 	}
