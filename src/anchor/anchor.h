@@ -89,6 +89,8 @@ struct anchor_report {
 	wall_t at;
 };
 int anchor_fd(const struct anchors *a);
+/* Rows that could not be installed or committed: the newest report of that kind is told again. */
+void anchor_again(struct anchors *a, uint32_t cluster, enum anchor_report_kind kind);
 void anchor_dispatch(struct anchors *a, void (*fn)(void *ctx, const struct anchor_report *r),
 		     void *ctx);
 

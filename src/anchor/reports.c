@@ -30,18 +30,19 @@ static void append_report(struct anchors *a, struct report *n)
 	n->queued = true;
 }
 
-static struct report *place_of(struct anchors *a, const struct anchor_report *r)
+static struct report *place_of(struct anchors *a, uint32_t cluster, enum anchor_report_kind kind,
+			       unsigned int face)
 {
-	struct mailbox *m = &a->mailboxes[r->cluster];
+	struct mailbox *m = &a->mailboxes[cluster];
 
-	switch (r->kind) {
+	switch (kind) {
 	case ANCHOR_INSTALL:
 		m->install.choices = m->choices;
 		return &m->install;
 	case ANCHOR_COMMIT:
 		return &m->commit;
 	case ANCHOR_HOLD:
-		return &m->holds[r->face];
+		return &m->holds[face];
 	case ANCHOR_NOTE:
 	case ANCHOR_ALARM:
 	case ANCHOR_REPORT_COUNT:
@@ -56,7 +57,7 @@ void report_add(struct anchors *a, const struct anchor_report *r)
 	struct report *note = is_note ? calloc(1, sizeof(*note)) : NULL, *n;
 
 	pthread_mutex_lock(&a->queues);
-	n = place_of(a, r);
+	n = place_of(a, r->cluster, r->kind, r->face);
 	if (note && a->note_count < NOTES_MAX) {
 		a->note_count++;
 		note->note = true;
@@ -70,9 +71,21 @@ void report_add(struct anchors *a, const struct anchor_report *r)
 		if (n->choices)
 			memcpy(n->choices, r->choices, r->choice_count * sizeof(*r->choices));
 		append_report(a, n);
+		n->stands = true;
 	}
 	pthread_mutex_unlock(&a->queues);
 	free(note);
+	eventfd_write(a->reports_fd, 1);
+}
+
+void anchor_again(struct anchors *a, uint32_t cluster, enum anchor_report_kind kind)
+{
+	struct report *n = place_of(a, cluster, kind, 0);
+
+	pthread_mutex_lock(&a->queues);
+	if (n && n->stands && !n->queued)
+		append_report(a, n);
+	pthread_mutex_unlock(&a->queues);
 	eventfd_write(a->reports_fd, 1);
 }
 
@@ -85,6 +98,7 @@ void reports_forget(struct anchors *a, uint32_t cluster)
 		unlink_report(&m->install);
 	if (m->commit.queued)
 		unlink_report(&m->commit);
+	m->install.stands = m->commit.stands = false;
 	pthread_mutex_unlock(&a->queues);
 }
 

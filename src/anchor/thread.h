@@ -61,6 +61,7 @@ struct order {
 struct report {
 	struct report *next, *prev; /* in the order in which they are to be told; NULL: not in it */
 	bool queued, note;	    /* note: it is its own block of memory */
+	bool stands;		    /* it is the newest, told or not */
 	struct anchor_report report;
 	struct balance_choice *choices; /* of INSTALL */
 };

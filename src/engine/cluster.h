@@ -46,24 +46,17 @@ struct member_here {
 	bool told, told_hosted, told_fit, told_busy;
 };
 
-/* Rows that could not be installed yet. */
-struct waiting_rows {
-	struct heartbeat_view view;
-	struct heartbeat_bits fresh, known;
-	unsigned int count;
-	struct balance_choice choices[];
-};
-
 struct cluster_state {
 	const struct cluster *record; /* held */
 	bool set;		      /* the data plane has it, and so do the anchors: */
 	bool anchored;
-	struct anchor_where where;   /* as they were told */
-	int filter_ifindex;	     /* of the NIC whose filter has its faces; 0 = none */
-	struct error trouble;	     /* of the data plane */
-	struct error unable;	     /* of the checks */
-	struct member_here *members; /* by index in the record */
-	struct waiting_rows *waiting;
+	bool changed;		      /* the record: the anchors are yet to hear of it */
+	bool install_due, commit_due; /* rows that the data plane did not take */
+	struct anchor_where where;    /* as they were told */
+	int filter_ifindex;	      /* of the NIC whose filter has its faces; 0 = none */
+	struct error trouble;	      /* of the data plane */
+	struct error unable;	      /* of the checks */
+	struct member_here *members;  /* by index in the record */
 	/* How many rows each member is first of, by id: of the installed rows, of those in force.
 	 */
 	uint32_t *installed_rows, *rows;
@@ -83,6 +76,8 @@ struct cluster_job;
 
 struct balancing {
 	struct cluster_state *states[CLUSTERS_MAX + 1]; /* by id */
+	/* Durable, and still to be carried: there was no memory for it.  Held. */
+	const struct cluster *late[CLUSTERS_MAX + 1];
 	struct cluster_job *jobs;
 	struct errands *errands; /* NULL: no check has needed it yet */
 	struct inject *inject;

@@ -31,7 +31,6 @@ static void state_free(struct engine *e, struct cluster_state *s)
 		cluster_health_end(e, &s->members[i]);
 	cluster_release(s->record);
 	engine_dispose(e, s->members);
-	engine_dispose(e, s->waiting);
 	engine_dispose(e, s->installed_rows);
 	engine_dispose(e, s->rows);
 	engine_dispose(e, s->before);
@@ -79,6 +78,7 @@ static int state_take(struct engine *e, struct cluster_state *s, const struct cl
 	engine_dispose(e, s->members);
 	s->members = members;
 	s->record = cluster_hold(c);
+	s->changed = true;
 	cluster_release(was);
 	return 0;
 }
@@ -324,16 +324,17 @@ static bool may_anchor(const struct engine *e, const struct cluster *c)
 	return facts.number != 0;
 }
 
-static void anchor(struct engine *e, struct cluster_state *s, bool changed)
+static void anchor(struct engine *e, struct cluster_state *s)
 {
 	const struct cluster *c = s->record;
 	struct anchor_where where = where_of(e, c);
 	bool first = !s->anchored;
 
-	if (!may_anchor(e, c) || (s->anchored && !changed && same_where(&where, &s->where)))
+	if (!may_anchor(e, c) || (s->anchored && !s->changed && same_where(&where, &s->where)))
 		return;
 	s->where = where;
 	s->anchored = true;
+	s->changed = false;
 	anchor_set(e->cfg.anchors, c, &where);
 	/* Epochs never fall below what this host's own registry had. */
 	for (unsigned int i = 0; first && i < c->face_count; i++) {
@@ -364,20 +365,31 @@ static void look_at_neighbours(struct engine *e, const struct cluster *c,
 	}
 }
 
-static void carry(struct engine *e, const struct cluster *c, const struct cluster *was)
+static void late_set(struct engine *e, uint32_t id, const struct cluster *c)
 {
-	struct cluster_state *s;
+	const struct cluster *was = e->balancing->late[id];
+
+	e->balancing->late[id] = c ? cluster_hold(c) : NULL;
+	cluster_release(was);
+}
+
+static void carry(struct engine *e, const struct cluster *c)
+{
+	struct cluster_state *s = NULL;
+	const uint32_t id = c->id;
 	struct error error;
 
-	/* The txn that deletes it is durable, or about to be. */
-	if (!e->cfg.plane || world_cluster(&e->world, c->id) == NULL)
-		return;
-	s = state_of(e, c);
+	/* Where the world has it no more, the txn that deletes it is durable, or about to be, or
+	 * about to be refused. */
+	if (e->world.clusters[id])
+		s = state_of(e, c);
 	if (!s) {
-		log_warning("cluster %s: out of memory", c->name);
+		late_set(e, id, c);
 		balancing_retry(e, CARRY_RETRY);
 		return;
 	}
+	late_set(e, id, NULL);
+	c = s->record;
 	if (plane_set(e, c, &error) < 0) {
 		if (s->trouble.code == ERROR_NONE)
 			log_warning("cluster %s: %s", c->name, error.message);
@@ -387,32 +399,37 @@ static void carry(struct engine *e, const struct cluster *c, const struct cluste
 	}
 	s->set = true;
 	s->trouble = (struct error){ 0 };
-	anchor(e, s, was != c);
+	anchor(e, s);
 	for (unsigned int i = 0; i < c->member_count; i++)
 		look_at_member(e, s, i);
 	filter(e, s);
-	if (was != c) {
-		look_at_neighbours(e, was, c);
-		look_at_neighbours(e, c, was);
-	}
 	if (drains(c))
 		e->balancing->scan = e->cfg.mono_now();
 }
 
 void cluster_carry(struct engine *e, const struct cluster *c)
 {
-	const struct cluster_state *s = e->balancing->states[c->id];
-	const struct cluster *was = s ? cluster_hold(s->record) : NULL;
+	struct cluster_state **s = &e->balancing->states[c->id];
+	const struct cluster *was = *s ? cluster_hold((*s)->record) : NULL;
+	const struct cluster *late = e->balancing->late[c->id];
 
-	carry(e, c, was);
+	if (!e->cfg.plane)
+		return;
+	/* What is carried again is not to be older than what waits. */
+	carry(e, late && c == was ? late : c);
+	if (*s && (*s)->record != was) {
+		look_at_neighbours(e, was, (*s)->record);
+		look_at_neighbours(e, (*s)->record, was);
+	}
 	cluster_release(was);
 }
 
 void cluster_carry_away(struct engine *e, uint32_t id)
 {
-	struct cluster_state *s = cluster_state_of(e, id);
+	struct cluster_state *s = e->balancing->states[id];
 	struct error error;
 
+	late_set(e, id, NULL);
 	if (!s)
 		return;
 	if (s->anchored)
@@ -474,7 +491,7 @@ void cluster_uplink(struct engine *e, unsigned int slot)
 		if (!s->set ||
 		    (e->uplinks[slot].present && e->uplinks[slot].link.ifindex != s->where.ifindex))
 			cluster_carry(e, s->record);
-		anchor(e, s, false);
+		anchor(e, s);
 		filter(e, s);
 	}
 }
@@ -497,9 +514,11 @@ void balancing_free(struct engine *e)
 	if (!b)
 		return;
 	cluster_jobs_end(e);
-	for (uint32_t id = 1; id <= CLUSTERS_MAX; id++)
+	for (uint32_t id = 1; id <= CLUSTERS_MAX; id++) {
+		cluster_release(b->late[id]);
 		if (b->states[id])
 			state_free(e, b->states[id]);
+	}
 	errands_close(b->errands);
 	inject_close(b->inject);
 	engine_dispose(e, b->look);
@@ -586,11 +605,11 @@ static void retry(struct engine *e)
 {
 	e->balancing->retry = MONO_NEVER;
 	for (uint32_t id = 1; id <= CLUSTERS_MAX; id++) {
-		const struct cluster *c = e->world.clusters[id];
+		const struct cluster *late = e->balancing->late[id];
 		struct cluster_state *s = e->balancing->states[id];
 
-		if (c && (!s || s->trouble.code != ERROR_NONE))
-			cluster_carry(e, s && s->record ? s->record : c);
+		if (late || (s && s->trouble.code != ERROR_NONE))
+			cluster_carry(e, late ? late : s->record);
 		if (s)
 			cluster_reports_retry(e, s);
 	}

@@ -78,6 +78,13 @@ static void unclaim(struct cluster_job *j)
 	j->claimed = 0;
 }
 
+static struct shared_cluster agreed_by(const struct cluster_job *j)
+{
+	const struct world_segment *s = world_segment(&j->e->world, j->record->segment);
+
+	return (struct shared_cluster){ j->record, s ? s->record->name : "" };
+}
+
 static void job_end(struct cluster_job *j)
 {
 	struct cluster_job **at = &j->e->balancing->jobs;
@@ -95,13 +102,18 @@ static void job_end(struct cluster_job *j)
 static void job_refuse(struct cluster_job *j, const struct error *error)
 {
 	const struct error why = *error; /* it may be the job's own */
+	struct shared_cluster agreed = agreed_by(j);
 	struct engine *e = j->e;
 	answer_fn done = j->done;
 	void *ctx = j->ctx;
 
-	unclaim(j);
+	/* What the hosts have agreed upon is so, and comes into our registry yet. */
+	if (j->phase != PHASE_RECORD)
+		unclaim(j);
+	else if (e->side->running)
+		side_write_cluster(e->side, &agreed, j->kind == CLUSTER_JOB_DELETE);
 	/* What was told of meanwhile was left to us. */
-	if (j->told && e->side && e->side->running)
+	if (j->phase != PHASE_RECORD && j->told && e->side && e->side->running)
 		side_write_cluster(e->side, &j->told->cluster, j->told_gone);
 	job_end(j);
 	engine_refuse(e, done, ctx, &why);
@@ -172,26 +184,22 @@ static void job_record(struct cluster_job *j)
 {
 	struct engine *e = j->e;
 	struct caller c = { .who = j->who, .reason = j->reason };
-	struct txn *t = txn_begin(e, &c, j->done, j->ctx);
-	struct shared_cluster agreed = {
-		j->record, world_segment(&e->world, j->record->segment)->record->name
-	};
+	struct txn *t = txn_begin(e, &c, NULL, NULL);
+	struct shared_cluster agreed = agreed_by(j);
 	struct error error;
 
-	if (!t) {
-		j->done = NULL;
-		error_set(&error, ERROR_NO_MEMORY, NULL, "out of memory");
-		job_refuse(j, &error);
-		return;
-	}
-	if (record_change(t, j, &error) < 0) {
-		t->done = NULL;
+	if (!t)
+		engine_no_memory(&error);
+	if (!t || record_change(t, j, &error) < 0) {
+		if (t)
+			txn_refuse(t, &error);
 		e->refusals--; /* counted by job_refuse() */
 		e->refusals_by_code[error.code]--;
-		txn_refuse(t, &error);
 		job_refuse(j, &error);
 		return;
 	}
+	t->done = j->done;
+	t->ctx = j->ctx;
 	if (t->base.count == 0) { /* gone already */
 		answer_fn done = j->done;
 		void *ctx = j->ctx;
@@ -258,11 +266,7 @@ static void job_claim(struct cluster_job *j)
 static void job_agree(struct cluster_job *j)
 {
 	struct engine *e = j->e;
-	struct shared_record wanted = {
-		.kind = SHARED_CLUSTER,
-		.cluster = { j->record,
-			     world_segment(&e->world, j->record->segment)->record->name },
-	};
+	struct shared_record wanted = { .kind = SHARED_CLUSTER, .cluster = agreed_by(j) };
 
 	j->phase = PHASE_AGREE;
 	j->asked = true;

@@ -83,28 +83,11 @@ static int install(struct engine *e, struct cluster_state *s, const struct balan
 	return r;
 }
 
-/* To be tried again; the coordinator waits, or goes on without us. */
-static void install_later(struct engine *e, struct cluster_state *s, const struct anchor_report *r)
-{
-	struct waiting_rows *w =
-		engine_alloc(e, sizeof(*w) + r->choice_count * sizeof(w->choices[0]));
-
-	engine_dispose(e, s->waiting);
-	s->waiting = w;
-	if (!w)
-		return;
-	*w = (struct waiting_rows){ r->view, r->fresh, r->known, r->choice_count };
-	if (r->choice_count > 0)
-		memcpy(w->choices, r->choices, r->choice_count * sizeof(w->choices[0]));
-	balancing_retry(e, REPORT_RETRY);
-}
-
 static void on_install(struct engine *e, struct cluster_state *s, const struct anchor_report *r)
 {
 	struct error error;
 
-	engine_dispose(e, s->waiting);
-	s->waiting = NULL;
+	s->install_due = s->commit_due = false;
 	if (s->set &&
 	    install(e, s, r->choices, r->choice_count, &r->fresh, &r->known, &error) == 0) {
 		anchor_installed(e->cfg.anchors, s->record->id, &r->view);
@@ -114,7 +97,9 @@ static void on_install(struct engine *e, struct cluster_state *s, const struct a
 		error = s->trouble;
 	log_warning("cluster %s: its rows could not be installed: %s", s->record->name,
 		    error.message);
-	install_later(e, s, r);
+	/* The coordinator waits, or goes on without us. */
+	s->install_due = true;
+	balancing_retry(e, REPORT_RETRY);
 }
 
 static void on_commit(struct engine *e, struct cluster_state *s, const struct anchor_report *r)
@@ -122,7 +107,10 @@ static void on_commit(struct engine *e, struct cluster_state *s, const struct an
 	struct error error;
 
 	if (plane_cluster_commit(e->cfg.plane, cluster_slot(s->record), &error) < 0) {
-		log_warning("cluster %s: %s", s->record->name, error.message);
+		log_warning("cluster %s: its rows could not be committed: %s", s->record->name,
+			    error.message);
+		s->commit_due = true;
+		balancing_retry(e, REPORT_RETRY);
 		return;
 	}
 	memcpy(s->rows, s->installed_rows, (CLUSTER_MEMBERS_MAX + 1) * sizeof(*s->rows));
@@ -190,19 +178,14 @@ static void on_hold(struct engine *e, struct cluster_state *s, const struct anch
 
 void cluster_reports_retry(struct engine *e, struct cluster_state *s)
 {
-	struct waiting_rows *w = s->waiting;
-	struct error error;
-
 	write_epochs(e, s);
-	if (!w || !s->set)
+	if (!s->set)
 		return;
-	if (install(e, s, w->choices, w->count, &w->fresh, &w->known, &error) < 0) {
-		balancing_retry(e, REPORT_RETRY);
-		return;
-	}
-	s->waiting = NULL;
-	anchor_installed(e->cfg.anchors, s->record->id, &w->view);
-	engine_dispose(e, w);
+	if (s->install_due)
+		anchor_again(e->cfg.anchors, s->record->id, ANCHOR_INSTALL);
+	if (s->commit_due)
+		anchor_again(e->cfg.anchors, s->record->id, ANCHOR_COMMIT);
+	s->install_due = s->commit_due = false;
 }
 
 /* --- notes ----------------------------------------------------------------------------------- */

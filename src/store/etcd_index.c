@@ -150,9 +150,14 @@ int etcd_index_sweep(struct etcd_index *ix, uint64_t revision,
 	return 0;
 }
 
-void etcd_index_forget_revisions(struct etcd_index *ix)
+void etcd_index_tell_again(struct etcd_index *ix)
 {
 	table_for_each (&ix->table, struct entry, entry)
 		entry->revision = 0;
+}
+
+void etcd_index_forget_revisions(struct etcd_index *ix)
+{
+	etcd_index_tell_again(ix);
 	ix->highest = 0;
 }

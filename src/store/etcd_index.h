@@ -32,6 +32,8 @@ int etcd_index_absent(struct etcd_index *ix, const char *key, uint64_t revision)
 int etcd_index_sweep(struct etcd_index *ix, uint64_t revision,
 		     void (*gone)(void *ctx, const char *key), void *ctx);
 
+/* Everything is told again by the next read, as it is then. */
+void etcd_index_tell_again(struct etcd_index *ix);
 /* Revisions have begun anew (another cluster, or one restored from a copy): everything counts as
  * older than whatever comes. */
 void etcd_index_forget_revisions(struct etcd_index *ix);

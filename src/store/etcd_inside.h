@@ -147,6 +147,7 @@ struct lease {
 
 struct sync {
 	bool wanted, reading, under_way; /* … a page of it */
+	bool anew; /* the next read tells what was told before, too */
 	mono_t not_before, reconcile, began;
 	unsigned int failures;
 	uint64_t revision;	     /* 0 = not known yet */

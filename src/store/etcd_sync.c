@@ -137,6 +137,9 @@ static void first_page(struct etcd *e, const struct etcd_answer *answer)
 
 	e->sync.revision = answer->revision;
 	e->cluster = answer->cluster;
+	if (e->sync.anew)
+		etcd_index_tell_again(&e->index);
+	e->sync.anew = false;
 	if (!anew)
 		return;
 	log_warning("etcd: its revisions begin anew: another cluster, or one that was restored");

@@ -329,7 +329,7 @@ void txn_take_orders(struct etcd *e)
 	taken = e->orders;
 	e->orders = (struct item_queue){ 0 };
 	if (e->reconcile_asked)
-		e->sync.wanted = true;
+		e->sync.wanted = e->sync.anew = true;
 	e->reconcile_asked = false;
 	e->answers_seen = e->answers.count;
 	pthread_mutex_unlock(&e->mutex);

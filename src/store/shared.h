@@ -7,8 +7,8 @@
  * at one revision, then every change in the order of revisions.  What cannot be watched without a
  * gap (a compacted or lost watch, another member, a full reconcile every few minutes) is read anew:
  * records are told again, and those that were told before and are no more are told as gone, so
- * whoever listens needs no case for it.  A record is told twice at most as the same revision, and
- * never an older one after a newer one.
+ * whoever listens needs no case for it.  But for what shared_reconcile() asks, a record is told
+ * twice at most as the same revision; and never an older one after a newer one.
  *
  * A transaction compares records' revisions and writes all or nothing.  It may be lost on the way
  * with or without having been done: the backend finds out by itself, because every value that it
@@ -82,7 +82,8 @@ void shared_submit(struct shared *s, const struct shared_put *puts, unsigned int
 typedef void (*shared_read_fn)(void *ctx, const struct shared_record *r, const struct error *error);
 void shared_read(struct shared *s, const struct shared_record *key, shared_read_fn done, void *ctx);
 
-/* Reads everything anew as soon as may be. */
+/* Reads everything anew as soon as may be, and tells all of it: who listens had no memory for some.
+ */
 void shared_reconcile(struct shared *s);
 
 struct shared_facts {

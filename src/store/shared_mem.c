@@ -213,7 +213,7 @@ static void mem_reconcile(struct shared *s)
 {
 	struct mem_host *h = host_of(s);
 
-	h->reconcile = true;
+	h->reconcile = h->anew = true;
 	mem_host_ring(h);
 }
 
@@ -301,15 +301,16 @@ static void read_all(struct mem_host *h)
 
 	h->facts.reconciles++;
 	h->reconcile = false;
-	if (!h->started) {
-		h->started = true;
-		h->heard = mem_registry_end(g);
-		table_for_each (&g->live, const struct node, n)
-			tell(h, n->record);
-	} else {
+	if (h->started) {
 		tell_changes(h, true);
 		tell_dropped(h);
 	}
+	h->heard = mem_registry_end(g);
+	if (!h->started || h->anew)
+		table_for_each (&g->live, const struct node, n)
+			tell(h, n->record);
+	h->started = true;
+	h->anew = false;
 	h->config.complete(h->config.ctx, g->revision);
 }
 

@@ -87,6 +87,7 @@ struct mem_host {
 	bool reach_known; /* reach() has been called, with */
 	bool reachable;
 	bool reconcile; /* as soon as may be */
+	bool anew;	/* … and what was told is told again */
 	struct mem_ask *asks, **asks_end;
 	size_t pending;
 	struct shared_record **dropped; /* copies of changes that were not told */

@@ -415,6 +415,39 @@ static void test_of_one_that_is_gone(void **state)
 	assert_int_equal(s.reports[2].cluster, 2);
 }
 
+/* What could not be done is told again as it was, unless there is newer word, or none at all. */
+static void test_told_again(void **state)
+{
+	struct seen s = { 0 };
+
+	anchor_again(a, 1, ANCHOR_INSTALL);
+	install(1, 1, 11);
+	anchor_again(a, 1, ANCHOR_INSTALL);
+	anchor_dispatch(a, on_told, &s);
+	assert_int_equal(s.count, 1);
+	anchor_again(a, 1, ANCHOR_COMMIT);
+	anchor_again(a, 1, ANCHOR_INSTALL);
+	anchor_dispatch(a, on_told, &s);
+	assert_int_equal(s.count, 2);
+	assert_int_equal(s.reports[1].kind, ANCHOR_INSTALL);
+	assert_int_equal(s.choice[1], 11);
+	report(ANCHOR_COMMIT, 1, 0, 0);
+	anchor_dispatch(a, on_told, &s);
+	install(1, 2, 12);
+	anchor_again(a, 1, ANCHOR_INSTALL);
+	anchor_again(a, 1, ANCHOR_COMMIT);
+	anchor_dispatch(a, on_told, &s);
+	assert_int_equal(s.count, 5);
+	assert_int_equal(s.reports[3].view.number, 2);
+	assert_int_equal(s.reports[4].kind, ANCHOR_COMMIT);
+	/* Its machine has begun anew. */
+	reports_forget(a, 1);
+	anchor_again(a, 1, ANCHOR_INSTALL);
+	anchor_again(a, 1, ANCHOR_COMMIT);
+	anchor_dispatch(a, on_told, &s);
+	assert_int_equal(s.count, 5);
+}
+
 static void on_counted(void *ctx, const struct anchor_report *r)
 {
 	(*(unsigned int *)ctx)++;
@@ -454,6 +487,7 @@ int main(void)
 		CASE(test_no_thread),
 		CASE(test_newest_report_counts),
 		CASE(test_of_one_that_is_gone),
+		CASE(test_told_again),
 		CASE(test_a_flood_of_notes),
 	};
 

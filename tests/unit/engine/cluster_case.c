@@ -149,13 +149,30 @@ int alone(void **state)
 	return 0;
 }
 
+int many(void **state)
+{
+	nodes_begin();
+	for (unsigned int i = 0; i < 2; i++) {
+		node_start(i);
+		assert_int_equal(node_segment(i, "lan"), ERROR_NONE);
+	}
+	assert_int_equal(node_pool(0, "pool", CASE_RANGE), ERROR_NONE);
+	nodes_pass(1000);
+	for (unsigned int i = 0; i < 2; i++) {
+		assert_int_equal(node_vmac(i, i ? "g1" : "g0"), ERROR_NONE);
+		guests[i] = nodes[i].answer.address;
+		assert_int_equal(node_port(i, i ? "p1" : "p0", i ? "g1" : "g0"), ERROR_NONE);
+	}
+	return 0;
+}
+
 int end(void **state)
 {
 	for (unsigned int i = 0; i < NODES_MAX; i++)
 		for (unsigned int id = 0; id <= FAKE_CLUSTERS; id++)
 			cluster_release(nodes[i].anchors.clusters[id].record);
 	nodes_end();
-	fake_install_fails = false;
+	fake_install_fails = fake_commit_fails = false;
 	return 0;
 }
 

@@ -36,5 +36,6 @@ uint64_t clusters(unsigned int i);
 
 extern vmac_mac_t guests[3];
 int alone(void **state);   /* a host: two guests with ports, one without */
+int many(void **state);	   /* two hosts with a guest each */
 int end(void **state);	   /* of every test */
 void made(struct wish *w); /* "web" of the first two guests */

@@ -4,10 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "fake_kernel.h"
 #include "host/listen.h"
 
-bool fake_install_fails;
+bool fake_install_fails, fake_commit_fails;
 
 /* --- the data plane -------------------------------------------------------------------------- */
 
@@ -50,6 +51,8 @@ int plane_cluster_install(struct plane *p, unsigned int slot, const struct balan
 
 int plane_cluster_commit(struct plane *p, unsigned int slot, struct error *ret_error)
 {
+	if (fake_commit_fails)
+		return error_set(ret_error, ERROR_NO_MEMORY, NULL, "no room for rows");
 	p->clusters[slot].committed = p->clusters[slot].installed;
 	return 0;
 }
@@ -151,15 +154,26 @@ void anchor_stranger(struct anchors *a, uint32_t cluster, unsigned int face)
 
 void fake_report(struct anchors *a, const struct anchor_report *r)
 {
+	struct fake_anchor *f = &a->clusters[r->cluster];
 	struct anchor_report *mine = &a->reports[a->report_count];
 
 	*mine = *r;
 	if (r->choice_count > 0) {
-		memcpy(a->choices[a->report_count], r->choices,
-		       r->choice_count * sizeof(*r->choices));
-		mine->choices = a->choices[a->report_count];
+		memmove(f->choices, r->choices, r->choice_count * sizeof(*r->choices));
+		mine->choices = f->choices;
 	}
+	if (r->kind == ANCHOR_INSTALL || r->kind == ANCHOR_COMMIT)
+		f->told[r->kind] = *mine;
 	a->report_count++;
+}
+
+void anchor_again(struct anchors *a, uint32_t cluster, enum anchor_report_kind kind)
+{
+	const struct fake_anchor *f = &a->clusters[cluster];
+
+	for (unsigned int i = 0; i < ARRAY_LEN(f->told); i++)
+		if (f->told[i].kind == kind && f->told[i].cluster)
+			fake_report(a, &f->told[i]);
 }
 
 void anchor_dispatch(struct anchors *a, void (*fn)(void *ctx, const struct anchor_report *r),

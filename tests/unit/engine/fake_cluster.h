@@ -35,17 +35,18 @@ struct anchors {
 		uint64_t claimed[CLUSTER_FACES_MAX];
 		unsigned int strangers;
 		struct heartbeat_view installed, committed;
+		struct anchor_report told[ANCHOR_COMMIT + 1]; /* by kind: the newest */
+		struct balance_choice choices[FAKE_MEMBERS];
 	} clusters[FAKE_CLUSTERS + 1];
 	struct anchor_report reports[FAKE_REPORTS];
-	struct balance_choice choices[FAKE_REPORTS][FAKE_MEMBERS];
 	unsigned int report_count;
 };
 
 /* What anchor_dispatch() hands out next. */
 void fake_report(struct anchors *a, const struct anchor_report *r);
 
-extern struct ip fake_link_local;   /* of every port's guest; family 0 = none */
-extern bool fake_install_fails; /* the data plane has no memory */
+extern struct ip fake_link_local; /* of every port's guest; family 0 = none */
+extern bool fake_install_fails, fake_commit_fails; /* the data plane has no memory */
 
 /* The probe that was begun last, and its next result. */
 struct fake_probe {

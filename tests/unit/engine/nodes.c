@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <poll.h>
+#include <stdatomic.h>
 
 #include <cmocka.h>
 
@@ -22,14 +23,40 @@ const uint8_t nodes_key[16] = { 1, 2, 3, 4, 5, 6, 7, 8, 9 };
 static void *registry;
 static uint64_t draws;
 
+/* Shared with the store's thread. */
+static atomic_long until_shortage, shortages, in_use;
+
 static void *heap_alloc(void *ctx, size_t size)
 {
-	return calloc(1, size);
+	const long left = atomic_fetch_sub(&until_shortage, 1);
+	void *p = left <= 1 && left + shortages > 1 ? NULL : calloc(1, size);
+
+	in_use += p != NULL;
+	return p;
 }
 
 static void heap_free(void *ctx, void *p)
 {
+	in_use -= p != NULL;
 	free(p);
+}
+
+void nodes_starve(unsigned int nth, unsigned int times)
+{
+	shortages = 0;
+	until_shortage = nth;
+	shortages = times;
+}
+
+bool nodes_starved(void)
+{
+	shortages = 0;
+	return until_shortage <= 0;
+}
+
+long nodes_memory(void)
+{
+	return in_use;
 }
 
 static const struct mem heap = { heap_alloc, heap_free, NULL };
@@ -61,6 +88,7 @@ void nodes_begin(void)
 	if (getenv("NODES_LOG"))
 		log_set(say, LOG_LEVEL_DEBUG);
 	memset(nodes, 0, sizeof(nodes));
+	draws = 0;
 	registry = shared_mem_new(&heap, 7);
 	for (unsigned int i = 0; i < NODES_MAX; i++) {
 		snprintf(nodes[i].name, sizeof(nodes[i].name), "host%u", i);
@@ -71,7 +99,7 @@ void nodes_begin(void)
 	}
 }
 
-void node_start(unsigned int i)
+enum error_code node_try(unsigned int i)
 {
 	struct node *n = &nodes[i];
 	struct store_config store = { .backend = "sqlite",
@@ -97,18 +125,32 @@ void node_start(unsigned int i)
 		.fleet = n->alone ? NULL : &fleet,
 	};
 	struct error error = { 0 };
+	int r;
 
 	memcpy(fleet.key, nodes_key, sizeof(nodes_key));
 	fake_plane_next = &n->plane;
 	if (store_open(&store, &n->rig.store, &error) < 0)
-		fail_msg("%s", error.message);
+		return error.code;
 	config.store = n->rig.store;
-	assert_int_equal(engine_new(&config, &n->rig.engine, &error), 0);
-	if (engine_start(n->rig.engine, &error) < 0)
-		fail_msg("%s", error.message);
+	n->rig.engine = NULL;
+	r = engine_new(&config, &n->rig.engine, &error);
+	if (r == 0)
+		r = engine_start(n->rig.engine, &error);
+	if (r < 0) {
+		store_close(n->rig.store);
+		if (n->rig.engine)
+			engine_free(n->rig.engine);
+		return error.code;
+	}
 	fake_wire(&n->plane);
 	n->up = true;
 	nodes_settle();
+	return ERROR_NONE;
+}
+
+void node_start(unsigned int i)
+{
+	assert_int_equal(node_try(i), ERROR_NONE);
 }
 
 void node_stop(unsigned int i)
@@ -128,14 +170,21 @@ static int remove_one(const char *path, const struct stat *about, int kind, stru
 	return remove(path);
 }
 
+int nodes_wipe(void)
+{
+	int r = 0;
+
+	for (unsigned int i = 0; i < NODES_MAX; i++)
+		r |= nftw(nodes[i].rig.directory, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	return r;
+}
+
 void nodes_end(void)
 {
-	for (unsigned int i = 0; i < NODES_MAX; i++) {
+	for (unsigned int i = 0; i < NODES_MAX; i++)
 		if (nodes[i].up)
 			node_stop(i);
-		assert_int_equal(nftw(nodes[i].rig.directory, remove_one, 8, FTW_DEPTH | FTW_PHYS),
-				 0);
-	}
+	assert_int_equal(nodes_wipe(), 0);
 	shared_mem_free(registry);
 }
 
@@ -169,15 +218,20 @@ void nodes_settle(void)
 	}
 }
 
-void nodes_pass(int64_t ms)
+void nodes_leap(int64_t ms, int64_t step)
 {
-	for (int64_t left = ms; left > 0; left -= 50) {
-		rig_mono_ns += 50 * 1000000;
-		rig_wall_ms += 50;
+	for (int64_t left = ms; left > 0; left -= step) {
+		rig_mono_ns += step * 1000000;
+		rig_wall_ms += step;
 		for (unsigned int round = 0; round < 3; round++)
 			for (unsigned int i = 0; i < NODES_MAX; i++)
 				turn(&nodes[i]);
 	}
+}
+
+void nodes_pass(int64_t ms)
+{
+	nodes_leap(ms, 50);
 	nodes_settle();
 }
 

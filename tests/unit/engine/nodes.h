@@ -24,14 +24,22 @@ extern const uint8_t nodes_key[16];
 
 void nodes_begin(void); /* no host yet */
 void nodes_end(void);
+int nodes_wipe(void); /* their folders alone: of a process that dies */
 
 /* Starts host i on the registry that it has (an empty one at first). */
 void node_start(unsigned int i);
-void node_stop(unsigned int i);		 /* as a daemon that ends would */
-void node_cut(unsigned int i, bool cut); /* from the shared registry */
+enum error_code node_try(unsigned int i); /* … or says why it could not */
+void node_stop(unsigned int i);		  /* as a daemon that ends would */
+void node_cut(unsigned int i, bool cut);  /* from the shared registry */
+
+/* Of all allocations from now on the nth (1 …) fails, and so do those after it, so many times. */
+void nodes_starve(unsigned int nth, unsigned int times);
+bool nodes_starved(void); /* whether any did; none does from now on */
+long nodes_memory(void);  /* blocks that are allocated now */
 
 void nodes_settle(void);     /* until nobody has anything to do now */
 void nodes_pass(int64_t ms); /* time goes by */
+void nodes_leap(int64_t ms, int64_t step);
 
 /* Each waits; returns the code of the answer, which is in nodes[i].answer. */
 enum error_code node_segment(unsigned int i, const char *name);

@@ -256,7 +256,11 @@ static void views_become_rows(void **state)
 	assert_true(f->installed);
 	assert_int_equal(f->fresh[0], 1);
 	assert_int_equal(view(0, "web").members[0].rows, 0); /* not in force */
+	fake_commit_fails = true;
 	report(0, (struct anchor_report){ .kind = ANCHOR_COMMIT, .view = { 4, 1 } });
+	assert_int_equal(a->committed.epoch, 0);
+	fake_commit_fails = false;
+	nodes_pass(1100);
 	assert_true(f->committed);
 	assert_int_equal(a->committed.epoch, 4);
 	v = view(0, "web");

@@ -10,23 +10,6 @@
 
 #include "cluster_case.h"
 
-static int many(void **state)
-{
-	nodes_begin();
-	for (unsigned int i = 0; i < 2; i++) {
-		node_start(i);
-		assert_int_equal(node_segment(i, "lan"), ERROR_NONE);
-	}
-	assert_int_equal(node_pool(0, "pool", CASE_RANGE), ERROR_NONE);
-	nodes_pass(1000);
-	for (unsigned int i = 0; i < 2; i++) {
-		assert_int_equal(node_vmac(i, i ? "g1" : "g0"), ERROR_NONE);
-		guests[i] = nodes[i].answer.address;
-		assert_int_equal(node_port(i, i ? "p1" : "p0", i ? "g1" : "g0"), ERROR_NONE);
-	}
-	return 0;
-}
-
 static void all_hosts_have_it(void **state)
 {
 	vmac_mac_t face;

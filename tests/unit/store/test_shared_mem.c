@@ -320,6 +320,11 @@ static void what_was_not_told_is_told_at_the_next_reconcile(void **state)
 	shared_dispatch(a.s);
 	assert_int_equal(b.completes, 2);
 	assert_memory_equal(b.told, a.told, sizeof(a.told));
+	/* Whoever asks for it is told all, as if it knew nothing. */
+	memset(b.told, 0, sizeof(b.told));
+	shared_reconcile(b.s);
+	shared_dispatch(b.s);
+	assert_memory_equal(b.told, a.told, sizeof(a.told));
 	shared_close(a.s);
 	shared_close(b.s);
 	shared_mem_free(g);
