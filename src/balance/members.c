@@ -137,8 +137,9 @@ void members_review(struct step *s)
 			g->gone[m->id] = MONO_NEVER;
 		else if (g->gone[m->id].ns == INT64_MAX)
 			g->gone[m->id] = mono_after(s->now, GROUP_ABSENT);
+		/* Where its host is silent nobody knows of its flows. */
 		if (m->state == MEMBER_DRAINING)
-			review_drain(s, m, p.busy);
+			review_drain(s, m, p.busy || is_mourned(g, m, s->now));
 		review_up(s, m);
 	}
 }

@@ -504,6 +504,20 @@ static void a_drain_ends_with_the_last_flow(void **state)
 	assert_int_equal(lan_fresh(&l), 0x3f);
 }
 
+/* Its daemon may be dead alone: nobody says that its flows are over. */
+static void a_drain_waits_for_a_silent_host(void **state)
+{
+	all_up(CLUSTER_DIRECTOR, 1);
+	lan_member(&l, 1, 3, true, true, true);
+	lan_record(&l, drain_two, LAN_ALL);
+	lan_run(&l, MS(5000));
+	lan_down(&l, 1);
+	lan_run(&l, MS(9000));
+	assert_true(heartbeat_bit(&anchor()->known, 3));
+	lan_run(&l, MS(5000));
+	assert_false(heartbeat_bit(&anchor()->known, 3));
+}
+
 static void a_drain_ends_with_its_deadline(void **state)
 {
 	all_up(CLUSTER_DIRECTOR, 1);
@@ -700,6 +714,7 @@ int main(void)
 		cmocka_unit_test(where_none_is_fit_the_last_stay),
 		cmocka_unit_test(a_member_that_moves_stays_a_member),
 		cmocka_unit_test(a_drain_ends_with_the_last_flow),
+		cmocka_unit_test(a_drain_waits_for_a_silent_host),
 		cmocka_unit_test(a_drain_ends_with_its_deadline),
 		cmocka_unit_test(failed_and_weightless),
 		cmocka_unit_test(director_does_not_wait_for_one_that_is_late),
