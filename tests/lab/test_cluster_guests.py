@@ -2,6 +2,7 @@
 of them, under the requests of many connections while one of them stops."""
 import contextlib
 import re
+import shutil
 import subprocess
 import threading
 import time
@@ -13,7 +14,8 @@ import pytest
 from clusters import PORT, V4, V6, Farm, Flooded
 from moving import Sources
 
-MISSING = lab.missing() or etcd.missing()
+MISSING = lab.missing() or etcd.missing() or next(
+    (f"no {name} (Debian: {package})" for name, package in (("nginx", "nginx-light"), ("wrk", "wrk")) if not shutil.which(name)), "")
 pytestmark = [pytest.mark.skipif(bool(MISSING), reason=MISSING), pytest.mark.timeout(240),
               pytest.mark.xdist_group("cluster_guests")]
 

@@ -174,13 +174,15 @@ def test_a_hundred_members_that_serve():
     with lab.Lab() as place:
         farm = Farm(place)
         farm.spread(100)
-        farm.cluster("--check", "tcp", "--check-port", PORT)
+        farm.host("kvm1").call("POST", "/v1/clusters", name="web", segment="lan", addresses=[V4, V6],
+                               members=[{"member": member.mac} for member in farm.members.values()],
+                               check={"type": "tcp", "port": PORT})
         farm.wait_live("up", seconds=30)
         farm.wait_anchor()
         rows = [member["rows"] for member in farm.show()["members"]]
         assert max(rows) < 1.1 * 65536 / 100, rows
         load = farm.load("tcp", V4, 5000)
-        met = load.wait_connected()["members"]
+        met = load.wait_connected(120)["members"]
         assert len(met) == 100 and max(m["open"] for m in met.values()) < 100, met
         farm.host("kvm1").vmac("cluster", "member", "drain", "web", farm.members["m10"].mac)
         farm.members["m20"].die()
