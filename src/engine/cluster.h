@@ -69,8 +69,9 @@ struct cluster_state {
 	uint64_t epochs[CLUSTER_FACES_MAX]; /* that the journal is yet to have; 0 = none */
 	uint32_t *flows;		    /* by member id, as scanned last */
 	mono_t scanned;
-	mono_t check_due; /* when a check begins or ends; ns 0 = none yet */
-	mono_t reached;	  /* since when a face is known to have an anchor; ns 0 = it has none */
+	mono_t check_due;   /* when a check begins or ends; ns 0 = none yet */
+	mono_t check_begun; /* when the last first check of a member is, or was, to begin */
+	mono_t reached;	    /* since when a face is known to have an anchor; ns 0 = it has none */
 };
 
 struct cluster_job;

@@ -177,8 +177,11 @@ def test_a_hundred_members_that_serve():
         farm.host("kvm1").call("POST", "/v1/clusters", name="web", segment="lan", addresses=[V4, V6],
                                members=[{"member": member.mac} for member in farm.members.values()],
                                check={"type": "tcp", "port": PORT})
-        farm.wait_live("up", seconds=30)
         farm.wait_anchor()
+        # By what a check said of each, not for want of one.
+        lab.wait_for("all were checked", lambda: sum(m["health"] == "up" for host in farm.fleet.hosts
+                                                     for m in farm.show(host=host)["members"]) == 100, 30, 0.5)
+        farm.wait_live("up")
         rows = [member["rows"] for member in farm.show()["members"]]
         assert max(rows) < 1.1 * 65536 / 100, rows
         load = farm.load("tcp", V4, 5000)
