@@ -217,7 +217,11 @@ def wrk(client, address, path, connections, seconds):
 
 def who(farm, count=40):
     """Which members the next connections meet."""
-    return {fetch(farm.client, V4 if i % 2 else V6, "who")[1].decode().strip() for i in range(count)}
+    try:
+        return {fetch(farm.client, V4 if i % 2 else V6, "who")[1].decode().strip() for i in range(count)}
+    except OSError as problem:
+        logs = [f"{host.name}: {line}" for host in farm.fleet.hosts.values() for line in host.daemon.tail(12).splitlines()]
+        raise AssertionError(f"{problem}; {farm.live()}; {logs}") from problem
 
 
 def state(farm, name):
