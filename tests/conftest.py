@@ -13,7 +13,8 @@ def pytest_configure(config):
 
 
 # What takes a minute, or many of which take half a minute: not to be what all others wait for in the end.
-LONG = ("test_kill.py", "test_hooks.py", "test_move.py", "test_fleet.py", "test_cluster.py")
+LONG = ("test_kill.py", "test_hooks.py", "test_move.py", "test_fleet.py", "test_cluster.py", "test_cluster_bad.py",
+        "test_cluster_guests.py", "test_cluster_segments.py")
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist looks at the marks

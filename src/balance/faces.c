@@ -493,7 +493,8 @@ void faces_announce(struct step *s)
 		e->epoch = f->epoch;
 		e->count = f->announced;
 		f->refreshed = s->now;
-		f->challenged = false;
+		if (f->challenged > 0)
+			f->challenged--;
 		if (f->announced < GROUP_ANNOUNCES)
 			f->announced++;
 	}

@@ -154,7 +154,7 @@ static void take_event(struct step *s, const struct group_event *e)
 	case GROUP_STRANGER:
 		if (e->face >= g->record->face_count)
 			break;
-		g->faces[e->face].challenged = true;
+		g->faces[e->face].challenged = GROUP_RECLAIMS;
 		step_tell_face(s, GROUP_ALARM, e->face, 0, GROUP_REASON_FOREIGN);
 		break;
 	case GROUP_LEAVE:

@@ -89,7 +89,8 @@
 #define GROUP_LATE	SPAN_MS(150) /* a timer: it stood still, and has not heard what was said */
 #define GROUP_REACT	SPAN_MS(300) /* for what its own heartbeat will say better */
 #define GROUP_REFRESH	SPAN_S(55)   /* switches are to hear a face at least every minute */
-#define GROUP_RECLAIM	SPAN_S(1)    /* … and this soon again when they heard it of a stranger */
+#define GROUP_RECLAIM	SPAN_S(1)    /* … and this soon again when they heard it of a stranger, */
+#define GROUP_RECLAIMS	2	     /* twice: we are not told of every frame of his */
 #define GROUP_IDLE	SPAN_S(2)    /* a draining member without a flow for so long has drained */
 #define GROUP_ANNOUNCES 7	     /* at 0, 50, 200, 450, 800 ms, 2 s and 10 s */
 #define GROUP_PEERS_MAX 64
@@ -236,7 +237,7 @@ struct group_face {
 	mono_t due;	      /* nobody's: since then; who is first in order takes it then */
 	mono_t told_serve, told_speak;
 	uint8_t announced;
-	bool challenged; /* a stranger used it since it was announced last */
+	uint8_t challenged; /* a stranger used it: announced so often yet, because of that */
 	mono_t announce_base, refreshed;
 };
 

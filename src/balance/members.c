@@ -161,6 +161,7 @@ void members_review(struct step *s)
 			g->gone[m->id] = MONO_NEVER;
 		else if (g->gone[m->id].ns == INT64_MAX)
 			g->gone[m->id] = mono_after(s->now, GROUP_ABSENT);
+		/* Where its host is silent nobody knows of its flows. */
 		if (m->state == MEMBER_DRAINING)
 			review_drain(s, m);
 		review_up(s, m);

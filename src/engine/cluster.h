@@ -65,7 +65,8 @@ struct cluster_state {
 	uint64_t epochs[CLUSTER_FACES_MAX]; /* that the journal is yet to have; 0 = none */
 	uint32_t *flows;		    /* by member id, as scanned last */
 	mono_t scanned;
-	mono_t check_due; /* when a check begins or ends; ns 0 = none yet */
+	mono_t check_due;   /* when a check begins or ends; ns 0 = none yet */
+	mono_t check_begun; /* when the last first check of a member is, or was, to begin */
 	struct cluster_claimant claimant;
 	mono_t claimed_at; /* the last time; ns 0 = never */
 	uint64_t claims;   /* of all */

@@ -19,6 +19,10 @@
 #include "wire/ip.h"
 #include "wire/nd.h"
 
+/* Between the first checks of two members: each answers with a broadcast, who asks, and of fifty at
+ * once a host of fifty containers loses most. */
+#define CHECK_SPREAD SPAN_MS(5)
+
 /* An id of the errands' says whose it is; the count before that makes it unique. */
 #define PROBE_ID(count, cluster, member) ((count) << 24 | (uint64_t)(cluster) << 11 | (member))
 #define PROBE_CLUSTER(id)		 ((uint32_t)((id) >> 11) & 0x1fff)
@@ -359,6 +363,9 @@ void cluster_health_begin(struct engine *e, struct cluster_state *s, unsigned in
 	 * clusters is asked by them one after the other. */
 	m->next = mono_after(e->cfg.mono_now(),
 			     SPAN_MS((s->record->id - 1) % 16 * s->record->check_interval_ms / 32));
+	if (s->check_begun.ns && m->next.ns < mono_after(s->check_begun, CHECK_SPREAD).ns)
+		m->next = mono_after(s->check_begun, CHECK_SPREAD);
+	s->check_begun = m->next;
 	if (m->next.ns < s->check_due.ns || s->check_due.ns == 0)
 		s->check_due = m->next;
 }

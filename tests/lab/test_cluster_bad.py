@@ -265,7 +265,7 @@ def test_a_cluster_is_deleted_under_load(farm):
     farm.fleet.check()
 
 
-@pytest.mark.parametrize("how", ["renamed", "removed"])
+@pytest.mark.parametrize("how", [pytest.param("renamed", marks=pytest.mark.soak), "removed"])
 def test_an_uplink_goes_under_load(farm, how):
     """Of the anchor: the other host has the face, its members serve on; the host says what it lacks; all comes back."""
     anchor, other = farm.host(farm.anchor), next(host for host in farm.fleet.hosts.values() if host.name != farm.anchor)

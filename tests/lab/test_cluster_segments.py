@@ -29,7 +29,8 @@ def test_a_segment_with_a_tag():
     with lab.Lab() as place:
         farm = Farm(place, switch=OvsSwitch(place, vlan=20), vlan=20)
         farm.spread(2)
-        face = farm.cluster(*ARP)["faces"][0]["address"]
+        # That switch loses frames when it gets no time.
+        face = farm.cluster(*ARP, "--fall", 6)["faces"][0]["address"]
         farm.wait_live("up")
         anchor = farm.wait_anchor()
         sources = Sources(farm.fleet.switch, list(farm.fleet.hosts), face)
@@ -44,8 +45,7 @@ def test_a_segment_with_a_tag():
         farm.host(anchor).vmac("cluster", "member", "add", "web", third.mac)
         farm.wait_live({"third": "up"})
         time.sleep(2.5)
-        for load in loads:
-            unbroken(load.status())
+        unbroken(loads[0].status())
         # Without a device of the VLAN nobody can ask by TCP: that is said, and changes nothing for the members.
         farm.host(anchor).vmac("cluster", "set", "web", "--check", "tcp", "--check-port", PORT)
         shown = lab.wait_for("it says what it lacks", lambda: (lambda s: s if s.get("trouble") else None)(farm.show(host=anchor)))
@@ -55,11 +55,13 @@ def test_a_segment_with_a_tag():
         farm.host(anchor).vmac("cluster", "set", "web", *ARP)
         farm.members["m1"].die()
         farm.wait_live({"m1": "down"})
+        # It lives; who has its flows is the anchor's alone to remember, and that may have changed for want of heartbeats.
+        datagrams = loads.pop().settle(1)
+        assert datagrams["wrong"] == datagrams["failed"] == 0 and datagrams["messages"] > 100, datagrams
         farm.host(anchor).kill()
         other = farm.wait_anchor(but=(anchor,))
         time.sleep(4.5)
-        for load in loads:
-            unbroken(load.end(), but=("m1",))
+        unbroken(loads.pop().end(), but=("m1",))
         assert [port for _, port in sources.end()][-1] == other
         assert sources.vlans == {20}, sources.vlans
         heartbeats = {name: {frame[16:18] for _, _, frame in beat.kept if frame[12:14] == b"\x81\0"}
@@ -173,13 +175,18 @@ def test_a_hundred_members_that_serve():
     with lab.Lab() as place:
         farm = Farm(place)
         farm.spread(100)
-        farm.cluster("--check", "tcp", "--check-port", PORT)
-        farm.wait_live("up", seconds=30)
+        farm.host("kvm1").call("POST", "/v1/clusters", name="web", segment="lan", addresses=[V4, V6],
+                               members=[{"member": member.mac} for member in farm.members.values()],
+                               check={"type": "tcp", "port": PORT})
         farm.wait_anchor()
+        # By what a check said of each, not for want of one.
+        lab.wait_for("all were checked", lambda: sum(m["health"] == "up" for host in farm.fleet.hosts
+                                                     for m in farm.show(host=host)["members"]) == 100, 30, 0.5)
+        farm.wait_live("up")
         rows = [member["rows"] for member in farm.show()["members"]]
         assert max(rows) < 1.1 * 65536 / 100, rows
         load = farm.load("tcp", V4, 5000)
-        met = load.wait_connected()["members"]
+        met = load.wait_connected(120)["members"]
         assert len(met) == 100 and max(m["open"] for m in met.values()) < 100, met
         farm.host("kvm1").vmac("cluster", "member", "drain", "web", farm.members["m10"].mac)
         farm.members["m20"].die()
