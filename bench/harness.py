@@ -145,6 +145,7 @@ def markdown_table(headings, lines):
 def draw_markdown(result):
     return "\n".join([
         f"## {result['bench']}", "", result["machine"] + ".", "",
+        *([result["text"], ""] if "text" in result else []),
         markdown_table(MUST_HEADINGS, [must_cells(entry) for entry in result["musts"]]), "",
         markdown_table(ROW_HEADINGS, [row_cells(row) for row in result["rows"]]), ""])
 

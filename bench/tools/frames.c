@@ -25,10 +25,13 @@
 #include <getopt.h>
 #include <linux/if_ether.h>
 #include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/tcp.h>
 #include <linux/udp.h>
 #include <net/if.h>
 #include <netinet/ether.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,18 +88,24 @@ static int attach(int prog_fd, const char *ifname, const char *dir, const char *
 	return bpf_tc_attach(&hook, &opts);
 }
 
-/* frames sink IFNAME DIR: drops and counts all that arrives; DIR/sink_link, DIR/sink_count */
+/* frames sink IFNAME DIR [IFNAME...]: drops and counts all that arrives; DIR/sink_link (of the
+ * others DIR/IFNAME_link), DIR/sink_count */
 static int verb_sink(int argc, char **argv)
 {
 	struct frames_bpf *bpf;
+	char name[64];
 	int r;
 
-	if (argc != 3)
-		return fail("usage: sink IFNAME DIR", EINVAL);
+	if (argc < 3)
+		return fail("usage: sink IFNAME DIR [IFNAME...]", EINVAL);
 	bpf = frames_bpf__open_and_load();
 	if (!bpf)
 		return fail("cannot load the sink", errno);
 	r = attach(bpf_program__fd(bpf->progs.sink), argv[1], argv[2], "sink_link");
+	for (int i = 3; r == 0 && i < argc; i++) {
+		snprintf(name, sizeof(name), "%s_link", argv[i]);
+		r = attach(bpf_program__fd(bpf->progs.sink), argv[i], argv[2], name);
+	}
 	if (r == 0)
 		r = pin(bpf_map__fd(bpf->maps.received), argv[2], "sink_count");
 	frames_bpf__destroy(bpf);
@@ -236,7 +245,9 @@ static void read_clocks(int cpu, int softirqd_pid, int peer_pid, struct reading 
 struct job {
 	const char *out, *count_path;
 	struct ether_addr src, dst;
-	struct in_addr sip, dip;
+	struct in6_addr sip, dip; /* IPv4: the first word */
+	bool ip6, tcp, rewritten;
+	uint8_t tcp_flags;
 	size_t size;
 	uint64_t frames, pps; /* pps 0: as fast as it goes */
 	int cpu, peer_pid;
@@ -256,23 +267,61 @@ static uint16_t ip_checksum(const void *data, size_t len)
 	return (uint16_t)~sum;
 }
 
+static size_t l4_of(const struct job *job)
+{
+	return sizeof(struct ethhdr) + (job->ip6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr));
+}
+
+/* What is beyond a TCP header is padding: a frame without data, as most for a server are. */
+static uint16_t l4_length(const struct job *job)
+{
+	return (uint16_t)(job->tcp ? sizeof(struct tcphdr) : job->size - l4_of(job));
+}
+
+static void build_ip(const struct job *job, uint8_t *at)
+{
+	uint8_t protocol = job->tcp ? IPPROTO_TCP : IPPROTO_UDP;
+	struct ipv6hdr ip6 = { .version = 6, .hop_limit = 64, .nexthdr = protocol };
+	struct iphdr ip = { .version = 4, .ihl = 5, .ttl = 64, .protocol = protocol };
+
+	if (job->ip6) {
+		ip6.payload_len = htons(l4_length(job));
+		memcpy(&ip6.saddr, &job->sip, sizeof(ip6.saddr));
+		memcpy(&ip6.daddr, &job->dip, sizeof(ip6.daddr));
+		memcpy(at, &ip6, sizeof(ip6));
+		return;
+	}
+	ip.tot_len = htons((uint16_t)(sizeof(ip) + l4_length(job)));
+	memcpy(&ip.saddr, &job->sip, sizeof(ip.saddr));
+	memcpy(&ip.daddr, &job->dip, sizeof(ip.daddr));
+	ip.check = ip_checksum(&ip, sizeof(ip));
+	memcpy(at, &ip, sizeof(ip));
+}
+
 static void build_frame(const struct job *job, uint8_t *frame)
 {
-	struct ethhdr eth = { .h_proto = htons(ETH_P_IP) };
-	struct iphdr ip = { .version = 4, .ihl = 5, .ttl = 64, .protocol = IPPROTO_UDP };
+	struct ethhdr eth = { .h_proto = htons(job->ip6 ? ETH_P_IPV6 : ETH_P_IP) };
 	struct udphdr udp = { .source = htons(4096), .dest = htons(9) };
+	struct tcphdr tcp = { .source = htons(4096), .dest = htons(9), .doff = 5 };
 
 	memcpy(eth.h_dest, &job->dst, ETH_ALEN);
 	memcpy(eth.h_source, &job->src, ETH_ALEN);
-	ip.tot_len = htons((uint16_t)(job->size - sizeof(eth)));
-	ip.saddr = job->sip.s_addr;
-	ip.daddr = job->dip.s_addr;
-	ip.check = ip_checksum(&ip, sizeof(ip));
-	udp.len = htons((uint16_t)(job->size - sizeof(eth) - sizeof(ip)));
+	udp.len = htons(l4_length(job));
 	memset(frame, 0, job->size);
 	memcpy(frame, &eth, sizeof(eth));
-	memcpy(frame + sizeof(eth), &ip, sizeof(ip));
-	memcpy(frame + sizeof(eth) + sizeof(ip), &udp, sizeof(udp));
+	build_ip(job, frame + sizeof(eth));
+	if (!job->tcp) {
+		memcpy(frame + l4_of(job), &udp, sizeof(udp));
+		return;
+	}
+	memcpy(frame + l4_of(job), &tcp, sizeof(tcp));
+	frame[l4_of(job) + 13] = job->tcp_flags;
+}
+
+/* The last two octets of TCP over IPv4 and IPv6 are not among them: nobody writes those. */
+static uint32_t header_words(const struct job *job)
+{
+	return (uint32_t)((l4_of(job) + sizeof(struct tcphdr)) / 8);
 }
 
 /* Of the IPv4 header but for its source address, as the generator goes on with it. */
@@ -367,6 +416,12 @@ static int measure(const struct job *job, struct frames_bpf *bpf, int map_fd)
 	return 0;
 }
 
+static bool parse_ip(const char *text, struct job *job, struct in6_addr *ret)
+{
+	job->ip6 = strchr(text, ':');
+	return inet_pton(job->ip6 ? AF_INET6 : AF_INET, text, ret) == 1;
+}
+
 static int parse_job(int argc, char **argv, struct job *job)
 {
 	static const struct option options[] = {
@@ -383,6 +438,8 @@ static int parse_job(int argc, char **argv, struct job *job)
 		{ "peer-pid", required_argument, NULL, 'p' },
 		{ "flows", required_argument, NULL, 'f' },
 		{ "first", required_argument, NULL, 'F' },
+		{ "tcp", required_argument, NULL, 't' },
+		{ "rewritten", no_argument, NULL, 'w' },
 		{},
 	};
 	bool good = true;
@@ -397,9 +454,9 @@ static int parse_job(int argc, char **argv, struct job *job)
 		else if (c == 'd')
 			good = good && ether_aton_r(optarg, &job->dst);
 		else if (c == 'S')
-			good = good && inet_aton(optarg, &job->sip);
+			good = good && parse_ip(optarg, job, &job->sip);
 		else if (c == 'D')
-			good = good && inet_aton(optarg, &job->dip);
+			good = good && parse_ip(optarg, job, &job->dip);
 		else if (c == 'l')
 			job->size = strtoul(optarg, NULL, 10);
 		else if (c == 'n')
@@ -414,11 +471,16 @@ static int parse_job(int argc, char **argv, struct job *job)
 			job->flows = (uint32_t)strtoul(optarg, NULL, 10);
 		else if (c == 'F')
 			job->first = strtoull(optarg, NULL, 10);
+		else if (c == 't')
+			job->tcp_flags = (uint8_t)strtoul(optarg, NULL, 0);
+		else if (c == 'w')
+			job->rewritten = true;
 		else
 			good = false;
+		job->tcp |= c == 't';
 	}
 	return good && job->out && job->count_path && job->size >= 60 && job->size <= FRAME_MAX &&
-			       job->frames > 0
+			       job->size >= l4_of(job) + sizeof(struct tcphdr) && job->frames > 0
 		       ? 0
 		       : -EINVAL;
 }
@@ -446,9 +508,17 @@ static int verb_send(int argc, char **argv)
 	bpf->rodata->batch = BATCH_PACED;
 	bpf->rodata->interval_ns = job.pps ? BATCH_PACED * 1000000000ULL / job.pps : 0;
 	bpf->rodata->flows = job.flows;
-	bpf->rodata->source = ntohl(job.sip.s_addr);
-	bpf->rodata->checksum = partial_checksum(&job);
+	bpf->rodata->is_ip6 = job.ip6;
+	bpf->rodata->source = ntohl(job.sip.s6_addr32[job.ip6 ? 3 : 0]);
+	bpf->rodata->checksum = job.ip6 ? 0 : partial_checksum(&job);
 	bpf->bss->flow = job.first;
+	if (job.rewritten) {
+		uint8_t frame[FRAME_MAX];
+
+		build_frame(&job, frame);
+		memcpy(bpf->bss->header, frame, sizeof(bpf->bss->header));
+		bpf->rodata->header_words = header_words(&job);
+	}
 	r = frames_bpf__load(bpf);
 	r = r < 0 ? fail("cannot load the generator", -r) : measure(&job, bpf, map_fd);
 	frames_bpf__destroy(bpf);
