@@ -30,6 +30,8 @@ DISTRIBUTED = "distributed, a host was killed"
 DISTRIBUTED_FACE = "03:00:5e:10:00:01"
 
 ASK_EVERY, ASKING = 0.02, 128  # seconds, flows
+# A port for each, below those that the kernel gives out: one that comes again is no new flow.
+PORTS_FROM, PORTS = 10000, 20000
 KEPT_FOR = 15  # seconds: after that, flows of members that are gone are another's
 
 
@@ -39,7 +41,7 @@ class Asking:
 
     def __init__(self, client, address, port):
         resource.setrlimit(resource.RLIMIT_NOFILE, (16384, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
-        self.client, self.to = client, (address, port)
+        self.client, self.to, self.opened = client, (address, port), 0
         self.flows, self.fresh, self.ending = {}, {}, threading.Event()
         self.poll = select.epoll()
         for _ in range(ASKING):
@@ -51,6 +53,8 @@ class Asking:
     def _open(self):
         one = self.client.socket(socket.AF_INET, socket.SOCK_DGRAM)
         one.setblocking(False)
+        one.bind(("0.0.0.0", PORTS_FROM + self.opened % PORTS))
+        self.opened += 1
         one.connect(self.to)
         self.poll.register(one, select.EPOLLIN)
         return one

@@ -18,16 +18,19 @@ sys.path.insert(0, os.path.join(ROOT, "tests", "lab"))
 import etcd as etcdlib  # noqa: E402
 import lab as lablib  # noqa: E402
 
+ROUNDS = 6  # each with an etcd of one member and with one of three; a million is given out to them in turn
+
 CLIENTS = (1, 16, 64)
 BLOCK = 256
 ADDRESSES = 1_000_000
 BLOCKS = -(-ADDRESSES // BLOCK)
-KEYS = 128_000
+KEYS = (32_000, 64_000, 128_000)
 PREFIX = "/vmac-t/"
 
 CLAIMS = "claims of a key a second (compare-and-swap)"
 GIVEN = "addresses a second that hosts may give out"
 READ = "full read of 1,000,000 addresses"
+READ_KEYS = "full read of {:,} keys"
 KEPT = "resident after that"
 ANEW = "the same, read anew"
 VMAC, PLAIN = "vmac, blocks of 256", "a key an address"
@@ -155,13 +158,17 @@ def full_read(e, tools, prefix):
     return float(first) / 1000, kept, float(again) / 1000
 
 
-def one_round(samples, made, tools, index, quick):
-    e = etcdlib.Etcd(made, members=1 if index % 2 == 0 else 3, options=["--quota-backend-bytes", str(4 << 30)])
-    members = f"{len(e.members)} member{'s' if len(e.members) > 1 else ''}"
+def an_etcd(made, count):
+    e = etcdlib.Etcd(made, members=count, options=["--quota-backend-bytes", str(4 << 30)])
+    return e, f"{count} member{'s' if count > 1 else ''}"
+
+
+def with_clients(samples, made, tools, index, count_of_members, quick):
+    e, members = an_etcd(made, count_of_members)
     count = 640 if quick else 3200
     plain = Plain(e)
     for clients in CLIENTS:
-        for system in in_turn([VMAC, PLAIN], index // 2):
+        for system in in_turn([VMAC, PLAIN], index):
             say(f"registry: {members}, {clients} clients, {system}")
             n = count // 4 if clients == 1 else count
             name = f"claims-{clients}-{'b' if system == VMAC else 'p'}-"
@@ -173,18 +180,21 @@ def one_round(samples, made, tools, index, quick):
         return
     # 1,000,000 addresses as blocks; as keys only some of them: etcd counts all that is left for every page that it gives,
     # so the time grows with the square of their number (more than five minutes for a million).
-    keys = 32_000 if quick else KEYS
     fill(e, tools, "r/block/", BLOCKS - BLOCKS % 64 + 64)
     e.ctl("del", "--prefix", PREFIX + "r/claims")
     found = full_read(e, tools, PREFIX)
     for what, value, unit in zip((READ, KEPT, ANEW), found, ("s", "MiB", "s")):
         samples.add(what, VMAC, value, unit)
     e.ctl("del", "--prefix", PREFIX)
-    fill(e, tools, "r/mac/", keys)
-    found = full_read(e, tools, PREFIX)
+    there = 0
+    for keys in KEYS[:1] if quick else KEYS:
+        fill(e, tools, f"r/mac{keys}/", keys - there)
+        there = keys
+        found = full_read(e, tools, PREFIX)
+        samples.add(READ_KEYS.format(keys), PLAIN, found[0], "s")
     for what, value, unit in zip((READ, KEPT, ANEW), found, ("s", "MiB", "s")):
         samples.add(what, PLAIN, value, unit)
-        samples.note(what, PLAIN, f"of {keys:,} keys only")
+        samples.note(what, PLAIN, f"of {there:,} keys only")
 
 
 class Host:
@@ -232,10 +242,9 @@ def fill_by_hosts(host, tools, quick):
     return given
 
 
-def with_hosts(samples, made, tools, index, quick, directory):
-    say("registry: vmacd itself")
-    e = etcdlib.Etcd(made, members=1 if index % 2 == 0 else 3, options=["--quota-backend-bytes", str(4 << 30)])
-    members = f"{len(e.members)} member{'s' if len(e.members) > 1 else ''}"
+def with_hosts(samples, made, tools, count_of_members, quick, directory, whole):
+    e, members = an_etcd(made, count_of_members)
+    say(f"registry: {members}, vmacd itself")
     first = Host(made, e, directory, "kvm1")
     first.begin()
     first.api.post("/v1/segments", name="lan")
@@ -245,13 +254,15 @@ def with_hosts(samples, made, tools, index, quick, directory):
         if done["refusals"]:
             raise Failure(f"vmacd refused: {done['refusal'][:300]}")
         samples.add(f"{ANSWERED}, {connections} in flight, {members}", DAEMON, done["answers"] / done["seconds"], "1/s")
+    if not whole:
+        return
     given = fill_by_hosts(first, tools, quick)
     note = "" if given >= ADDRESSES else f"{given:,} addresses"
     joins = Host(made, e, directory, "kvm2")
-    samples.add(JOINS, DAEMON, joins.begin(), "s")
+    samples.add(f"{JOINS}, {members}", DAEMON, joins.begin(), "s")
     samples.add(WHOLE, DAEMON, joins.resident(), "MiB")
     if note:
-        samples.note(JOINS, DAEMON, note)
+        samples.note(f"{JOINS}, {members}", DAEMON, note)
     # It has its first block and the spare one, like a host that has been there for long.
     joins.api.post("/v1/segments", name="lan")
     joins.api.post("/v1/vmacs", pool="p")
@@ -272,15 +283,16 @@ def run(tools, rounds, quick):
     run_program("ninja", "-C", tools.build, "tests/unit/store/etcd-drive")
     os.environ["VMAC_BUILD"] = tools.build
     samples = Samples()
-    for index in range(2 if quick else min(rounds, 6)):
-        with tidy() as stack:
-            made = stack.enter_context(lablib.Lab())
-            one_round(samples, made, tools, index, quick)
-        with tidy() as stack:
-            made = stack.enter_context(lablib.Lab())
-            directory = pathlib.Path(scratch(stack)) / f"registry-{index}"
-            directory.mkdir()
-            with_hosts(samples, made, tools, index, quick, directory)
+    for index in range(rounds):
+        for count in in_turn([1, 3], index):
+            say(f"registry: round {index + 1} of {rounds}")
+            with tidy() as stack:
+                with_clients(samples, stack.enter_context(lablib.Lab()), tools, index, count, quick)
+            with tidy() as stack:
+                made = stack.enter_context(lablib.Lab())
+                directory = pathlib.Path(scratch(stack)) / f"registry-{index}-{count}"
+                directory.mkdir()
+                with_hosts(samples, made, tools, count, quick, directory, quick or (count == 1) == (index % 2 == 0))
     return {"bench": "registry", "machine": machine(), "rows": samples.rows(), "musts": musts(samples)}
 
 
