@@ -19,7 +19,7 @@ LONG = ("test_kill.py", "test_hooks.py", "test_move.py", "test_fleet.py", "test_
 
 @pytest.hookimpl(tryfirst=True)  # before xdist looks at the marks
 def pytest_collection_modifyitems(items):
-    """Who shares the site shares its worker (pytest -n 3 --dist loadgroup).  That begins first, as it takes longest."""
+    """Who shares the site shares its worker (pytest --dist loadgroup).  That begins first, as it takes longest."""
     for item in items:
         if "site" in item.fixturenames:
             item.add_marker(pytest.mark.xdist_group("site"))

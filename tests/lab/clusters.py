@@ -150,7 +150,7 @@ class Farm:
         return self.show(name)
 
     def show(self, name="web", host=None):
-        return self.fleet[host or next(iter(self.fleet.hosts))].vmacj("cluster", "show", name)
+        return self.fleet[host or next(iter(self.fleet.hosts))].get(f"/v1/clusters/{name}")
 
     def live(self, name="web", host=None):
         """member's name -> its state as a host sees it."""

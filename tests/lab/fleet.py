@@ -56,15 +56,20 @@ class VmacHost:
     def vmacj(self, *arguments):
         return self.daemon.vmacj(*arguments)
 
+    # What is asked again and again is asked by the API: a command each time would keep the processor from the hosts.
+
+    def get(self, path):
+        return self.call("GET", path)
+
     def fleet_status(self):
-        return self.vmacj("status")["fleet"]
+        return self.get("/v1/status")["fleet"]
 
     def move(self, mac):
         """How the move of an address stands here; None = it has none."""
         return self.vmacj("mac", "show", mac, "--segment", "lan").get("move")
 
     def moves(self):
-        return {item["address"]: item for item in self.vmacj("mac", "moves")["items"]}
+        return {item["address"]: item for item in self.get("/v1/moves")["items"]}
 
     def state(self, mac):
         return self.moves().get(mac, {}).get("state", "none")

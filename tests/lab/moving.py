@@ -376,6 +376,7 @@ class Sources:
         self.changes, self.frames, self.last, self.vlans, self.kept = [], 0, None, set(), []
         for one in self.sockets:
             one.setsockopt(263, 8, 1)  # SOL_PACKET, PACKET_AUXDATA: the kernel takes tags out of frames
+            one.setsockopt(socket.SOL_SOCKET, 35, 1)  # SO_TIMESTAMPNS: when it came, not when we had the time to look
             one.setblocking(False)
         self.ending = threading.Event()
         self.thread = threading.Thread(target=self._watch, daemon=True)
@@ -384,11 +385,19 @@ class Sources:
     @staticmethod
     def _tag(ancillary):
         """The tag's four octets, b"" = none; struct tpacket_auxdata."""
-        for _, _, data in ancillary:
+        for level, _, data in ancillary:
+            if level != 263:
+                continue
             status, _, _, _, _, tci, tpid = struct.unpack("IIIHHHH", data[:20])
             if status & 0x10:
                 return struct.pack(">HH", tpid if status & 0x40 else 0x8100, tci)
         return b""
+
+    @staticmethod
+    def _time(ancillary):
+        """When the kernel had it; struct timespec."""
+        seconds, ns = next(struct.unpack("qq", data[:16]) for level, _, data in ancillary if level == socket.SOL_SOCKET)
+        return seconds + ns / 1e9
 
     def _watch(self):
         while not self.ending.is_set():
@@ -397,9 +406,9 @@ class Sources:
                 # Nothing more, or a port that is being taken away.
                 with contextlib.suppress(OSError):
                     while True:
-                        data, ancillary, _, _ = one.recvmsg(256, 64)
+                        data, ancillary, _, _ = one.recvmsg(256, 128)
                         if data[6:12] == self.mac:
-                            self._heard(time.time(), self.sockets[one], data, self._tag(ancillary))
+                            self._heard(self._time(ancillary), self.sockets[one], data, self._tag(ancillary))
 
     def _heard(self, at, port, data, tag):
         self.frames += 1

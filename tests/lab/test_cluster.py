@@ -28,7 +28,8 @@ def a_farm(members=4, *options, addresses=(V4, V6), **more):
             # An address outside of the members' subnet is one more on lo.
             for address in set(addresses) - {V4, V6}:
                 member.ns.run("ip", "addr", "add", f"{address}/{128 if ':' in address else 32}", "dev", "lo")
-        farm.cluster("--check", "tcp", "--check-port", PORT, "--check-interval", "500ms", "--check-timeout", "400ms",
+        # Patient: who dies here loses its carrier, and no member of a busy machine is to be taken for dead.
+        farm.cluster("--check", "tcp", "--check-port", PORT, "--check-interval", "2s", "--check-timeout", "2s",
                      *options, addresses=addresses)
         farm.wait_live("up")
         farm.anchor = farm.wait_anchor()
@@ -129,12 +130,6 @@ def test_a_drained_member_is_said_to_be_so():
 
 # --- anchors ---------------------------------------------------------------------------------------------
 
-def silence(load, seconds):
-    """The longest that any flow waited for its answer while something happens."""
-    time.sleep(seconds)
-    return load.status()["slowest_ms"]
-
-
 @pytest.mark.parametrize("how", ["daemon", "host", "stop"])
 def test_an_anchor_ends(how):
     """Its vmacd is killed, its whole host, or it stops gracefully: another has the face within a second at a higher epoch,
@@ -147,8 +142,7 @@ def test_an_anchor_ends(how):
         load.settle(1)
         sources = Sources(farm.fleet.switch, list(farm.fleet.hosts), face["address"])
         host = farm.host(anchor)
-        began = time.monotonic()
-        wall = time.time()
+        began = time.time()
         if how == "stop":
             host.kill(signal.SIGTERM)
         else:
@@ -156,13 +150,11 @@ def test_an_anchor_ends(how):
             if how == "host":
                 host.ns.run("ip", "link", "set", "eth0", "down")
         assert farm.wait_anchor(but=(anchor,)) == other
-        took = time.monotonic() - began
         time.sleep(1)
         changes = sources.end()
         assert [port for _, port in changes if port != anchor] == [other], changes
         moved = next(at for at, port in changes if port == other)
-        # Polling costs some of it; what the switch saw is exact.
-        assert moved - wall < 1.0 and took < 1.5, (moved - wall, took)
+        assert moved - began < 1.0, moved - began
         after = next(f for f in farm.show(host=other)["faces"] if f["address"] == face["address"])
         assert after["epoch"] > face["epoch"], (face, after)
         dead = [m.name for m in farm.members.values() if m.host is host] if how == "host" else []
@@ -312,17 +304,20 @@ def test_distributed_every_row_is_one_hosts():
     second."""
     with a_farm(4, "--mode", "distributed", "--mac", "03:00:5e:10:00:01", addresses=(V4,)) as farm:
         farm.client.run("ip", "neigh", "replace", V4, "lladdr", "03:00:5e:10:00:01", "dev", "eth0")
-        load = farm.load("udp", V4, 1000)
+        # Each has a datagram every two seconds, which those that began in two seconds spread evenly.
+        load = farm.load("udp", V4, 1000, rate=500)
         load.wait_connected()
-        unbroken(load.settle(2))
+        before = load.settle(2)
+        unbroken(before)
         host = farm.host("kvm2")
-        host.kill()
         host.ns.run("ip", "link", "set", "eth0", "down")
-        began = time.monotonic()
+        host.kill()
         gone = [m.name for m in farm.members.values() if m.host is host]
-        farm.wait_live({name: "absent" for name in gone}, seconds=3)
-        assert time.monotonic() - began < 1.5
+        farm.wait_live({name: "absent" for name in gone})
         status = load.settle(2)
         unbroken(status, but=gone)
+        # So many of them were in the time when the row was nobody's: a second, and some for a busy machine.
+        lost = (status["lost"] - before["lost"]) / sum(before["members"][name]["open"] for name in gone)
+        assert lost * 2 < 1.5, (before, status)
         assert all(status["members"][name]["open"] == 0 for name in gone), status
         load.end()

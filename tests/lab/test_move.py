@@ -54,6 +54,11 @@ def talking(site, settle=1.0, tcp=True, pps=1000):
 HINT_TAKES = 25
 
 
+def hint_takes(took):
+    """… or as many as a busy machine made of it, which is not the move's doing; within reason."""
+    return min(max(HINT_TAKES, (took["known"] - took["stop"]) * 1000), 8 * HINT_TAKES)
+
+
 def assert_settled(site, holder, epoch=None):
     """One host holds it and says so; the others know."""
     site[holder].wait(site.vm.mac, "held")
@@ -77,7 +82,7 @@ def test_a_prepared_move_loses_nothing_and_the_switch_sees_one_move():
         assert [at for at in site.result["to_guest"]["lost_at"] if took["known"] < at < took["resume"]] == []
         assert site.changes == ["kvm1", "kvm2"]
         assert site.fdb_ports.count("kvm2") == 1 and site.fdb_ports[-1] == "kvm2"
-        assert site.result["to_guest"]["lost"] <= HINT_TAKES, site.result
+        assert site.result["to_guest"]["lost"] <= hint_takes(took), (took, site.result)
         assert site.result["from_guest"]["lost"] == 0, site.result
         assert site.result["to_guest"]["twice"] == site.result["from_guest"]["twice"] == 0, site.result
         assert site.result["stream_error"] is None and site.result["octets"] > 1 << 20
@@ -277,14 +282,14 @@ def test_open_vswitch_counts_one_move(vlan):
     with a_site(switch=lambda place: moving.OvsSwitch(place, vlan=vlan), vlan=vlan) as site:
         # No TCP, and few datagrams: its sockets hold some 50 frames, and what does not fit it loses.
         with talking(site, tcp=False, pps=200):
-            site.vm.move(site["kvm2"])
+            took = site.vm.move(site["kvm2"])
         assert site.changes == ["kvm1", "kvm2"]
         # One; or three, where its own statistics of the flow before the move came after it.
         assert site.fdb.moves in (1, 3) and site.fdb_ports[0] == "kvm1" and site.fdb_ports[-1] == "kvm2"
         # The guest's own frames, QEMU's announcement and ours.
         assert site.sources.vlans == {vlan}
         assert claims(site)
-        assert site.result["to_guest"]["lost"] <= HINT_TAKES, site.result
+        assert site.result["to_guest"]["lost"] <= hint_takes(took), (took, site.result)
         assert site.result["from_guest"]["lost"] == 0, site.result
         assert site.result["to_guest"]["twice"] == site.result["from_guest"]["twice"] == 0, site.result
         assert_settled(site, "kvm2")
@@ -357,12 +362,12 @@ def test_any_frame_opens_where_the_operator_says_so():
     """host: opens: any-frame, for hypervisors that announce nothing."""
     with a_site(opens="any-frame", guest={"announces": False}) as site:
         with talking(site):
-            site.vm.move(site["kvm2"])
+            took = site.vm.move(site["kvm2"])
         assert site.changes == ["kvm1", "kvm2"]
         first = next(frame for at, port, frame in site.sources.kept if port == "kvm2")
         assert first[42:44] == b"vM"  # ours: nothing was announced before
         assert site.result["from_guest"]["lost"] == 0, site.result
-        assert site.result["to_guest"]["lost"] <= HINT_TAKES, site.result
+        assert site.result["to_guest"]["lost"] <= hint_takes(took), (took, site.result)
         assert_settled(site, "kvm2")
 
 
@@ -449,11 +454,11 @@ def test_neighbours_on_both_hosts_follow_it():
         talks = {host: moving.Talk(site.vm, *neighbour(site, host, number), port=7000 + 100 * number, pps=500, tcp=False)
                  for number, host in enumerate(("kvm1", "kvm2"), 1)}
         with talking(site, tcp=False, pps=200):
-            site.vm.move(site["kvm2"])
+            took = site.vm.move(site["kvm2"])
         for host, talk in talks.items():
             result = talk.end()
             assert result["from_guest"]["lost"] == 0, (host, result)
-            assert result["to_guest"]["lost"] <= HINT_TAKES, (host, result)
+            assert result["to_guest"]["lost"] <= hint_takes(took), (host, took, result)
             assert result["to_guest"]["twice"] == result["from_guest"]["twice"] == 0, (host, result)
         assert site.changes == ["kvm1", "kvm2"]
         assert_settled(site, "kvm2")
