@@ -154,7 +154,7 @@ __noinline int is_guess(struct __sk_buff *skb, __u32 number)
 __noinline int balance_member(struct __sk_buff *skb, __u32 to, __u32 net, __u32 how)
 {
 	const struct cluster_conf *conf;
-	struct packet p;
+	struct packet p = {};
 	int cluster, r, here;
 	__u32 id;
 	__u64 hash;

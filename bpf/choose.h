@@ -155,14 +155,16 @@ __noinline int member_is_here(__u32 cluster, __u32 id, __u32 net)
 	return mac && member_port(net, mac, &way) != SLOT_NOBODY && way == WAY_PORT;
 }
 
-/* Where the first is here and does not know the flow, it is the second's, if there is one. */
+/* Where the first is here and does not know the flow, it is the second's, if there is one; but
+ * where there was no place to know it by, that says nothing. */
 static __always_inline int second_chance(const struct cluster_slot *s,
-					 const struct cluster_conf *conf, __u32 cluster, __u32 row)
+					 const struct cluster_conf *conf, __u32 cluster, __u32 row,
+					 __u64 hash, __u32 tick)
 {
 	__u32 first = CLUSTER_FIRST(row), second = CLUSTER_SECOND(row);
 
 	if (second && second != first && cluster_knows(s, second) &&
-	    member_is_here(cluster, first, conf->net))
+	    member_is_here(cluster, first, conf->net) && flow_place(hash, tick) < FLOW_WAYS)
 		return (int)(second | CHOSE_SECOND);
 	return (int)(first | CHOSE_GUESSED);
 }
@@ -187,7 +189,8 @@ __noinline int choose(__u32 cluster, __u64 hash, __u64 what, __u32 tick, __u64 f
 	}
 	if (known && (id != CLUSTER_SECOND(row) || !is_tcp))
 		return (int)(id | (is_tcp ? CHOSE_GUESSED : 0));
-	chosen = is_tcp ? second_chance(s, conf, cluster, row) : (int)CLUSTER_FIRST(row);
+	chosen =
+		is_tcp ? second_chance(s, conf, cluster, row, hash, tick) : (int)CLUSTER_FIRST(row);
 	/* The end of a flow that nobody knows is not the beginning of one. */
 	if (!known && !(WHAT_FLAGS(what) & (PACKET_ERROR | PACKET_END)))
 		remember(found, hash, FLOW_NEW | (is_tcp ? FLOW_GUESSED : 0), cluster,
@@ -204,8 +207,7 @@ static __always_inline int find_or_choose(const struct cluster_slot *s,
 	__u64 found = 0;
 
 	if ((flags & (PACKET_PORTS | PACKET_SYN)) == PACKET_PORTS) {
-		found = flow_find_fast(hash, cluster, tick,
-				       renewal(conf, WHAT_PROTO(what), flags));
+		found = flow_find_fast(hash, cluster, tick, renewal(conf, WHAT_PROTO(what), flags));
 		if (found && !FLOW_IS_GUESSED(found) && cluster_knows(s, FLOW_ID(found)))
 			return (int)FLOW_ID(found);
 	}
@@ -237,7 +239,7 @@ __noinline int choose_own(__u32 cluster, __u64 hash, __u64 what, __u32 tick)
 	found = flow_find(hash, cluster, tick, renewal(conf, PROTO_TCP, WHAT_FLAGS(what)));
 	if (found && FLOW_ID(found) == first)
 		return (int)first;
-	chosen = second_chance(s, conf, cluster, row);
+	chosen = second_chance(s, conf, cluster, row, hash, tick);
 	if (!(chosen & CHOSE_SECOND) && !(WHAT_FLAGS(what) & PACKET_ERROR))
 		remember(found, hash, FLOW_NEW, cluster, first, tick);
 	return chosen;
@@ -264,7 +266,8 @@ __noinline int member_choose(__u32 number, __u64 hash, __u64 what, __u32 id, __u
 	if (guessed) {
 		row = row_read(s, cluster, what, CLUSTER_INSTALLED);
 		second = CLUSTER_SECOND(row);
-		if (CLUSTER_FIRST(row) == id && second && second != id && cluster_knows(s, second))
+		if (CLUSTER_FIRST(row) == id && second && second != id &&
+		    cluster_knows(s, second) && flow_place(hash, tick) < FLOW_WAYS)
 			return (int)(second | CHOSE_SECOND);
 	}
 	if (!(WHAT_FLAGS(what) & (PACKET_ERROR | PACKET_END)))

@@ -224,9 +224,10 @@ static __always_inline int read_usual_l4(const void *l4, const void *end, __u8 p
 	return 1;
 }
 
-/* What nearly all packets are: TCP or UDP in whole, behind an IP header without options, all linear;
- * read in place, at a third of what the kernel's helper costs.  0: it is another, for read_packet(),
- * or not sound.  Each family by itself: an older verifier forgets which of them it looked at. */
+/* What nearly all packets are: TCP or UDP in whole, behind an IP header without options, all
+ * linear; read in place, at a third of what the kernel's helper costs.  0: it is another, for
+ * read_packet(), or not sound.  Each family by itself: an older verifier forgets which of them it
+ * looked at. */
 static __always_inline int read_usual(struct __sk_buff *skb, __u32 l3, __be16 type,
 				      struct packet *p)
 {
@@ -255,11 +256,14 @@ static __always_inline int read_usual(struct __sk_buff *skb, __u32 l3, __be16 ty
 	return 0;
 }
 
-static __noinline int read_packet(struct __sk_buff *skb, __u32 l3, __be16 type, struct packet *p)
+/* Any packet.  Global, so that the verifier goes through its loops once and not once a caller. */
+__noinline int read_packet(struct __sk_buff *skb, __u32 l3, __u32 type, struct packet *p)
 {
 	__u32 is_ip6 = type == bpf_htons(ETH_P_IPV6);
 	int r;
 
+	if (!p)
+		return READ_BROKEN; /* which no caller's is */
 	if (type == bpf_htons(ETH_P_IP))
 		r = read_ip4(skb, l3, p);
 	else if (is_ip6)
