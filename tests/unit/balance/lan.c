@@ -237,3 +237,13 @@ unsigned int lan_fresh(const struct lan *l)
 	}
 	return one ? one->fresh.octet[0] : 0;
 }
+
+void lan_all_up(struct lan *l, enum cluster_mode mode, unsigned int faces)
+{
+	lan_init(l, mode, faces);
+	for (unsigned int i = 0; i < LAN_HOSTS; i++)
+		lan_up(l, i);
+	lan_run(l, MS(2500));
+	assert(lan_anchor(l, 0) >= 0);
+	assert(lan_fresh(l) == 0x3f);
+}

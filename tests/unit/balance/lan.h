@@ -45,6 +45,8 @@ struct lan {
 void lan_init(struct lan *l, enum cluster_mode mode, unsigned int faces);
 /* Host h with number h + 1 hosts members 2 h + 1 and 2 h + 2, which are fit. */
 void lan_up(struct lan *l, unsigned int h);
+/* All of them, settled: face 0 has an anchor, all members are fresh. */
+void lan_all_up(struct lan *l, enum cluster_mode mode, unsigned int faces);
 void lan_down(struct lan *l, unsigned int h); /* dead at once */
 void lan_event(struct lan *l, unsigned int h, const struct group_event *e);
 void lan_member(struct lan *l, unsigned int h, uint16_t id, bool hosted, bool fit, bool busy);

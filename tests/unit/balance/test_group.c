@@ -1,4 +1,4 @@
-/* The group machine: who anchors, which view is in force, what is taken. */
+/* The group machine: who anchors, and what is taken. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,16 +12,6 @@
 #include "lan.h"
 
 static struct lan l;
-
-static void all_up(enum cluster_mode mode, unsigned int faces)
-{
-	lan_init(&l, mode, faces);
-	for (unsigned int i = 0; i < LAN_HOSTS; i++)
-		lan_up(&l, i);
-	lan_run(&l, MS(2500));
-	assert_true(lan_anchor(&l, 0) >= 0);
-	assert_int_equal(lan_fresh(&l), 0x3f);
-}
 
 static struct group *anchor(void)
 {
@@ -51,7 +41,7 @@ static void nothing_is_taken_before_it_has_listened(void **state)
 
 static void one_of_three_has_the_face(void **state)
 {
-	all_up(CLUSTER_DIRECTOR, 1);
+	lan_all_up(&l, CLUSTER_DIRECTOR, 1);
 	lan_run(&l, MS(60000));
 	assert_int_equal(anchor()->faces[0].epoch, 1);
 	for (unsigned int i = 0; i < LAN_HOSTS; i++)
@@ -63,7 +53,7 @@ static void it_announces_seven_times_and_then_every_minute(void **state)
 	unsigned int before;
 	int a;
 
-	all_up(CLUSTER_DIRECTOR, 1);
+	lan_all_up(&l, CLUSTER_DIRECTOR, 1);
 	a = lan_anchor(&l, 0);
 	lan_run(&l, MS(10000));
 	assert_int_equal(l.hosts[a].announced[0], GROUP_ANNOUNCES);
@@ -80,7 +70,7 @@ static void a_dead_anchor_is_followed_within_a_second(void **state)
 {
 	int a;
 
-	all_up(CLUSTER_DIRECTOR, 1);
+	lan_all_up(&l, CLUSTER_DIRECTOR, 1);
 	a = lan_anchor(&l, 0);
 	lan_down(&l, (unsigned int)a);
 	lan_run(&l, MS(550));
@@ -93,7 +83,7 @@ static void a_dead_anchor_is_followed_within_a_second(void **state)
 
 static void the_lease_is_over_when_the_next_takes_it(void **state)
 {
-	all_up(CLUSTER_DIRECTOR, 1);
+	lan_all_up(&l, CLUSTER_DIRECTOR, 1);
 	lan_down(&l, (unsigned int)lan_anchor(&l, 0));
 	for (unsigned int ms = 0; ms < 1000; ms++) {
 		lan_run(&l, MS(1));
@@ -107,7 +97,7 @@ static void one_who_leaves_hands_over_and_serves_on(void **state)
 	const struct group_event leave = { .kind = GROUP_LEAVE };
 	int a;
 
-	all_up(CLUSTER_DIRECTOR, 1);
+	lan_all_up(&l, CLUSTER_DIRECTOR, 1);
 	a = lan_anchor(&l, 0);
 	lan_event(&l, (unsigned int)a, &leave);
 	assert_int_equal(lan_anchor(&l, 0), -1);
@@ -144,7 +134,7 @@ static void without_members_it_hands_over_too(void **state)
 {
 	unsigned int a;
 
-	all_up(CLUSTER_DIRECTOR, 1);
+	lan_all_up(&l, CLUSTER_DIRECTOR, 1);
 	a = (unsigned int)lan_anchor(&l, 0);
 	lan_member(&l, a, (uint16_t)(2 * a + 1), false, false, false);
 	assert_int_equal(lan_anchor(&l, 0), a);
@@ -167,7 +157,7 @@ static void of_two_the_higher_epoch_stays(void **state)
 {
 	int a, b;
 
-	all_up(CLUSTER_DIRECTOR, 1);
+	lan_all_up(&l, CLUSTER_DIRECTOR, 1);
 	a = lan_anchor(&l, 0);
 	b = (int)another(a);
 	l.cut[a][0] = l.cut[a][1] = l.cut[a][2] = true; /* it is not heard, but hears */
@@ -184,7 +174,7 @@ static void of_two_the_higher_epoch_stays(void **state)
 
 static void of_two_halves_one_stays(void **state)
 {
-	all_up(CLUSTER_DIRECTOR, 1);
+	lan_all_up(&l, CLUSTER_DIRECTOR, 1);
 	for (unsigned int i = 1; i < LAN_HOSTS; i++)
 		l.cut[0][i] = l.cut[i][0] = true;
 	lan_run(&l, MS(3000));
@@ -222,7 +212,7 @@ static void epochs_never_fall_below_what_is_known(void **state)
 {
 	struct group_event told = { .kind = GROUP_CLAIMED, .epoch = 40 };
 
-	all_up(CLUSTER_DIRECTOR, 1);
+	lan_all_up(&l, CLUSTER_DIRECTOR, 1);
 	assert_int_equal(anchor()->faces[0].epoch, 1);
 	lan_event(&l, another(lan_anchor(&l, 0)), &told);
 	lan_run(&l, MS(1000));
@@ -239,7 +229,7 @@ static void who_was_late_listens_again(void **state)
 	int64_t at;
 	int a;
 
-	all_up(CLUSTER_DIRECTOR, 1);
+	lan_all_up(&l, CLUSTER_DIRECTOR, 1);
 	a = lan_anchor(&l, 0);
 	l.hosts[a].up = false; /* it stands still */
 	lan_run(&l, MS(1500));
@@ -259,7 +249,7 @@ static void without_a_link_nothing_is_held(void **state)
 	struct group_event link = { .kind = GROUP_LINK };
 	int a;
 
-	all_up(CLUSTER_DISTRIBUTED, 1);
+	lan_all_up(&l, CLUSTER_DISTRIBUTED, 1);
 	a = lan_anchor(&l, 0);
 	memset(l.cut[a], 1, sizeof(l.cut[a]));
 	for (unsigned int i = 0; i < LAN_HOSTS; i++)
@@ -350,7 +340,7 @@ static void a_stranger_is_an_alarm_and_takes_nothing(void **state)
 	unsigned int announced;
 	int a;
 
-	all_up(CLUSTER_DIRECTOR, 1);
+	lan_all_up(&l, CLUSTER_DIRECTOR, 1);
 	lan_run(&l, MS(12000));
 	a = lan_anchor(&l, 0);
 	announced = l.hosts[a].announced[0];
@@ -376,7 +366,7 @@ static void what_was_said_before_is_not_believed(void **state)
 	const struct group_peer *p;
 	int a, b;
 
-	all_up(CLUSTER_DIRECTOR, 1);
+	lan_all_up(&l, CLUSTER_DIRECTOR, 1);
 	a = lan_anchor(&l, 0);
 	b = (int)another(a);
 	group_compose(&l.hosts[a].g, &old);
@@ -399,319 +389,11 @@ static void what_was_said_before_is_not_believed(void **state)
 	assert_true(p->there);
 }
 
-/* --- members and views ----------------------------------------------------------------------- */
-
-static void an_unfit_member_gets_nothing(void **state)
-{
-	all_up(CLUSTER_DIRECTOR, 1);
-	lan_member(&l, 1, 3, true, false, false);
-	lan_run(&l, MS(50));
-	assert_int_equal(lan_fresh(&l), 0x3b);
-	assert_string_equal(group_member_live(anchor(), 3), "down");
-	assert_string_equal(group_member_live(anchor(), 4), "up");
-	assert_int_equal(group_member_host(anchor(), 4), 2);
-	lan_member(&l, 1, 3, true, true, false);
-	lan_run(&l, MS(50));
-	assert_int_equal(lan_fresh(&l), 0x3f);
-}
-
-static void where_none_is_fit_the_last_stay(void **state)
-{
-	int a;
-
-	all_up(CLUSTER_DIRECTOR, 1);
-	a = lan_anchor(&l, 0);
-	for (unsigned int i = 0; i < LAN_MEMBERS; i++) {
-		lan_member(&l, i / 2, (uint16_t)(i + 1), true, false, false);
-		lan_run(&l, MS(500));
-	}
-	assert_int_equal(lan_fresh(&l), 0x20);
-	assert_true(l.hosts[a].g.fail_open);
-	assert_int_equal(l.hosts[a].reasons[GROUP_REASON_ALL_DOWN], 1);
-	lan_member(&l, 0, 1, true, true, false);
-	lan_run(&l, MS(500));
-	assert_int_equal(lan_fresh(&l), 0x01);
-	assert_false(l.hosts[a].g.fail_open);
-}
-
-static void a_member_that_moves_stays_a_member(void **state)
-{
-	uint64_t view;
-
-	all_up(CLUSTER_DIRECTOR, 1);
-	view = anchor()->committed.number;
-	lan_member(&l, 1, 3, false, false, false);
-	lan_run(&l, MS(300));
-	lan_member(&l, 2, 3, true, true, false);
-	lan_run(&l, MS(2000));
-	assert_int_equal(anchor()->committed.number, view);
-	assert_int_equal(group_member_host(anchor(), 3), 3);
-	lan_member(&l, 2, 3, false, false, false); /* and one that is gone does not */
-	lan_run(&l, MS(550));
-	assert_int_equal(lan_fresh(&l), 0x3b);
-	assert_string_equal(group_member_live(anchor(), 3), "absent");
-}
-
-static void drain_two(struct cluster_member *m)
-{
-	m[2].state = MEMBER_DRAINING;
-}
-
-static void drain_two_for_5s(struct cluster_member *m)
-{
-	m[2].state = MEMBER_DRAINING;
-	m[2].drain_ms = 5000;
-}
-
-static void activate_all(struct cluster_member *m)
-{
-	for (unsigned int i = 0; i < LAN_MEMBERS; i++)
-		m[i].state = MEMBER_ACTIVE;
-}
-
-static void fail_one(struct cluster_member *m)
-{
-	m[5].state = MEMBER_FAILED;
-}
-
-static void weigh_nothing(struct cluster_member *m)
-{
-	m[0].weight = 0;
-}
-
-static void a_drain_ends_with_the_last_flow(void **state)
-{
-	struct balance_choice choices[LAN_MEMBERS];
-
-	all_up(CLUSTER_DIRECTOR, 1);
-	lan_member(&l, 1, 3, true, true, true);
-	lan_record(&l, drain_two, LAN_ALL);
-	lan_run(&l, MS(5000));
-	assert_int_equal(lan_fresh(&l), 0x3b);
-	assert_true(heartbeat_bit(&anchor()->known, 3));
-	assert_string_equal(group_member_live(anchor(), 3), "draining");
-	assert_int_equal(group_choices(anchor(), choices, LAN_MEMBERS), 6);
-	assert_true(choices[2].known && !choices[2].fresh && choices[2].weight == 1);
-	lan_member(&l, 1, 3, true, true, false);
-	lan_run(&l, MS(1900));
-	assert_true(heartbeat_bit(&anchor()->known, 3));
-	lan_run(&l, MS(700));
-	assert_false(heartbeat_bit(&anchor()->known, 3));
-	assert_string_equal(group_member_live(anchor(), 3), "drained");
-	assert_int_equal(group_choices(anchor(), choices, LAN_MEMBERS), 5);
-	lan_record(&l, activate_all, LAN_ALL);
-	lan_run(&l, MS(500));
-	assert_int_equal(lan_fresh(&l), 0x3f);
-}
-
-/* Of UDP the anchor's host alone knows, wherever the member is. */
-static void a_drain_waits_for_flows_that_another_host_knows(void **state)
-{
-	for (unsigned int h = 0; h < LAN_HOSTS; h++) {
-		all_up(CLUSTER_DIRECTOR, 1);
-		lan_member(&l, h, 3, h == 1, h == 1, true);
-		lan_record(&l, drain_two, LAN_ALL);
-		lan_run(&l, MS(5000));
-		assert_string_equal(group_member_live(anchor(), 3), "draining");
-		assert_true(heartbeat_bit(&anchor()->known, 3));
-		lan_member(&l, h, 3, h == 1, h == 1, false);
-		lan_run(&l, MS(2600));
-		assert_string_equal(group_member_live(anchor(), 3), "drained");
-	}
-}
-
-/* Who has an older record says nothing of flows. */
-static void a_drain_waits_for_who_has_not_heard_of_it(void **state)
-{
-	unsigned int late;
-
-	all_up(CLUSTER_DIRECTOR, 1);
-	late = another(lan_anchor(&l, 0));
-	for (unsigned int h = 0; h < LAN_HOSTS; h++)
-		if (h != late)
-			lan_record(&l, drain_two, h);
-	lan_run(&l, MS(5000));
-	assert_string_equal(group_member_live(anchor(), 3), "draining");
-	assert_true(heartbeat_bit(&anchor()->known, 3));
-	lan_record(&l, drain_two, late);
-	lan_run(&l, MS(2600));
-	assert_string_equal(group_member_live(anchor(), 3), "drained");
-}
-
-/* Its daemon may be dead alone: the flows are asked of it when it is back. */
-static void a_drain_waits_for_a_host_that_is_silent(void **state)
-{
-	all_up(CLUSTER_DIRECTOR, 1);
-	lan_member(&l, 1, 3, true, true, true);
-	lan_record(&l, drain_two, LAN_ALL);
-	lan_run(&l, MS(1000));
-	lan_down(&l, 1);
-	lan_run(&l, MS(8000));
-	assert_true(heartbeat_bit(&anchor()->known, 3));
-	assert_string_equal(group_member_live(anchor(), 3), "absent");
-	lan_run(&l, MS(4000));
-	assert_false(heartbeat_bit(&anchor()->known, 3));
-}
-
-static void a_drain_ends_with_its_deadline(void **state)
-{
-	all_up(CLUSTER_DIRECTOR, 1);
-	lan_member(&l, 1, 3, true, true, true);
-	lan_record(&l, drain_two_for_5s, LAN_ALL);
-	lan_run(&l, MS(4900));
-	assert_true(heartbeat_bit(&anchor()->known, 3));
-	lan_run(&l, MS(600));
-	assert_false(heartbeat_bit(&anchor()->known, 3));
-}
-
-/* Who is behind chooses it until it hands over. */
-static void a_drain_begins_when_nobody_chooses_it(void **state)
-{
-	unsigned int old, next;
-
-	all_up(CLUSTER_DIRECTOR, 1);
-	old = (unsigned int)lan_anchor(&l, 0);
-	next = another(old);
-	lan_record(&l, drain_two, next);
-	for (unsigned int ms = 0; ms < 3000 && lan_anchor(&l, 0) != (int)next; ms += 10)
-		lan_run(&l, MS(10));
-	assert_int_equal(lan_anchor(&l, 0), next);
-	lan_record(&l, drain_two, old);
-	lan_record(&l, drain_two, 3 - old - next);
-	lan_run(&l, MS(1500));
-	assert_int_equal(lan_fresh(&l), 0x3b);
-	assert_true(heartbeat_bit(&anchor()->known, 3));
-	assert_string_equal(group_member_live(anchor(), 3), "draining");
-	lan_run(&l, MS(1500));
-	assert_false(heartbeat_bit(&anchor()->known, 3));
-}
-
-static void a_silent_host_does_not_say_that_it_has_drained(void **state)
-{
-	all_up(CLUSTER_DIRECTOR, 1);
-	lan_member(&l, 1, 3, true, true, true);
-	lan_record(&l, drain_two, LAN_ALL);
-	lan_run(&l, MS(500));
-	lan_down(&l, 1);
-	lan_run(&l, MS(8000));
-	assert_true(heartbeat_bit(&anchor()->known, 3));
-	assert_string_equal(group_member_live(anchor(), 3), "absent");
-	lan_run(&l, MS(5000));
-	assert_false(heartbeat_bit(&anchor()->known, 3));
-	assert_string_equal(group_member_live(anchor(), 3), "drained");
-}
-
-static void failed_and_weightless(void **state)
-{
-	all_up(CLUSTER_DIRECTOR, 1);
-	lan_record(&l, fail_one, LAN_ALL);
-	lan_run(&l, MS(500));
-	assert_int_equal(lan_fresh(&l), 0x1f);
-	assert_false(heartbeat_bit(&anchor()->known, 6));
-	assert_string_equal(group_member_live(anchor(), 6), "failed");
-	lan_record(&l, weigh_nothing, LAN_ALL);
-	lan_run(&l, MS(500));
-	assert_int_equal(lan_fresh(&l), 0x1e);
-	assert_true(heartbeat_bit(&anchor()->known, 1));
-}
-
-static void director_does_not_wait_for_one_that_is_late(void **state)
-{
-	unsigned int b;
-
-	all_up(CLUSTER_DIRECTOR, 1);
-	b = another(lan_anchor(&l, 0));
-	l.hosts[b].lazy = true;
-	lan_member(&l, b, (uint16_t)(2 * b + 1), true, false, false);
-	lan_run(&l, MS(300));
-	assert_false(anchor()->committed.number == anchor()->proposed.number);
-	lan_run(&l, MS(200));
-	assert_true(anchor()->committed.number == anchor()->proposed.number);
-}
-
-static void distributed_waits_until_it_is_dead(void **state)
-{
-	unsigned int b;
-
-	all_up(CLUSTER_DISTRIBUTED, 1);
-	b = another(lan_anchor(&l, 0));
-	l.hosts[b].lazy = true;
-	lan_member(&l, b, (uint16_t)(2 * b + 1), true, false, false);
-	lan_run(&l, MS(5000));
-	assert_false(anchor()->committed.number == anchor()->proposed.number);
-	lan_down(&l, b);
-	lan_run(&l, MS(1000));
-	assert_true(anchor()->committed.number == anchor()->proposed.number);
-	assert_int_equal(lan_fresh(&l), 0x3fu & ~(3u << 2 * b));
-}
-
-static void what_is_taken_ends_before_it_is_given_away(void **state)
-{
-	unsigned int a, b;
-
-	all_up(CLUSTER_DISTRIBUTED, 1);
-	a = (unsigned int)lan_anchor(&l, 0);
-	b = another((int)a);
-	assert_true(l.hosts[b].own > l.now);
-	for (unsigned int i = 0; i < LAN_HOSTS; i++)
-		if (i != b)
-			l.cut[b][i] = true; /* it hears, and is not heard */
-	while (heartbeat_bit(&l.hosts[a].fresh, 2 * b + 1) ||
-	       l.hosts[a].committed.number != l.hosts[a].installed.number)
-		lan_run(&l, MS(1));
-	assert_true(l.hosts[b].own <= l.now);
-	memset(l.cut, 0, sizeof(l.cut));
-	lan_run(&l, MS(1000));
-	assert_true(l.hosts[b].own > l.now);
-	assert_int_equal(lan_fresh(&l), 0x3f);
-}
-
-static void those_who_live_outlast_their_coordinator(void **state)
-{
-	unsigned int a;
-
-	all_up(CLUSTER_DISTRIBUTED, 1);
-	a = (unsigned int)lan_anchor(&l, 0);
-	lan_down(&l, a);
-	for (unsigned int ms = 0; ms < 1000; ms++) {
-		lan_run(&l, MS(1));
-		for (unsigned int i = 0; i < LAN_HOSTS; i++)
-			if (i != a)
-				assert_true(l.hosts[i].own > l.now);
-	}
-	assert_int_equal(lan_fresh(&l), 0x3fu & ~(3u << 2 * a));
-}
-
-static void who_is_behind_hands_over(void **state)
-{
-	unsigned int a, b;
-
-	for (unsigned int mode = CLUSTER_DIRECTOR; mode <= CLUSTER_DISTRIBUTED; mode++) {
-		all_up((enum cluster_mode)mode, 1);
-		a = (unsigned int)lan_anchor(&l, 0);
-		b = another((int)a);
-		lan_record(&l, fail_one, b);
-		lan_run(&l, MS(1500));
-		assert_int_equal(lan_anchor(&l, 0), a);
-		lan_run(&l, MS(1500));
-		assert_int_equal(lan_anchor(&l, 0), b);
-		lan_run(&l, MS(4000)); /* without the others, whose rows would be others */
-		if (mode == CLUSTER_DISTRIBUTED)
-			assert_int_equal(l.hosts[b].fresh.octet[0] & ~(3u << 2 * b), 0);
-		for (unsigned int i = 0; i < LAN_HOSTS; i++)
-			if (i != b)
-				lan_record(&l, fail_one, i);
-		lan_run(&l, MS(1000));
-		assert_int_equal(lan_fresh(&l), 0x1f);
-		assert_int_equal(lan_anchor(&l, 0), b);
-	}
-}
-
 static void heartbeats_every_200_ms(void **state)
 {
 	unsigned int before;
 
-	all_up(CLUSTER_DIRECTOR, 1);
+	lan_all_up(&l, CLUSTER_DIRECTOR, 1);
 	lan_run(&l, MS(1000));
 	before = l.hosts[0].effects[GROUP_SEND];
 	lan_run(&l, MS(10000));
@@ -782,22 +464,6 @@ int main(void)
 		cmocka_unit_test(faces_are_spread_one_at_a_time),
 		cmocka_unit_test(a_stranger_is_an_alarm_and_takes_nothing),
 		cmocka_unit_test(what_was_said_before_is_not_believed),
-		cmocka_unit_test(an_unfit_member_gets_nothing),
-		cmocka_unit_test(where_none_is_fit_the_last_stay),
-		cmocka_unit_test(a_member_that_moves_stays_a_member),
-		cmocka_unit_test(a_drain_ends_with_the_last_flow),
-		cmocka_unit_test(a_drain_waits_for_flows_that_another_host_knows),
-		cmocka_unit_test(a_drain_waits_for_who_has_not_heard_of_it),
-		cmocka_unit_test(a_drain_waits_for_a_host_that_is_silent),
-		cmocka_unit_test(a_drain_ends_with_its_deadline),
-		cmocka_unit_test(a_drain_begins_when_nobody_chooses_it),
-		cmocka_unit_test(a_silent_host_does_not_say_that_it_has_drained),
-		cmocka_unit_test(failed_and_weightless),
-		cmocka_unit_test(director_does_not_wait_for_one_that_is_late),
-		cmocka_unit_test(distributed_waits_until_it_is_dead),
-		cmocka_unit_test(what_is_taken_ends_before_it_is_given_away),
-		cmocka_unit_test(those_who_live_outlast_their_coordinator),
-		cmocka_unit_test(who_is_behind_hands_over),
 		cmocka_unit_test(heartbeats_every_200_ms),
 		cmocka_unit_test(any_event_is_fine),
 		cmocka_unit_test(reasons_have_words),
