@@ -26,7 +26,7 @@
 #include "balance.h"
 #include "member.h"
 
-/* Of hear(); what is above zero says whom the frame's copies are for (carry.h). */
+/* Of hear(); what is above zero says whom the frame's copies are for (copy.h). */
 #define HEARD_NOTHING	     0
 #define HEARD_ASK	     -1 /* … and less: answer() it with the face of that number */
 #define HEARD_ASK_OF(number) (HEARD_ASK - (int)(number))

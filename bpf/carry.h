@@ -17,43 +17,9 @@
 #ifndef VMAC_BPF_CARRY_H
 #define VMAC_BPF_CARRY_H
 
-#include "member.h"
-#include "ways.h"
+#include "copy.h"
 
 #define TYPE_NLB 0x886f
-
-/* Whom the copies of a frame are for; 0 = all. */
-#define COPY_NOT_TO(cluster)  ((__u32)(cluster) + 1)
-#define COPY_ONLY_TO(cluster) (0x10000 | ((__u32)(cluster) + 1))
-#define COPY_ONLY_CARRIED     0x20000
-
-int replicate(struct __sk_buff *skb, __u32 net, __u32 except, __u32 whom);
-
-__noinline int port_carries(__u32 port)
-{
-	const struct port_clusters *list = bpf_map_lookup_elem(&port_clusters, &port);
-	const struct cluster_conf *conf;
-	__u32 entry;
-
-	if (!list)
-		return 0;
-	for (int i = 0; i < PORT_CLUSTERS_MAX; i++) {
-		entry = READ_ONCE(list->of[i]);
-		if (!entry)
-			break;
-		conf = conf_of(PORT_CLUSTER_SLOT(entry));
-		if (conf && conf->mode == CLUSTER_MODE_CARRY)
-			return 1;
-	}
-	return 0;
-}
-
-static __always_inline int copy_is_for(__u32 port, __u32 whom)
-{
-	if (whom == COPY_ONLY_CARRIED)
-		return port_carries(port);
-	return port_is_member(port, (whom & 0xffff) - 1) == !!(whom & 0x10000);
-}
 
 /* A frame for a face in a net; 0, or the reason for which there is no copy.  It is as it was. */
 static __noinline int carry(struct __sk_buff *skb, __u32 cluster, __u32 net, __u32 from, __u32 how)

@@ -31,46 +31,6 @@
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
-/* --- copies ---------------------------------------------------------------------------------- */
-
-/* A copy for the port `slot`, if it is open and the copy is for it (carry.h).  One that fails is
- * its receiver's loss.  A function of its own, so that the verifier reads it once and not once a
- * port. */
-__noinline int copy_to(struct __sk_buff *skb, __u32 slot, __u32 whom)
-{
-	__u64 member = member_of(slot);
-	__u32 ifindex = gated_link(slot, MEMBER_IFINDEX(member));
-	struct weight w = weight_of(skb);
-
-	if (!ifindex || (whom && !copy_is_for(slot, whom)))
-		return 0;
-	if (fits(skb, ifindex, MEMBER_MTU(member)) && bpf_clone_redirect(skb, ifindex, 0) == 0)
-		count_tx(slot, w);
-	else
-		count_drop(slot, DROP_COPY_FAILED, w);
-	return 0;
-}
-
-/* Copies the frame to every open port of the net but one, and to none but those for `whom` it
- * is. */
-__noinline int replicate(struct __sk_buff *skb, __u32 net, __u32 except, __u32 whom)
-{
-	__u64 *head = bpf_map_lookup_elem(&heads, &net);
-	__u32 slot;
-
-	if (!head)
-		return 0;
-	slot = (__u32)READ_ONCE(*head);
-	for (int i = 0; i < NET_PORTS_MAX; i++) {
-		if (!slot)
-			break;
-		if (slot != except)
-			copy_to(skb, slot, whom);
-		slot = MEMBER_NEXT(member_of(slot));
-	}
-	return 0;
-}
-
 /* --- for a face ------------------------------------------------------------------------------ */
 
 /* A question that hear() found: its answer goes back to where it came from.  One that is not right

@@ -298,7 +298,6 @@ void anchor_core_event(struct anchor_core *c, uint32_t cluster, const struct gro
 
 /* --- what happens ---------------------------------------------------------------------------- */
 
-/* Also one that is gone: what it said before is still old. */
 static struct anchor_entry *entry_of_frame(const struct anchor_core *c, int ifindex, uint16_t vlan,
 					   uint64_t name)
 {
