@@ -29,7 +29,7 @@ __vmac_value() # OPTION
 	--mode) echo director distributed carry ;;
 	--affinity) echo none single network ;;
 	--table) echo rendezvous maglev ;;
-	--check) echo none arp tcp http ;;
+	--check) echo none arp tcp http https ;;
 	--interface) ls /sys/class/net 2>/dev/null ;;
 	--protocol) echo vrrp3 vrrp2 hsrp1 hsrp2 carp ;;
 	--checksum) echo auto pseudo-header plain ;;

@@ -32,10 +32,9 @@ static void overlay(const struct body_cluster *b, struct cluster *c)
 	TAKE(note, note);
 #undef TAKE
 	/* What a check of another kind was to ask goes with it. */
-	if (b->given.check && !b->given.check_port && c->check != CLUSTER_CHECK_TCP &&
-	    c->check != CLUSTER_CHECK_HTTP)
+	if (b->given.check && !b->given.check_port && !cluster_check_connects(c->check))
 		c->check_port = 0;
-	if (b->given.check && !b->given.check_target && c->check != CLUSTER_CHECK_HTTP)
+	if (b->given.check && !b->given.check_target && !cluster_check_requests(c->check))
 		c->check_target = "";
 }
 

@@ -244,8 +244,7 @@ int cluster_check_world(struct engine *e, const struct cluster *c, const struct 
 	if (other && other != before)
 		return error_set(ret_error, ERROR_NAME_IN_USE, "`vmac cluster list` shows them",
 				 "there is a cluster '%s' already", c->name);
-	if ((c->check == CLUSTER_CHECK_TCP || c->check == CLUSTER_CHECK_HTTP) &&
-	    !s->record->uplink[0])
+	if (cluster_check_connects(c->check) && !s->record->uplink[0])
 		return error_set(
 			ret_error, ERROR_BAD_VALUE, "check arp asks in every segment",
 			"check.type '%s' needs an uplink to ask from, and segment '%s' has "

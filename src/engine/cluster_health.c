@@ -211,14 +211,17 @@ static int probe_target(const struct cluster *c, char *buf, size_t size, struct 
 {
 	const struct ip *ip = probe_address(c);
 	char text[IP_TEXT_MAX];
-	bool http = c->check == CLUSTER_CHECK_HTTP;
+	const char *scheme = c->check == CLUSTER_CHECK_HTTP    ? "http://"
+			     : c->check == CLUSTER_CHECK_HTTPS ? "https://"
+							       : "";
+	bool http = cluster_check_requests(c->check);
 
 	if (!ip)
 		return error_set(ret_error, ERROR_BAD_VALUE, "check arp asks for those, too",
 				 "it has link-local virtual addresses only");
 	ip_format(ip, text);
-	snprintf(buf, size, "%s%s%s%s:%u%s%s", http ? "http://" : "", ip->family == 6 ? "[" : "",
-		 text, ip->family == 6 ? "]" : "", c->check_port,
+	snprintf(buf, size, "%s%s%s%s:%u%s%s", scheme, ip->family == 6 ? "[" : "", text,
+		 ip->family == 6 ? "]" : "", c->check_port,
 		 http && c->check_target[0] != '/' ? "/" : "", http ? c->check_target : "");
 	return 0;
 }

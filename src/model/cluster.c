@@ -43,6 +43,7 @@ static const char *const checks[] = {
 	[CLUSTER_CHECK_ARP] = "arp",
 	[CLUSTER_CHECK_TCP] = "tcp",
 	[CLUSTER_CHECK_HTTP] = "http",
+	[CLUSTER_CHECK_HTTPS] = "https",
 };
 
 _Static_assert(ARRAY_LEN(modes) == CLUSTER_MODE_COUNT, "every mode has a name");

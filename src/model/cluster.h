@@ -82,12 +82,24 @@ struct balance_row {
 };
 
 enum cluster_check {
-	CLUSTER_CHECK_NONE, /* a member is fit while its port is up */
-	CLUSTER_CHECK_ARP,  /* … and answers ARP (IPv6: ND) */
-	CLUSTER_CHECK_TCP,  /* … and accepts a connection to a virtual address */
-	CLUSTER_CHECK_HTTP, /* … and answers a request there with a status of 200 … 399 */
+	CLUSTER_CHECK_NONE,  /* a member is fit while its port is up */
+	CLUSTER_CHECK_ARP,   /* … and answers ARP (IPv6: ND) */
+	CLUSTER_CHECK_TCP,   /* … and accepts a connection to a virtual address */
+	CLUSTER_CHECK_HTTP,  /* … and answers a request there with a status of 200 … 399 */
+	CLUSTER_CHECK_HTTPS, /* … by TLS, whoever its certificate is for */
 	CLUSTER_CHECK_COUNT
 };
+
+/* Asks by a request, and not by a connection alone. */
+static inline bool cluster_check_requests(enum cluster_check check)
+{
+	return check == CLUSTER_CHECK_HTTP || check == CLUSTER_CHECK_HTTPS;
+}
+
+static inline bool cluster_check_connects(enum cluster_check check)
+{
+	return check == CLUSTER_CHECK_TCP || cluster_check_requests(check);
+}
 
 struct cluster {
 	uint32_t id; /* 1 … CLUSTERS_MAX, unique among the living of this host */

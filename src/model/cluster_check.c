@@ -257,7 +257,7 @@ static int check_target(const struct cluster *c, struct error *ret_error)
 
 static int check_health(const struct cluster *c, struct error *ret_error)
 {
-	bool connects = c->check == CLUSTER_CHECK_TCP || c->check == CLUSTER_CHECK_HTTP;
+	bool connects = cluster_check_connects(c->check);
 
 	if (connects && c->mode == CLUSTER_CARRY)
 		return error_set(
@@ -270,10 +270,10 @@ static int check_health(const struct cluster *c, struct error *ret_error)
 				 cluster_check_name(c->check));
 	if (!connects && c->check_port != 0)
 		return error_set(ret_error, ERROR_BAD_VALUE, NULL,
-				 "check.port is for checks of type 'tcp' and 'http'");
-	if (c->check != CLUSTER_CHECK_HTTP && c->check_target[0] != '\0')
+				 "check.port is for checks of type 'tcp', 'http' and 'https'");
+	if (!cluster_check_requests(c->check) && c->check_target[0] != '\0')
 		return error_set(ret_error, ERROR_BAD_VALUE, NULL,
-				 "check.path is for checks of type 'http'");
+				 "check.path is for checks of type 'http' and 'https'");
 	if (c->check_target[0] != '\0' && check_target(c, ret_error) < 0)
 		return -error_errno(ret_error->code);
 	return check_times(c, ret_error);

@@ -52,7 +52,8 @@ events {{ worker_connections 4096; }}
 http {{
 	access_log off; client_body_temp_path {0}/a; proxy_temp_path {0}/b; fastcgi_temp_path {0}/c; uwsgi_temp_path {0}/d;
 	scgi_temp_path {0}/e;
-	server {{ listen 80 backlog=1024; listen [::]:80 backlog=1024; root {0}/web; }}
+	ssl_certificate {0}/cert; ssl_certificate_key {0}/key;
+	server {{ listen 80 backlog=1024; listen [::]:80 backlog=1024; listen 443 ssl; listen [::]:443 ssl; root {0}/web; }}
 }}
 """
 
@@ -61,6 +62,9 @@ http {{
         self.web = self.directory / "web"
         self.web.mkdir(parents=True)
         (self.directory / "conf").write_text(self.CONFIG.format(self.directory))
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                        "-days", "2", "-subj", "/CN=nobody.example", "-keyout", self.directory / "key",
+                        "-out", self.directory / "cert"], check=True, capture_output=True)
         (self.web / "who").write_text(f"{member.name}\n")
         (self.web / "blob").write_bytes(BLOB)
         self.health = self.web / "health"
@@ -276,3 +280,22 @@ def test_a_web_server_stops(farm):
     nginx.start()
     farm.wait_live("up")
     assert name in who(farm)
+
+
+def test_health_by_tls():
+    """A request by TLS, whatever name the certificate bears; a server that speaks none is not well."""
+    with lab.Lab() as place:
+        farm = Farm(place)
+        nginx = {member.name: Nginx(member) for member in farm.spread(2)}
+        farm.cluster("--check", "https", "--check-port", 443, "--check-path", "/health", "--check-interval", "1s",
+                     "--check-timeout", "1s")
+        farm.wait_live("up")
+        name = next(iter(nginx))
+        nginx[name].health.unlink()
+        farm.wait_live({name: "down"})
+        assert "404" in state(farm, name)[1], state(farm, name)
+        nginx[name].health.write_text("well\n")
+        farm.wait_live("up")
+        farm.host("kvm1").vmac("cluster", "set", "web", "--check-port", 80)
+        farm.wait_live("down")
+        assert "SSL" in state(farm, name)[1], state(farm, name)

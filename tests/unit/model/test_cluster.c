@@ -31,7 +31,7 @@ static void names(void **state)
 	NAMES(cluster_affinity, CLUSTER_AFFINITY_COUNT, "none", "network");
 	NAMES(cluster_action, CLUSTER_ACTION_COUNT, "balanced", "dropped");
 	NAMES(member_state, MEMBER_STATE_COUNT, "active", "failed");
-	NAMES(cluster_check, CLUSTER_CHECK_COUNT, "none", "http");
+	NAMES(cluster_check, CLUSTER_CHECK_COUNT, "none", "https");
 	assert_string_equal(change_kind_name(CHANGE_CLUSTER), "cluster");
 }
 
@@ -190,6 +190,8 @@ static void health(void **state)
 	BAD(MISSING_FIELD, "check.port", k.c.check = CLUSTER_CHECK_TCP);
 	BAD(MISSING_FIELD, "check.port", k.c.check = CLUSTER_CHECK_HTTP);
 	BAD(BAD_VALUE, "check.port", k.c.check_port = 80);
+	GOOD(k.c.check = CLUSTER_CHECK_HTTPS, k.c.check_port = 443, k.c.check_target = "/up");
+	BAD(MISSING_FIELD, "check.port", k.c.check = CLUSTER_CHECK_HTTPS);
 	BAD(BAD_VALUE, "check.path", k.c.check = CLUSTER_CHECK_TCP, k.c.check_port = 80,
 	    k.c.check_target = "/");
 	BAD(BAD_VALUE, "check.path", k.c.check = CLUSTER_CHECK_HTTP, k.c.check_port = 80,
