@@ -28,6 +28,8 @@ int text_add(struct text *t, const char *data, size_t len, size_t most)
 
 /* --- endpoints ------------------------------------------------------------------------------- */
 
+#define FAILURES_LEAST 2 /* in a row, before the registry is out of reach */
+
 void endpoint_good(struct etcd *e, unsigned int endpoint)
 {
 	if (endpoint != e->at)
@@ -59,7 +61,8 @@ void endpoint_failed(struct etcd *e, unsigned int endpoint, const struct error *
 	pthread_mutex_unlock(&e->mutex);
 	if (e->failures % n == 0)
 		e->not_before = mono_after(etcd_now(), backoff(e->failures, n));
-	if (e->failures < n)
+	/* Of one endpoint, too, a single answer that was cut short is not its end. */
+	if (e->failures < n || e->failures < FAILURES_LEAST)
 		return;
 	all = *error;
 	if (n > 1)

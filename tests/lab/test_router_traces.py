@@ -60,7 +60,7 @@ def differences(before, after):
 
 
 # Below the instance's directory of pins: what a data plane is, of which there is one however many routers there are.
-MAPS = {"claims", "cluster_confs", "cluster_counts", "cluster_ips", "cluster_member_counts",
+MAPS = {"claims", "clock_word", "cluster_confs", "cluster_counts", "cluster_ips", "cluster_member_counts",
         "cluster_members", "cluster_rows", "clusters", "counters", "drops", "events", "fdb", "fdb_near",
         "flows", "gates", "heads", "index_far", "index_near", "member_links", "members", "nat_jobs", "nat_parts",
         "police", "port_clusters", "router_counts", "router_ips", "router_maybe", "router_slots", "routers",
