@@ -48,7 +48,8 @@ static inline uint64_t vmac_key(uint32_t segment, vmac_mac_t address)
  *            keys=ID,…  tracks=KIND,…  notify=PATH          (never a secret)
  *   cluster  director | distributed | carry  faces=ADDRESS,…  addresses=IP,… (four at most, then
  *            +N)  table=rendezvous|maglev  affinity=none|single|network  rules=tcp/80:ACTION,…
- *            nat=yes  check=none|arp|tcp|http|https  port=N  path=PATH  interval=DURATION  generation=N
+ *            nat=yes  check=none|arp|tcp|http|https  port=N  path=PATH  interval=DURATION
+ *            generation=N
  *            members=N  weight=SUM  draining=ADDRESS,…  failed=ADDRESS,… (four at most, then +N;
  *            never the key)
  */
