@@ -241,7 +241,7 @@ def bash(path, line):
         ("vmac cluster member ", {"add", "weight", "priority", "drain", "fail", "activate", "remove"}),
         ("vmac cluster member drain --wi", {"--within"}),
         ("vmac cluster add web --mode d", {"director", "distributed"}),
-        ("vmac cluster set web --check h", {"http"}),
+        ("vmac cluster set web --check h", {"http", "https"}),
         ("vmac hook l", {"libvirt", "libvirt-events"}),
 ])
 def test_bash_completes(path, line, offered):
