@@ -9,6 +9,14 @@
  * that member is known; without one to the first, and that is a guess.  balance.h says what becomes
  * of a guess.
  *
+ * A SYN may come where the tuple has a flow already.  Then it is forged, or the client uses a port
+ * again whose last flow ended without its saying so (the server reset it).  Where that flow's
+ * member is another than the first, but gets new flows, too, the SYN is that member's: it answers a
+ * forged one with the ACK of RFC 5961 and loses nothing by it, and for a true one it is as good as
+ * any.  Where it gets none (it drains), or where new flows are bound to the row (an affinity, a
+ * rule by priority), the SYN is the first's, and so is all that follows, unless the flow was busy
+ * a moment ago: what follows then is still its own.
+ *
  * A guessed entry that names the row's second is not followed: the row's first may know better, and
  * if not, its host hands on to that second.
  *
@@ -114,14 +122,46 @@ static __always_inline void remember(__u64 found, __u64 hash, __u32 state, __u32
 		count_cluster(cluster, flows_made, 1);
 }
 
-/* A SYN's member; but the entry of a flow that lives stays, or who forges a SYN could cut it. */
-__noinline int flow_begin(__u64 hash, __u32 cluster, __u32 id, __u32 tick)
+/* Whether a frame of it came of late, when no frame renews it but as TCP's. */
+static __always_inline int is_busy(const struct cluster_conf *conf, __u64 found, __u32 tick)
+{
+	return flow_left(found, tick) + FLOW_BUSY_TICKS >= (__s32)conf->tcp_ticks;
+}
+
+/* A SYN's member: the row's first, where the tuple has no other's flow; see above. */
+__noinline int choose_begin(__u32 cluster, __u64 hash, __u64 what, __u32 row, __u32 tick)
+{
+	const struct cluster_slot *s = cluster_slot_of(cluster);
+	const struct cluster_conf *conf = s ? cluster_conf_of(s) : 0;
+	__u32 first = CLUSTER_FIRST(row), had;
+	__u64 found;
+
+	if (!conf)
+		return (int)first;
+	found = flow_find(hash, cluster, tick, 0);
+	had = FLOW_ID(found);
+	if (FLOW_STATE(found) == FLOW_CONFIRMED && had == first)
+		return (int)first;
+	if (FLOW_STATE(found) == FLOW_CONFIRMED && cluster_knows(s, had) &&
+	    (conf->mode == CLUSTER_MODE_DIRECTOR || had == CLUSTER_SECOND(row))) {
+		if (has_member(s->fresh, had) && conf->affinity == CLUSTER_BY_FLOW &&
+		    WHAT_ACTION(what) == CLUSTER_DO_BALANCE)
+			return (int)had;
+		if (is_busy(conf, found, tick))
+			return (int)first;
+	}
+	remember(found, hash, FLOW_NEW, cluster, first, tick);
+	return (int)first;
+}
+
+/* A SYN that this host's member is said to have.  The entry of a flow that lives stays. */
+__noinline int member_begins(__u32 cluster, __u64 hash, __u32 id, __u32 tick)
 {
 	__u64 found = flow_find(hash, cluster, tick, 0);
 
 	if (FLOW_STATE(found) != FLOW_CONFIRMED)
 		remember(found, hash, FLOW_NEW, cluster, id, tick);
-	return 0;
+	return BALANCE_PORT;
 }
 
 /* An error says nothing of whether the flow goes on. */
@@ -183,10 +223,8 @@ __noinline int choose(__u32 cluster, __u64 hash, __u64 what, __u32 tick, __u64 f
 	row = row_read(s, cluster, what, CLUSTER_COMMITTED);
 	if (!CLUSTER_FIRST(row) || !(WHAT_FLAGS(what) & PACKET_PORTS))
 		return (int)CLUSTER_FIRST(row);
-	if (WHAT_FLAGS(what) & PACKET_SYN) {
-		flow_begin(hash, cluster, CLUSTER_FIRST(row), tick);
-		return (int)CLUSTER_FIRST(row);
-	}
+	if (WHAT_FLAGS(what) & PACKET_SYN)
+		return choose_begin(cluster, hash, what, row, tick);
 	if (known && (id != CLUSTER_SECOND(row) || !is_tcp))
 		return (int)(id | (is_tcp ? CHOSE_GUESSED : 0));
 	chosen =
@@ -233,8 +271,8 @@ __noinline int choose_own(__u32 cluster, __u64 hash, __u64 what, __u32 tick)
 	if (!(WHAT_FLAGS(what) & PACKET_PORTS) || WHAT_PROTO(what) != PROTO_TCP)
 		return (int)first;
 	if (WHAT_FLAGS(what) & PACKET_SYN) {
-		flow_begin(hash, cluster, first, tick);
-		return (int)first;
+		chosen = choose_begin(cluster, hash, what, row, tick);
+		return chosen == (int)first ? chosen : chosen | (int)CHOSE_SECOND;
 	}
 	found = flow_find(hash, cluster, tick, renewal(conf, PROTO_TCP, WHAT_FLAGS(what)));
 	if (found && FLOW_ID(found) == first)
@@ -256,10 +294,8 @@ __noinline int member_choose(__u32 number, __u64 hash, __u64 what, __u32 id, __u
 
 	if (!conf)
 		return BALANCE_PORT;
-	if (WHAT_FLAGS(what) & PACKET_SYN) {
-		flow_begin(hash, cluster, id, tick);
-		return BALANCE_PORT;
-	}
+	if (WHAT_FLAGS(what) & PACKET_SYN)
+		return member_begins(cluster, hash, id, tick);
 	found = flow_find(hash, cluster, tick, renewal(conf, WHAT_PROTO(what), WHAT_FLAGS(what)));
 	if (found && FLOW_ID(found) == id)
 		return BALANCE_PORT;

@@ -49,11 +49,16 @@ static __always_inline struct cluster_member_conf *cluster_member_of(__u32 clust
 	return inner ? bpf_map_lookup_elem(inner, &id) : 0;
 }
 
-static __always_inline int cluster_knows(const struct cluster_slot *s, __u32 id)
+static __always_inline int has_member(const __u64 *bits, __u32 id)
 {
 	__u32 bit = id - 1;
 
-	return bit < CLUSTER_IDS && READ_ONCE(s->known[bit >> 6 & 15]) >> (bit & 63) & 1;
+	return bit < CLUSTER_IDS && READ_ONCE(bits[bit >> 6 & 15]) >> (bit & 63) & 1;
+}
+
+static __always_inline int cluster_knows(const struct cluster_slot *s, __u32 id)
+{
+	return has_member(s->known, id);
 }
 
 /* The member's id of a port's guest in that cluster; 0 = none. */

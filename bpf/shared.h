@@ -9,7 +9,7 @@
 
 #include <linux/types.h>
 
-#define VMAC_SCHEMA 4
+#define VMAC_SCHEMA 5
 
 /* --- slots: who a frame is counted for ------------------------------------------------------- */
 
@@ -319,7 +319,8 @@ struct cluster_slot {
 	struct {
 		__u64 serve, speak; /* until */
 	} faces[CLUSTER_FACES];
-	__u64 known[CLUSTER_IDS / 64]; /* bit id - 1 */
+	__u64 known[CLUSTER_IDS / 64]; /* bit id - 1: may have flows, */
+	__u64 fresh[CLUSTER_IDS / 64]; /* … and gets new ones */
 	__u32 priority[CLUSTER_SETS];  /* a row: the members of rules by priority */
 	struct {
 		__u64 count, due, due_tagged; /* of strangers with the face: as gate_slot.told */
@@ -402,6 +403,7 @@ struct nat_part {
 #define FLOW_ID(entry)	       ((__u32)(entry)&0x7ff)
 #define FLOW_NEW_TICKS	       8
 #define FLOW_CLOSING_TICKS     3
+#define FLOW_BUSY_TICKS	       2 /* what was renewed so many ticks ago at most lives */
 
 struct flow_line {
 	__u64 entry[FLOW_WAYS];

@@ -405,16 +405,26 @@ static int state_of(const struct plane_cluster *c, struct cluster_state *ret)
 	return 0;
 }
 
-/* Who is of it no more has no flows from now on. */
+static void keep_bits(__u64 *words, const uint64_t *of)
+{
+	for (unsigned int i = 0; i < CLUSTER_IDS / 64; i++)
+		cluster_store(&words[i], cluster_load(&words[i]) & of[i]);
+}
+
+/* Who is of it no more has no flows from now on, and who is not active gets no new ones. */
 static void forget_strangers(struct clusters *cs, unsigned int slot, const struct cluster_state *s)
 {
-	uint64_t is[CLUSTER_IDS / 64] = { 0 };
+	uint64_t is[CLUSTER_IDS / 64] = { 0 }, active[CLUSTER_IDS / 64] = { 0 };
 
-	for (unsigned int i = 0; i < s->member_count; i++)
-		is[(s->members[i].id - 1u) / 64] |= 1ULL << ((s->members[i].id - 1u) & 63);
-	for (unsigned int i = 0; i < CLUSTER_IDS / 64; i++)
-		cluster_store(&cs->slots[slot].known[i],
-			      cluster_load(&cs->slots[slot].known[i]) & is[i]);
+	for (unsigned int i = 0; i < s->member_count; i++) {
+		unsigned int bit = s->members[i].id - 1u;
+
+		is[bit / 64] |= 1ULL << (bit & 63);
+		if (s->members[i].state == MEMBER_ACTIVE)
+			active[bit / 64] |= 1ULL << (bit & 63);
+	}
+	keep_bits(cs->slots[slot].known, is);
+	keep_bits(cs->slots[slot].fresh, active);
 }
 
 /* A slot that nobody had: what another cluster left there is gone first. */

@@ -18,11 +18,12 @@
  * Flows.  A flow table (one for all clusters of a host, made with the first of them) remembers
  * which member a flow has: eight entries a line, so a look-up is one line of cache.  An entry is
  * confirmed by its second packet, and only what is not confirmed is replaced; so neither a SYN
- * flood nor a flow a packet can push established flows out.  A SYN always goes by the row.  What is
- * no SYN goes where its entry says while that member is known; without an entry, to the row's
- * first, and of TCP that is a guess: it is sent with SA := face (while this host may speak for it),
- * and the first's own host hands it to the row's second when it does not know the flow (with its
- * own address as SA: one hop at most).  What is no guess is delivered and remembered, so a member
+ * flood nor a flow a packet can push established flows out.  A SYN goes by the row; only where its
+ * tuple has a flow whose member is fresh, it is that one's, who alone knows whether the flow lives.
+ * What is no SYN goes where its entry says while that member is known; without an entry, to the
+ * row's first, and of TCP that is a guess: it is sent with SA := face (while this host may speak
+ * for it), and the first's own host hands it to the row's second when it does not know the flow
+ * (with its own address as SA: one hop at most).  What is no guess is delivered and remembered, so a member
  * that migrates keeps its flows.  Of UDP the anchor's entry alone counts.  A fragment goes by
  * source, destination and protocol alone; an ICMP error by the packet that it speaks of.
  *
@@ -68,7 +69,7 @@ int plane_cluster_remove(struct plane *p, unsigned int slot, struct error *ret_e
 /* The rows (CLUSTER_ROWS or CLUSTER_MAGLEV_ROWS, as the record's table says) take effect as the
  * installed ones, all at once; commit makes the installed ones the committed.  `fresh` and `known`
  * are bitmaps by member id (the lowest bit of octet 0 is id 1, CLUSTER_MEMBERS_MAX / 8 octets): a
- * flow's entry counts while its member is known.  Errors: NOT_FOUND, NO_MEMORY, KERNEL_FAILED. */
+ * flow's entry counts while its member is known, and of a SYN while it is fresh.  Errors: NOT_FOUND, NO_MEMORY, KERNEL_FAILED. */
 int plane_cluster_install(struct plane *p, unsigned int slot, const struct balance_row *rows,
 			  const uint8_t *fresh, const uint8_t *known, struct error *ret_error);
 int plane_cluster_commit(struct plane *p, unsigned int slot, struct error *ret_error);

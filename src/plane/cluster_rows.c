@@ -93,6 +93,17 @@ static int put_rows(struct clusters *cs, unsigned int slot, const struct balance
 	return bpf_map_update_elem(cs->fds.rows, &key, &fd, BPF_ANY);
 }
 
+static void put_bits(__u64 *words, const uint8_t *bits)
+{
+	for (unsigned int i = 0; i < CLUSTER_IDS / 64; i++) {
+		uint64_t word = 0;
+
+		for (unsigned int b = 0; b < 8; b++)
+			word |= (uint64_t)bits[i * 8 + b] << (8 * b);
+		cluster_store(&words[i], word);
+	}
+}
+
 int plane_cluster_install(struct plane *p, unsigned int slot, const struct balance_row *rows,
 			  const uint8_t *fresh, const uint8_t *known, struct error *ret_error)
 {
@@ -104,13 +115,8 @@ int plane_cluster_install(struct plane *p, unsigned int slot, const struct balan
 	r = put_rows(cs, slot, rows);
 	if (r < 0)
 		return cluster_failed(r, ret_error);
-	for (unsigned int i = 0; i < CLUSTER_IDS / 64; i++) {
-		uint64_t word = 0;
-
-		for (unsigned int b = 0; b < 8; b++)
-			word |= (uint64_t)known[i * 8 + b] << (8 * b);
-		cluster_store(&cs->slots[slot].known[i], word);
-	}
+	put_bits(cs->slots[slot].known, known);
+	put_bits(cs->slots[slot].fresh, fresh);
 	memcpy(cs->of[slot].fresh, fresh, sizeof(cs->of[slot].fresh));
 	cs->of[slot].installed = true;
 	cluster_prioritise(cs, slot, CLUSTER_INSTALLED);

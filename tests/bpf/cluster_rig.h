@@ -32,6 +32,7 @@ static struct plane *p;
 static int up, up_fd, links[4], fds[4];
 static struct test_cluster t;
 static struct balance_row rows[CLUSTER_MAGLEV_ROWS];
+static span_t tcp_idle;
 
 /* --- tools ----------------------------------------------------------------------------------- */
 
@@ -57,22 +58,32 @@ static void set_ports(void)
 
 static void set_cluster(void)
 {
-	struct plane_cluster c = { .slot = 5, .net = { 1, 0 }, .record = &t.record };
+	struct plane_cluster c = {
+		.slot = 5, .net = { 1, 0 }, .record = &t.record, .tcp_idle = tcp_idle
+	};
 	struct error e;
 
 	if (plane_cluster_set(p, &c, &e) < 0)
 		fail_msg("%s", e.message);
 }
 
-static void install(unsigned int first, unsigned int second, unsigned int known)
+/* All rows are so; `fresh`, `known`: bit 0 is member 1. */
+static void install_with(unsigned int first, unsigned int second, unsigned int fresh,
+			 unsigned int known)
 {
-	uint8_t bits[CLUSTER_MEMBERS_MAX / 8] = { (uint8_t)known };
+	uint8_t are_fresh[CLUSTER_MEMBERS_MAX / 8] = { (uint8_t)fresh };
+	uint8_t are_known[CLUSTER_MEMBERS_MAX / 8] = { (uint8_t)known };
 	struct error e;
 
 	for (unsigned int i = 0; i < CLUSTER_MAGLEV_ROWS; i++)
 		rows[i] = (struct balance_row){ (uint16_t)first, (uint16_t)second };
-	if (plane_cluster_install(p, 5, rows, bits, bits, &e) < 0)
+	if (plane_cluster_install(p, 5, rows, are_fresh, are_known, &e) < 0)
 		fail_msg("%s", e.message);
+}
+
+static void install(unsigned int first, unsigned int second, unsigned int known)
+{
+	install_with(first, second, known, known);
 }
 
 static void commit(void)
@@ -83,10 +94,16 @@ static void commit(void)
 		fail_msg("%s", e.message);
 }
 
-/* All rows are so; `known`: bit 0 is member 1. */
 static void all_rows(unsigned int first, unsigned int second, unsigned int known)
 {
 	install(first, second, known);
+	commit();
+}
+
+/* Member 1 drains; all is the second's. */
+static void drain(void)
+{
+	install_with(2, 1, 6, 7);
 	commit();
 }
 
@@ -183,6 +200,7 @@ static int setup(void **state)
 {
 	p = lab_plane_fresh(p, attach_wanted);
 	test_cluster_init(&t);
+	tcp_idle = (span_t){ 0 };
 	test_cluster_member(&t, 1, A);
 	test_cluster_member(&t, 2, B);
 	test_cluster_member(&t, 3, FAR);

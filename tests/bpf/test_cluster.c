@@ -164,7 +164,7 @@ static void test_established_stays(void **state)
 		assert_int_equal(sent(0, udp4(WIRE, CLIENT, port)), TO_A);
 	}
 	assert_int_equal(flows_of(1), 200);
-	all_rows(2, 1, 7); /* 1 drains, say */
+	drain();
 	for (unsigned int port = 1; port <= 100; port++) {
 		assert_int_equal(sent(0, tcp4(WIRE, CLIENT, port, TCP_ACK)), TO_A);
 		assert_int_equal(sent(0, udp4(WIRE, CLIENT, port)), TO_A);
@@ -190,6 +190,72 @@ static void test_port_used_again(void **state)
 	assert_int_equal(sent(0, tcp4(WIRE, CLIENT, 1, TCP_ACK)), TO_A); /* its last word */
 	assert_int_equal(sent(0, tcp4(WIRE, CLIENT, 1, TCP_SYN)), TO_B);
 	assert_int_equal(sent(0, tcp4(WIRE, CLIENT, 1, TCP_ACK)), TO_B);
+}
+
+/* The trap: a client's port whose last flow ended without its saying so, because the server reset
+ * it: who gets the SYN gets all that follows.  (A SYN to one, its ACK to another: a reset.) */
+static void again(unsigned int port, int who)
+{
+	assert_int_equal(sent(0, tcp4(WIRE, CLIENT, port, TCP_SYN)), who);
+	assert_int_equal(sent(0, tcp4(WIRE, CLIENT, port, TCP_ACK)), who);
+	assert_int_equal(sent(0, tcp4(WIRE, CLIENT, port, TCP_ACK)), who);
+}
+
+static void test_port_used_again_unseen(void **state)
+{
+	for (unsigned int port = 1; port <= 5; port++)
+		again(port, TO_A);
+	/* Another was added: both would do, and A knows best of a flow that may be its own. */
+	all_rows(2, 1, 7);
+	again(1, TO_A);
+	again(6, TO_B);
+	/* A guess that was wrong: it is no one's flow. */
+	install_with(2, 1, 7, 7);
+	commit();
+	assert_int_equal(sent(0, tcp4(WIRE, CLIENT, 7, TCP_ACK)), TO_A);
+	assert_int_equal(sent(0, tcp4(WIRE, CLIENT, 7, TCP_ACK)), TO_A);
+	again(7, TO_A);
+	/* A drains: what was busy a moment ago stays its own, and what was not begins anew. */
+	drain();
+	assert_int_equal(sent(0, tcp4(WIRE, CLIENT, 2, TCP_SYN)), TO_B);
+	assert_int_equal(sent(0, tcp4(WIRE, CLIENT, 2, TCP_ACK)), TO_A);
+	tcp_idle = SPAN_S(1800); /* as if all had stood still for 15 minutes */
+	set_cluster();
+	again(3, TO_B);
+	again(4, TO_B);
+	/* Dead. */
+	all_rows(2, 0, 6);
+	again(5, TO_B);
+}
+
+/* Where new flows are bound to the row, they are the row's. */
+static void test_port_used_again_by_one_client(void **state)
+{
+	t.record.affinity = CLUSTER_AFFINITY_SINGLE;
+	tcp_idle = SPAN_S(60);
+	set_cluster();
+	again(1, TO_A);
+	all_rows(2, 1, 7);
+	tcp_idle = SPAN_S(1800);
+	set_cluster();
+	again(1, TO_B);
+}
+
+static void test_port_used_again_distributed(void **state)
+{
+	t.record.mode = CLUSTER_DISTRIBUTED;
+	set_cluster();
+	plane_cluster_own(p, 5, test_in_ms(60000));
+	again(1, TO_A);
+	again(2, TO_A);
+	again(3, TO_A);
+	all_rows(2, 1, 7);
+	again(1, TO_A);
+	again(4, TO_B);
+	all_rows(2, 0, 7); /* nobody asks A any more */
+	again(2, TO_B);
+	all_rows(2, 1, 6);
+	again(3, TO_B);
 }
 
 /* Of a flow that is not known the first has no entry here: it is the second's. */
@@ -763,6 +829,9 @@ int main(int argc, char **argv)
 		TEST(test_closed_gate),
 		TEST(test_established_stays),
 		TEST(test_port_used_again),
+		TEST(test_port_used_again_unseen),
+		TEST(test_port_used_again_by_one_client),
+		TEST(test_port_used_again_distributed),
 		TEST(test_second_chance_here),
 		TEST(test_second_chance_of_an_anchor_elsewhere),
 		TEST(test_member_that_moved_keeps_its_flows),
