@@ -23,9 +23,9 @@
  * What is no SYN goes where its entry says while that member is known; without an entry, to the
  * row's first, and of TCP that is a guess: it is sent with SA := face (while this host may speak
  * for it), and the first's own host hands it to the row's second when it does not know the flow
- * (with its own address as SA: one hop at most).  What is no guess is delivered and remembered, so a member
- * that migrates keeps its flows.  Of UDP the anchor's entry alone counts.  A fragment goes by
- * source, destination and protocol alone; an ICMP error by the packet that it speaks of.
+ * (with its own address as SA: one hop at most).  What is no guess is delivered and remembered, so
+ * a member that migrates keeps its flows.  Of UDP the anchor's entry alone counts.  A fragment goes
+ * by source, destination and protocol alone; an ICMP error by the packet that it speaks of.
  *
  * Two sets of rows: *installed*, by which a member's host hands on what it does not know, and of
  * which a distributed host takes only what is its own in both; and *committed*, by which an anchor
@@ -69,7 +69,8 @@ int plane_cluster_remove(struct plane *p, unsigned int slot, struct error *ret_e
 /* The rows (CLUSTER_ROWS or CLUSTER_MAGLEV_ROWS, as the record's table says) take effect as the
  * installed ones, all at once; commit makes the installed ones the committed.  `fresh` and `known`
  * are bitmaps by member id (the lowest bit of octet 0 is id 1, CLUSTER_MEMBERS_MAX / 8 octets): a
- * flow's entry counts while its member is known, and of a SYN while it is fresh.  Errors: NOT_FOUND, NO_MEMORY, KERNEL_FAILED. */
+ * flow's entry counts while its member is known, and of a SYN while it is fresh.  Errors:
+ * NOT_FOUND, NO_MEMORY, KERNEL_FAILED. */
 int plane_cluster_install(struct plane *p, unsigned int slot, const struct balance_row *rows,
 			  const uint8_t *fresh, const uint8_t *known, struct error *ret_error);
 int plane_cluster_commit(struct plane *p, unsigned int slot, struct error *ret_error);

@@ -1,5 +1,5 @@
-/* The host of test_cluster.c: two members' ports and a third one, an uplink, and a cluster whose
- * rows a case fills.  What a case sends is looked for at every end. */
+/* The host of test_cluster.c and test_cluster_flows.c: two members' ports and a third one, an
+ * uplink, and a cluster whose rows a case fills.  What a case sends is looked for at every end. */
 #pragma once
 
 #include "cluster_lab.h"
@@ -100,13 +100,6 @@ static void all_rows(unsigned int first, unsigned int second, unsigned int known
 	commit();
 }
 
-/* Member 1 drains; all is the second's. */
-static void drain(void)
-{
-	install_with(2, 1, 6, 7);
-	commit();
-}
-
 static void lease(int64_t serve_ms, int64_t speak_ms)
 {
 	plane_cluster_lease(p, 5, 0, serve_ms ? test_in_ms(serve_ms) : (mono_t){ 0 },
@@ -176,15 +169,6 @@ static struct plane_cluster_counters counters(void)
 
 	assert_int_equal(plane_cluster_counters(p, 5, &c, &e), 0);
 	return c;
-}
-
-static uint64_t wire_drops(unsigned int reason)
-{
-	struct plane_counters c;
-	struct error e;
-
-	assert_int_equal(plane_uplink_counters(p, 1, &c, &e), 0);
-	return c.drops[reason];
 }
 
 static uint32_t flows_of(unsigned int id)

@@ -62,7 +62,7 @@ def hint_takes(took):
 def assert_settled(site, holder, epoch=None):
     """One host holds it and says so; the others know."""
     site[holder].wait(site.vm.mac, "held")
-    assert site.holders(site.vm.mac) == [holder]
+    lab.wait_for("the others know", lambda: site.holders(site.vm.mac) == [holder], 2, 0.01)
     shown = {name: host.vmacj("mac", "show", site.vm.mac, "--segment", "lan") for name, host in site.hosts.items()
              if host.state(site.vm.mac) != "none"}
     assert shown[holder]["state"] == "bound"

@@ -1,0 +1,236 @@
+/* Which member a flow has, from its first frame to its last, and what floods do to that. */
+#include "cluster_rig.h"
+
+/* Member 1 drains; all is the second's. */
+static void drain(void)
+{
+	install_with(2, 1, 6, 7);
+	commit();
+}
+
+static void test_established_stays(void **state)
+{
+	for (unsigned int port = 1; port <= 100; port++) {
+		assert_int_equal(sent(0, tcp4(WIRE, CLIENT, port, TCP_SYN)), TO_A);
+		assert_int_equal(sent(0, tcp4(WIRE, CLIENT, port, TCP_ACK)), TO_A);
+		assert_int_equal(sent(0, udp4(WIRE, CLIENT, port)), TO_A);
+		assert_int_equal(sent(0, udp4(WIRE, CLIENT, port)), TO_A);
+	}
+	assert_int_equal(flows_of(1), 200);
+	drain();
+	for (unsigned int port = 1; port <= 100; port++) {
+		assert_int_equal(sent(0, tcp4(WIRE, CLIENT, port, TCP_ACK)), TO_A);
+		assert_int_equal(sent(0, udp4(WIRE, CLIENT, port)), TO_A);
+	}
+	/* The trap: a SYN that follows what it finds, to a member that drains. */
+	for (unsigned int port = 1; port <= 100; port++)
+		assert_int_equal(sent(0, tcp4(WIRE, CLIENT, port, TCP_SYN)), TO_B);
+	/* Who forges a SYN does not cut the flow. */
+	assert_int_equal(sent(0, tcp4(WIRE, CLIENT, 1, TCP_ACK)), TO_A);
+	all_rows(2, 0, 6); /* 1 is known no more */
+	for (unsigned int port = 1; port <= 100; port++) {
+		assert_int_equal(sent(0, tcp4(WIRE, CLIENT, port, TCP_ACK)), TO_B);
+		assert_int_equal(sent(0, udp4(WIRE, CLIENT, port)), TO_B);
+	}
+}
+
+static void test_port_used_again(void **state)
+{
+	assert_int_equal(sent(0, tcp4(WIRE, CLIENT, 1, TCP_SYN)), TO_A);
+	assert_int_equal(sent(0, tcp4(WIRE, CLIENT, 1, TCP_ACK)), TO_A);
+	assert_int_equal(sent(0, tcp4(WIRE, CLIENT, 1, TCP_ACK | TCP_FIN)), TO_A);
+	all_rows(2, 1, 7);
+	assert_int_equal(sent(0, tcp4(WIRE, CLIENT, 1, TCP_ACK)), TO_A); /* its last word */
+	assert_int_equal(sent(0, tcp4(WIRE, CLIENT, 1, TCP_SYN)), TO_B);
+	assert_int_equal(sent(0, tcp4(WIRE, CLIENT, 1, TCP_ACK)), TO_B);
+}
+
+/* The trap: a client's port whose last flow ended without its saying so, because the server reset
+ * it: who gets the SYN gets all that follows.  (A SYN to one, its ACK to another: a reset.) */
+static void again(unsigned int port, int who)
+{
+	assert_int_equal(sent(0, tcp4(WIRE, CLIENT, port, TCP_SYN)), who);
+	assert_int_equal(sent(0, tcp4(WIRE, CLIENT, port, TCP_ACK)), who);
+	assert_int_equal(sent(0, tcp4(WIRE, CLIENT, port, TCP_ACK)), who);
+}
+
+static void test_port_used_again_unseen(void **state)
+{
+	for (unsigned int port = 1; port <= 5; port++)
+		again(port, TO_A);
+	/* Another was added: both would do, and A knows best of a flow that may be its own. */
+	all_rows(2, 1, 7);
+	again(1, TO_A);
+	again(6, TO_B);
+	/* A guess that was wrong: it is no one's flow. */
+	install_with(2, 1, 7, 7);
+	commit();
+	assert_int_equal(sent(0, tcp4(WIRE, CLIENT, 7, TCP_ACK)), TO_A);
+	assert_int_equal(sent(0, tcp4(WIRE, CLIENT, 7, TCP_ACK)), TO_A);
+	again(7, TO_A);
+	/* A drains: what was busy a moment ago stays its own, and what was not begins anew. */
+	drain();
+	assert_int_equal(sent(0, tcp4(WIRE, CLIENT, 2, TCP_SYN)), TO_B);
+	assert_int_equal(sent(0, tcp4(WIRE, CLIENT, 2, TCP_ACK)), TO_A);
+	tcp_idle = SPAN_S(1800); /* as if all had stood still for 15 minutes */
+	set_cluster();
+	again(3, TO_B);
+	again(4, TO_B);
+	/* Dead. */
+	all_rows(2, 0, 6);
+	again(5, TO_B);
+}
+
+/* Where new flows are bound to the row, they are the row's. */
+static void test_port_used_again_by_one_client(void **state)
+{
+	t.record.affinity = CLUSTER_AFFINITY_SINGLE;
+	tcp_idle = SPAN_S(60);
+	set_cluster();
+	again(1, TO_A);
+	all_rows(2, 1, 7);
+	tcp_idle = SPAN_S(1800);
+	set_cluster();
+	again(1, TO_B);
+}
+
+static void test_port_used_again_distributed(void **state)
+{
+	t.record.mode = CLUSTER_DISTRIBUTED;
+	set_cluster();
+	plane_cluster_own(p, 5, test_in_ms(60000));
+	again(1, TO_A);
+	again(2, TO_A);
+	again(3, TO_A);
+	all_rows(2, 1, 7);
+	again(1, TO_A);
+	again(4, TO_B);
+	all_rows(2, 0, 7); /* nobody asks A any more */
+	again(2, TO_B);
+	all_rows(2, 1, 6);
+	again(3, TO_B);
+}
+
+/* Of a flow that is not known the first has no entry here: it is the second's. */
+static void test_second_chance_here(void **state)
+{
+	all_rows(1, 2, 7);
+	assert_int_equal(sent(0, tcp4(WIRE, CLIENT, 1, TCP_ACK)), TO_B);
+	assert_int_equal(sent(0, tcp4(WIRE, CLIENT, 1, TCP_ACK)), TO_B);
+	assert_int_equal(counters().second, 2);
+	assert_int_equal(sent(0, tcp4(WIRE, CLIENT, 2, TCP_SYN)), TO_A);
+	assert_int_equal(sent(0, tcp4(WIRE, CLIENT, 2, TCP_ACK)), TO_A);
+	all_rows(1, 2, 5); /* 2 is known no more */
+	assert_int_equal(sent(0, tcp4(WIRE, CLIENT, 1, TCP_ACK)), TO_A);
+}
+
+static struct frame to_member(const char *mac, const char *from, unsigned int sport,
+			      unsigned int flags)
+{
+	struct frame f = tcp4(from, CLIENT, sport, flags);
+	vmac_mac_t m = lab_mac(mac);
+
+	memcpy(f.octet, m.octet, 6);
+	return f;
+}
+
+/* As the host of the row's first, for another host's anchor. */
+static void test_second_chance_of_an_anchor_elsewhere(void **state)
+{
+	lease(0, 0);
+	install(1, 3, 7);
+	/* It knows, and this host remembers. */
+	assert_int_equal(sent(0, to_member(A, PEER, 1, TCP_ACK)), TO_A);
+	/* It guesses: what is known here stays, the rest is the second's, one hop at most. */
+	assert_int_equal(sent(0, to_member(A, FACE, 1, TCP_ACK)), TO_A);
+	assert_int_equal(sent(0, to_member(A, FACE, 2, TCP_ACK)), TO_WIRE);
+	assert_true(is_mac(0, FAR));
+	assert_true(is_mac(6, NIC));
+	assert_int_equal(counters().second, 1);
+	assert_int_equal(sent(0, to_member(A, FACE, 3, TCP_SYN)), TO_A);
+	assert_int_equal(sent(0, to_member(A, FACE, 3, TCP_ACK)), TO_A);
+	/* Not the row's first: as it was sent. */
+	assert_int_equal(sent(0, to_member(B, FACE, 4, TCP_ACK)), TO_B);
+	/* What is for no address of the cluster is any frame. */
+	assert_int_equal(sent(0, to_member(A, WIRE, 5, TCP_ACK)), TO_A);
+}
+
+/* A member that came here brings its flows along, though this host never saw them. */
+static void test_member_that_moved_keeps_its_flows(void **state)
+{
+	lease(0, 0);
+	all_rows(1, 3, 7);
+	for (unsigned int port = 1; port <= 50; port++)
+		assert_int_equal(sent(0, to_member(A, PEER, port, TCP_ACK)), TO_A);
+	assert_int_equal(flows_of(1), 50);
+	/* This host takes over as anchor: it knows them all. */
+	lease(60000, 60000);
+	for (unsigned int port = 1; port <= 50; port++)
+		assert_int_equal(sent(0, tcp4(WIRE, CLIENT, port, TCP_ACK)), TO_A);
+}
+
+/* The traps: floods that would push established flows out. */
+static void flood(bool udp)
+{
+	struct frame f = udp ? udp4(WIRE, CLIENT, 0) : tcp4(WIRE, CLIENT, 0, TCP_SYN);
+	struct lab_run run = { .program = PROGRAM_UPLINK_IN, .ifindex = up };
+	struct plane_cluster_counters before;
+
+	for (unsigned int port = 1; port <= 500; port++) {
+		assert_int_equal(sent(0, tcp4(WIRE, CLIENT, port, TCP_SYN)), TO_A);
+		assert_int_equal(sent(0, tcp4(WIRE, CLIENT, port, TCP_ACK)), TO_A);
+	}
+	all_rows(2, 1, 7);
+	before = counters();
+	run.frame = f.octet;
+	run.len = f.len;
+	for (uint32_t i = 0; i < 3000000; i++) { /* three times the table */
+		uint32_t src = htonl(0x0a000000 + i / 60000);
+
+		memcpy(f.octet + 26, &src, 4);
+		f.octet[34] = (uint8_t)((i % 60000) >> 8);
+		f.octet[35] = (uint8_t)(i % 60000);
+		lab_run(p, &run);
+	}
+	assert_true(counters().flows_made - before.flows_made == 3000000);
+	assert_int_equal(counters().flows_denied, 0);
+	assert_int_equal(flows_of(1), 500);
+	assert_true(flows_of(2) > 900000);
+	for (unsigned int port = 1; port <= 500; port++)
+		assert_int_equal(sent(0, tcp4(WIRE, CLIENT, port, TCP_ACK)), TO_A);
+}
+
+static void test_syn_flood(void **state)
+{
+	flood(false);
+}
+
+static void test_flow_a_packet(void **state)
+{
+	flood(true);
+}
+
+int main(int argc, char **argv)
+{
+#define TEST(name) cmocka_unit_test_setup(name, setup)
+	const struct CMUnitTest tests[] = {
+		TEST(test_established_stays),
+		TEST(test_port_used_again),
+		TEST(test_port_used_again_unseen),
+		TEST(test_port_used_again_by_one_client),
+		TEST(test_port_used_again_distributed),
+		TEST(test_second_chance_here),
+		TEST(test_second_chance_of_an_anchor_elsewhere),
+		TEST(test_member_that_moved_keeps_its_flows),
+		TEST(test_syn_flood),
+		TEST(test_flow_a_packet),
+	};
+
+	attach_wanted = argc > 1 ? argv[1] : NULL;
+	lab_open();
+	up = lab_tap("up", 1500, &up_fd);
+	links[1] = lab_tap("p1", 1500, &fds[1]);
+	links[2] = lab_tap("p2", 1500, &fds[2]);
+	links[3] = lab_tap("p3", 1500, &fds[3]);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
