@@ -226,6 +226,9 @@ void vmac_batch_now(struct engine *e, const struct caller *c, const struct vmac_
 		    answer_fn done, void *ctx);
 void port_add_now(struct engine *e, const struct caller *c, const struct port_add *a, bool rehearse,
 		  answer_fn done, void *ctx);
+/* Whether its guest is awaited elsewhere or not. */
+void port_delete_at_once(struct engine *e, const struct caller *c, const char *name, bool release,
+			 answer_fn done, void *ctx);
 int vmac_place(struct engine *e, const struct vmac_add *a, struct world_segment **ret_s,
 	       struct world_pool **ret_p, struct error *ret_error);
 

@@ -292,7 +292,7 @@ struct deferred {
 	struct engine *e;
 	answer_fn done;
 	void *ctx;
-	bool release;
+	bool release, at_once;
 	struct port_set set;
 	char name[NAME_MAX_LEN + 1], who[64], reason[NOTE_MAX_LEN + 1];
 };
@@ -303,7 +303,6 @@ static struct deferred *defer(struct engine *e, const struct caller *c, const ch
 	struct deferred *d = engine_alloc(e, sizeof(*d));
 	struct error error;
 
-	e->commands++;
 	if (!d) {
 		engine_no_memory(&error);
 		engine_refuse(e, done, ctx, &error);
@@ -386,6 +385,7 @@ void engine_port_set(struct engine *e, const struct caller *c, const char *name,
 {
 	struct deferred *d = defer(e, c, name, done, ctx);
 
+	e->commands++;
 	if (!d)
 		return;
 	d->set = *s;
@@ -463,10 +463,24 @@ static void port_delete_now(void *ctx)
 	    (d->release &&
 	     cluster_check_loose(e, world_vmac(&e->world, p->segment, p->address), &error) < 0))
 		engine_refuse(e, d->done, d->ctx, &error);
+	else if (!d->at_once && side_port_awaited(e, p))
+		side_port_delete(e, &c, p->name, d->release, d->done, d->ctx);
 	else
 		port_remove(e, &c, p, d->release ? VMAC_RETIRES : VMAC_STAYS, "delete", d->done,
 			    d->ctx);
 	engine_dispose(e, d);
+}
+
+void port_delete_at_once(struct engine *e, const struct caller *c, const char *name, bool release,
+			 answer_fn done, void *ctx)
+{
+	struct deferred *d = defer(e, c, name, done, ctx);
+
+	if (!d)
+		return;
+	d->release = release;
+	d->at_once = true;
+	engine_when_durable(e, port_delete_now, d);
 }
 
 void engine_port_delete(struct engine *e, const struct caller *c, const char *name, bool release,
@@ -474,6 +488,7 @@ void engine_port_delete(struct engine *e, const struct caller *c, const char *na
 {
 	struct deferred *d = defer(e, c, name, done, ctx);
 
+	e->commands++;
 	if (!d)
 		return;
 	d->release = release;

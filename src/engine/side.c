@@ -520,6 +520,8 @@ void side_turn(struct engine *e)
 	s->gates_changed = false;
 	if (s->pools_due)
 		side_agree_pools(s);
+	if (s->leaving)
+		side_parked_turn(s);
 	/* Again for each candidate that a stable address may be: STABLE_TRIES_MAX. */
 	while (s->rooms_changed) {
 		s->rooms_changed = false;

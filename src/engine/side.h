@@ -59,6 +59,7 @@ struct fleet_side {
 	struct parked *parked;
 	struct parked *unwritten; /* claimed, and refused by the journal: fleet/ is yet to hear */
 	bool rooms_changed, flips_seen, gates_changed, agree_due, pools_due;
+	bool leaving;	 /* a port's deletion waits */
 	bool ports_due;	 /* all ports are told again */
 	bool counts_due; /* the vMACs of a pool that became everybody's are told anew */
 	mono_t agree_at; /* to ask again what nobody could answer; MONO_NEVER = nothing */
@@ -169,6 +170,14 @@ void side_vmac_batch(struct engine *e, const struct caller *c, const struct vmac
 		     answer_fn done, void *ctx);
 void side_port_add(struct engine *e, const struct caller *c, const struct port_add *a,
 		   answer_fn done, void *ctx);
+
+/* Whether the port's guest has left it for another host, which has not said yet that it is there:
+ * until then what comes for it is sent after it, by way of this port. */
+bool side_port_awaited(const struct engine *e, const struct port *p);
+/* The deletion of such a port, which waits until it is so no more, and for MIGRATE_REDIRECT at
+ * most. */
+void side_port_delete(struct engine *e, const struct caller *c, const char *name, bool release,
+		      answer_fn done, void *ctx);
 
 /* Whether a command under way is about to make this pool itself. */
 bool side_pool_is_coming(const struct fleet_side *s, const char *name);

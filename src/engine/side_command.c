@@ -236,6 +236,10 @@ static void run(struct parked *p)
 	case PARK_PORT:
 		port_add_now(e, &p->caller, &p->port, false, p->done, p->ctx);
 		break;
+	case PARK_PORT_DELETE:
+		port_delete_at_once(e, &p->caller, p->leaving.name, p->leaving.release, p->done,
+				    p->ctx);
+		break;
 	case PARK_SEGMENT:
 	case PARK_POOL:
 	case PARK_POOL_DELETE:
@@ -452,17 +456,59 @@ static void room_turn(struct parked *p, mono_t now)
 	}
 }
 
+/* --- a port whose guest has left ------------------------------------------------------------- */
+
+bool side_port_awaited(const struct engine *e, const struct port *p)
+{
+	const struct port_state *st = &e->ports[p->id];
+	struct fleet_move_view view;
+	struct fleet_name name;
+
+	if (!e->side || !e->side->running || !st->gated || st->gate != PLANE_REDIRECT)
+		return false;
+	name = (struct fleet_name){ world_segment(&e->world, p->segment)->record->name,
+				    p->address };
+	return fleet_move(e->side->fleet, &name, &view) && view.state == MIGRATE_PAUSED;
+}
+
+void side_port_delete(struct engine *e, const struct caller *c, const char *name, bool release,
+		      answer_fn done, void *ctx)
+{
+	struct parked as = { .kind = PARK_PORT_DELETE, .leaving = { name, release } };
+	struct parked *p = park(e->side, &as, c, done, ctx);
+
+	if (!p)
+		return;
+	p->deadline = mono_after(e->cfg.mono_now(), MIGRATE_REDIRECT);
+	e->side->leaving = true;
+}
+
+static void leaving_turn(struct parked *p, mono_t now)
+{
+	const struct port *port = world_port_named(&p->s->e->world, p->leaving.name);
+
+	if (!port || mono_due(p->deadline, now) || !side_port_awaited(p->s->e, port))
+		run(p);
+	else
+		p->s->leaving = true;
+}
+
+/* --- all that wait --------------------------------------------------------------------------- */
+
 void side_parked_turn(struct fleet_side *s)
 {
 	mono_t now = s->e->cfg.mono_now();
 	struct parked *p, *next;
 
+	s->leaving = false;
 	for (p = s->parked; p; p = next) {
 		next = p->next;
 		if (p->again)
 			claim(p);
 		else if (p->room_wanted)
 			room_turn(p, now);
+		else if (p->kind == PARK_PORT_DELETE)
+			leaving_turn(p, now);
 	}
 }
 
@@ -471,7 +517,7 @@ mono_t side_parked_expiry(const struct fleet_side *s)
 	mono_t next = MONO_NEVER;
 
 	for (const struct parked *p = s->parked; p; p = p->next)
-		if (p->room_wanted && p->deadline.ns < next.ns)
+		if ((p->room_wanted || p->kind == PARK_PORT_DELETE) && p->deadline.ns < next.ns)
 			next = p->deadline;
 	return next;
 }

@@ -35,6 +35,9 @@ static unsigned int texts_of(struct parked *p, const char **ret[static TEXTS_MAX
 	case PARK_POOL_DELETE:
 		ret[count++] = &p->name;
 		break;
+	case PARK_PORT_DELETE:
+		ret[count++] = &p->leaving.name;
+		break;
 	case PARK_VMAC:
 		count += vmac_texts(&p->vmac, ret + count);
 		break;

@@ -1,10 +1,18 @@
-/* A command that waits until the hosts have agreed, or until there are blocks; of side_park.c and
- * side_command.c only. */
+/* A command that waits until the hosts have agreed, until there are blocks, or until another host
+ * has the guest that left; of side_park.c and side_command.c only. */
 #pragma once
 
 #include "engine/side.h"
 
-enum parked_kind { PARK_SEGMENT, PARK_POOL, PARK_POOL_DELETE, PARK_VMAC, PARK_BATCH, PARK_PORT };
+enum parked_kind {
+	PARK_SEGMENT,
+	PARK_POOL,
+	PARK_POOL_DELETE,
+	PARK_VMAC,
+	PARK_BATCH,
+	PARK_PORT,
+	PARK_PORT_DELETE
+};
 
 struct parked {
 	struct parked *next;
@@ -20,6 +28,10 @@ struct parked {
 		struct vmac_add vmac;
 		struct vmac_batch batch;
 		struct port_add port;
+		struct {
+			const char *name;
+			bool release;
+		} leaving;
 	};
 	bool asked;		  /* fleet/ has it, and will answer */
 	struct fleet_place place; /* asked: of what */
@@ -29,7 +41,7 @@ struct parked {
 	/* Waiting for blocks of a pool: */
 	char room_pool[NAME_MAX_LEN + 1];
 	uint64_t room_wanted, room_seen;
-	mono_t deadline;
+	mono_t deadline; /* of that, or of a port's deletion */
 	char text[];
 };
 

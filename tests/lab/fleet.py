@@ -259,8 +259,12 @@ class Fleet:
         return self.hosts[name]
 
     def holders(self, mac):
-        """Which hosts' gates are open for an address: at most one, ever."""
+        """Which hosts' gates are open for an address."""
         return [host.name for host in self.hosts.values() if host.gate(mac) == "open"]
+
+    def wait_sole_holder(self, mac, name):
+        """Who has lost it hears of that a moment later; what its gate lets out until then, Gates sees."""
+        lab.wait_for(f"{name}'s gate alone is open", lambda: self.holders(mac) == [name], every=0.01)
 
     def add(self, name):
         """Another host joins."""

@@ -69,7 +69,7 @@ def test_two_hosts_claim_one_vm_at_once():
                 time.sleep(0.2)
             lab.wait_for("the other waits", lambda: fleet[loser].state(vm.mac) in ("asked", "fenced"))
         assert not gates.doubled
-        assert fleet.holders(vm.mac) == [winner]
+        fleet.wait_sole_holder(vm.mac, winner)
         assert set(gates.ports) == {winner}
         # Everybody agrees on who, and on an epoch that grew.
         assert {host.moves()[vm.mac]["holder"] for name, host in fleet.hosts.items() if name != "kvm1"} == {winner}
@@ -139,7 +139,7 @@ def test_an_old_host_wakes_after_a_week():
         # What came before the daemon knew may have passed; then never again.
         assert not late or max(late) - woke < 1.5, (woke, gates.sources.changes)
         assert gates.ports[-1] == "kvm2"
-        assert fleet.holders(vm.mac) == ["kvm2"]
+        fleet.wait_sole_holder(vm.mac, "kvm2")
         assert fleet["kvm1"].moves()[vm.mac]["state"] in ("fenced", "asked")
         assert fleet["kvm2"].moves()[vm.mac]["epoch"] >= epoch
         fleet["kvm1"].wait_said("was declared dead (switch port down, a test), but it lives")
@@ -180,7 +180,7 @@ def test_a_dead_host_is_forgotten_and_comes_back():
                 vm.speak(fleet["kvm1"])
                 time.sleep(0.02)
         assert "kvm1" not in gates.ports
-        lab.wait_for("only its new holder's gate is open", lambda: fleet.holders(vm.mac) == ["kvm2"])
+        fleet.wait_sole_holder(vm.mac, "kvm2")
         assert len(fleet["kvm3"].vmacj("host", "list")["items"]) == 3
         assert fleet["kvm1"].vmacj("mac", "add", "--name", "again")["address"] not in taken
         fleet.check()
@@ -209,7 +209,7 @@ def test_a_registry_restored_from_an_older_backup():
             lab.wait_for("kvm2's claim stands again",
                          lambda: fleet["kvm1"].moves().get(vm.mac, {}).get("holder", "kvm2") == "kvm2", 20)
         assert not gates.doubled and set(gates.ports) <= {"kvm2"}
-        assert fleet.holders(vm.mac) == ["kvm2"]
+        fleet.wait_sole_holder(vm.mac, "kvm2")
         assert fleet["kvm2"].moves()[vm.mac]["epoch"] >= epoch
         assert fleet["kvm2"].fleet_status()["alarms"] >= 1
         new = {host.vmacj("mac", "add", "--name", f"m{n}")["address"] for n in range(100) for host in fleet.hosts.values()}
@@ -233,7 +233,7 @@ def test_a_full_registry():
         assert fleet["kvm2"].fleet_status()["trouble"]["code"] == "registry_full"
         error = fleet["kvm2"].refused("registry_full", "POST", f"/v1/vmacs/lan/{vm.mac}/prepare")
         assert "defrag" in error.hint
-        assert fleet.holders(vm.mac) == ["kvm1"]
+        fleet.wait_sole_holder(vm.mac, "kvm1")
         fleet.etcd.make_space()
 
         def prepared():
@@ -275,7 +275,7 @@ def test_a_watch_that_was_compacted():
         vm.leave(fleet["kvm2"])
         vm.stand(fleet["kvm3"])
         take(fleet, vm.mac, "kvm3")
-        assert fleet.holders(vm.mac) == ["kvm3"]
+        fleet.wait_sole_holder(vm.mac, "kvm3")
         fleet.check()
 
 
@@ -374,7 +374,7 @@ def test_tls_and_users_as_the_manual_says():
         fleet["kvm2"].wait(vm.mac, "ready")
         vm.speak(fleet["kvm2"])
         fleet["kvm2"].wait(vm.mac, "held")
-        lab.wait_for("kvm1 has heard of it", lambda: fleet.holders(vm.mac) == ["kvm2"])
+        fleet.wait_sole_holder(vm.mac, "kvm2")
         for host in fleet.hosts.values():
             text = host.daemon.log.read_text() + json.dumps(host.fleet_status())
             assert secret not in text and secret not in pathlib.Path(f"/proc/{host.daemon.process.pid}/cmdline").read_text()
@@ -423,7 +423,7 @@ def test_a_wrong_cluster_key():
         assert fleet["kvm1"].fleet_status()["claims_valid"] == 0
         fleet.etcd.thaw(0)
         fleet["kvm2"].wait(vm.mac, "held", 20)
-        lab.wait_for("kvm1 has heard of it", lambda: fleet.holders(vm.mac) == ["kvm2"])
+        fleet.wait_sole_holder(vm.mac, "kvm2")
         assert fleet["kvm1"].state(vm.mac) in ("handed", "fenced")
         assert fleet["kvm2"].epoch(vm.mac) > epoch
         fleet.check()
@@ -489,7 +489,7 @@ def test_forged_announcements(prepared):
         assert status["claims_forged"] >= 1 and status["claims_untagged"] >= 1
         assert fleet["kvm1"].said("somebody else uses the address on the wire")
         assert f"{shown['strangers']} frames on the wire" in fleet["kvm1"].vmac("mac", "show", vm.mac)
-        assert fleet.holders(vm.mac) == ["kvm1"]
+        fleet.wait_sole_holder(vm.mac, "kvm1")
         if prepared:
             assert fleet["kvm2"].moves()[vm.mac]["gate"] == "tunnel-in"
         fleet.check()
@@ -597,13 +597,14 @@ def test_a_prepare_that_nobody_finishes():
         lab.wait_for("kvm2 gave it up", lambda: fleet["kvm2"].state(vm.mac) == "none")
         assert fleet["kvm1"].said("nobody used the reservation in its lifetime") or fleet["kvm2"].said(
             "nobody used the reservation in its lifetime")
-        assert fleet.holders(vm.mac) == ["kvm1"] and fleet["kvm1"].epoch(vm.mac) == epoch
+        fleet.wait_sole_holder(vm.mac, "kvm1")
+        assert fleet["kvm1"].epoch(vm.mac) == epoch
         # Anew, and to its end.
         fleet["kvm2"].vmac("mac", "prepare", vm.mac, "--segment", "lan")
         fleet["kvm2"].wait(vm.mac, "ready")
         vm.stand(fleet["kvm2"])
         fleet["kvm2"].wait(vm.mac, "held")
-        assert fleet.holders(vm.mac) == ["kvm2"]
+        fleet.wait_sole_holder(vm.mac, "kvm2")
         error = fleet["kvm2"].refused("bad_value", "POST", f"/v1/vmacs/lan/{vm.mac}/prepare", lifetime="25h")
         assert "24h" in error.hint
         fleet.check()
@@ -626,13 +627,13 @@ def test_a_guest_that_moves_too_often_is_frozen():
         assert fleet[there].said("five unplanned moves in 180 s")
         assert fleet[there].fleet_status()["alarms"] >= 1
         # Frozen: it serves, and stays.
-        assert fleet.holders(vm.mac) == [there]
+        fleet.wait_sole_holder(vm.mac, there)
         vm.leave(fleet[there])
         vm.stand(fleet[here])
         lab.wait_for("it is refused", lambda: fleet[here].moves()[vm.mac]["reason"] == "refused")
         fleet[there].vmac("mac", "thaw", vm.mac, "--segment", "lan")
         take(fleet, vm.mac, here)
-        assert fleet.holders(vm.mac) == [here]
+        fleet.wait_sole_holder(vm.mac, here)
         error = fleet[here].refused("wrong_state", "POST", f"/v1/vmacs/lan/{vm.mac}/thaw")
         assert "frozen" in error.hint
         fleet.check()
@@ -770,7 +771,8 @@ def test_daemons_that_are_killed_at_any_moment():
         assert not gates.doubled
         held = fleet.check(20)
         assert set(given) <= set(held), "an address that was given is lost"
-        assert held[vm.mac] == [at] and fleet.holders(vm.mac) == [at]
+        assert held[vm.mac] == [at]
+        fleet.wait_sole_holder(vm.mac, at)
 
 
 def test_clocks_that_are_hours_apart():
@@ -798,6 +800,6 @@ def test_clocks_that_are_hours_apart():
             lab.wait_for("it ends", lambda: fleet["kvm1"].state(vm.mac) == "none", 5)
             fleet["kvm2"].wait(vm.mac, "held")
         assert not gates.doubled
-        assert fleet.holders(vm.mac) == ["kvm2"]
+        fleet.wait_sole_holder(vm.mac, "kvm2")
         assert all(host["alive"] for host in fleet["kvm1"].vmacj("host", "list")["items"])
         fleet.check()

@@ -98,7 +98,7 @@ def test_virsh_migrates_there_and_back():
             assert status == 0, said
             site[there].wait(site.mac, "held")
             site.say(there)
-            assert site.fleet.holders(site.mac) == [there]
+            site.fleet.wait_sole_holder(site.mac, there)
             assert site.ports(there) == ["tapg1"] and site.ports(here) == []
             assert f"{site.mac}: stop, libvirt g1" in site.told(here)
         site.libvirt["kvm1"].virsh("destroy", "g1")
@@ -117,7 +117,7 @@ def test_a_migration_that_is_given_up_changes_nothing():
         assert status != 0 and "abort" in said, said
         lab.wait_for("the other tap is gone", lambda: site.ports("kvm2") == [])
         site["kvm1"].wait(site.mac, "held")
-        assert site.fleet.holders(site.mac) == ["kvm1"]
+        site.fleet.wait_sole_holder(site.mac, "kvm1")
         site.say("kvm1")
 
 
@@ -176,7 +176,7 @@ def test_bare_qemu_with_a_watcher():
         qmp.execute("migrate", uri=f"unix:{path}")
         assert there.at("RESUME", seconds=60)
         fleet["kvm2"].wait(mac, "held")
-        assert fleet.holders(mac) == ["kvm2"]
+        fleet.wait_sole_holder(mac, "kvm2")
         assert "stop" in told("kvm1") and "migration completed" in told("kvm1") and "resume" in told("kvm2")
         lab.wait_for("the guest answers", lambda: fleet.switch.far.ping(GUEST_ADDRESS, count=1), 20, 0.2)
         # QEMU goes, and with it its monitor: the watcher waits for the next.

@@ -54,15 +54,18 @@ def talking(site, settle=1.0, tcp=True, pps=1000):
 HINT_TAKES = 25
 
 
-def hint_takes(took):
-    """… or as many as a busy machine made of it, which is not the move's doing; within reason."""
-    return min(max(HINT_TAKES, (took["known"] - took["stop"]) * 1000), 8 * HINT_TAKES)
+def assert_lost_only_before_the_hint(took, result):
+    """What is sent once the source has heard of the stop arrives, from the first on.  Before, a busy machine may take long."""
+    lost = result["lost_at"]
+    late = [round((at - took["known"]) * 1000) for at in lost if took["known"] + 0.002 < at < took["resume"] + 0.5]
+    assert not late, f"{late} ms after the source had heard; the guest ran again after {took['resume'] - took['known']:.3f} s"
+    assert len(lost) <= 8 * HINT_TAKES, (took, result)
 
 
 def assert_settled(site, holder, epoch=None):
     """One host holds it and says so; the others know."""
     site[holder].wait(site.vm.mac, "held")
-    lab.wait_for("the others know", lambda: site.holders(site.vm.mac) == [holder], 2, 0.01)
+    site.wait_sole_holder(site.vm.mac, holder)
     shown = {name: host.vmacj("mac", "show", site.vm.mac, "--segment", "lan") for name, host in site.hosts.items()
              if host.state(site.vm.mac) != "none"}
     assert shown[holder]["state"] == "bound"
@@ -78,11 +81,9 @@ def test_a_prepared_move_loses_nothing_and_the_switch_sees_one_move():
         before = site["kvm1"].vmacj("mac", "show", site.vm.mac, "--segment", "lan")["epoch"]
         with talking(site):
             took = site.vm.move(site["kvm2"])
-        # What was sent once the source had heard of the stop waited for the guest at its new tap, from the first on.
-        assert [at for at in site.result["to_guest"]["lost_at"] if took["known"] < at < took["resume"]] == []
         assert site.changes == ["kvm1", "kvm2"]
         assert site.fdb_ports.count("kvm2") == 1 and site.fdb_ports[-1] == "kvm2"
-        assert site.result["to_guest"]["lost"] <= hint_takes(took), (took, site.result)
+        assert_lost_only_before_the_hint(took, site.result["to_guest"])
         assert site.result["from_guest"]["lost"] == 0, site.result
         assert site.result["to_guest"]["twice"] == site.result["from_guest"]["twice"] == 0, site.result
         assert site.result["stream_error"] is None and site.result["octets"] > 1 << 20
@@ -289,7 +290,7 @@ def test_open_vswitch_counts_one_move(vlan):
         # The guest's own frames, QEMU's announcement and ours.
         assert site.sources.vlans == {vlan}
         assert claims(site)
-        assert site.result["to_guest"]["lost"] <= hint_takes(took), (took, site.result)
+        assert_lost_only_before_the_hint(took, site.result["to_guest"])
         assert site.result["from_guest"]["lost"] == 0, site.result
         assert site.result["to_guest"]["twice"] == site.result["from_guest"]["twice"] == 0, site.result
         assert_settled(site, "kvm2")
@@ -367,7 +368,7 @@ def test_any_frame_opens_where_the_operator_says_so():
         first = next(frame for at, port, frame in site.sources.kept if port == "kvm2")
         assert first[42:44] == b"vM"  # ours: nothing was announced before
         assert site.result["from_guest"]["lost"] == 0, site.result
-        assert site.result["to_guest"]["lost"] <= hint_takes(took), (took, site.result)
+        assert_lost_only_before_the_hint(took, site.result["to_guest"])
         assert_settled(site, "kvm2")
 
 
@@ -434,7 +435,7 @@ def test_a_guest_of_two_nics_takes_both():
         assert site.changes == [port for _, port in second.end()][-2:] == ["kvm1", "kvm2"]
         for nic in vm.nics:
             site["kvm2"].wait(nic.mac, "held")
-            assert site.holders(nic.mac) == ["kvm2"]
+            site.wait_sole_holder(nic.mac, "kvm2")
         assert site.result["from_guest"]["lost"] == 0, site.result
         assert_settled(site, "kvm2")
 
@@ -458,7 +459,7 @@ def test_neighbours_on_both_hosts_follow_it():
         for host, talk in talks.items():
             result = talk.end()
             assert result["from_guest"]["lost"] == 0, (host, result)
-            assert result["to_guest"]["lost"] <= hint_takes(took), (host, took, result)
+            assert_lost_only_before_the_hint(took, result["to_guest"])
             assert result["to_guest"]["twice"] == result["from_guest"]["twice"] == 0, (host, result)
         assert site.changes == ["kvm1", "kvm2"]
         assert_settled(site, "kvm2")

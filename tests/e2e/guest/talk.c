@@ -74,10 +74,10 @@ static int udp(const struct sockaddr_in *peer, unsigned int pps)
 	struct sockaddr_in own = { .sin_family = AF_INET, .sin_port = peer->sin_port };
 	uint64_t gap = 1000000000 / pps, next = now_ns(), number, sent = 0, got = 0, twice = 0,
 		 first = 0, last = 0;
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0), size = 1 << 20;
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0), size = 4 << 20;
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 
-	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
 	if (fd < 0 || bind(fd, (void *)&own, sizeof(own)) < 0)
 		die("bind");
 	while (!ending) {

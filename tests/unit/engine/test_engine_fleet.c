@@ -382,6 +382,47 @@ static void a_planned_move(void **state)
 	assert_true(nodes[0].plane.was_open[1][PLANE_OPEN]);
 }
 
+/* A hypervisor deletes the source's port when it has the guest elsewhere, and the guest may yet be
+ * silent there. */
+static void a_port_stays_until_its_guest_is_elsewhere(void **state)
+{
+	enum { SPEAKS, NEVER_SPEAKS, COMES_BACK, STOPS, WAYS };
+	static const enum error_code codes[] = { ERROR_NONE, ERROR_NONE, ERROR_NONE,
+						 ERROR_REGISTRY_UNREACHABLE };
+
+	for (unsigned int way = 0; way < WAYS; way++) {
+		struct rig_answer answer = { 0 };
+		vmac_mac_t m;
+
+		if (way > 0) {
+			nodes_end();
+			nodes_begin();
+		}
+		two_hosts();
+		m = guest_at(0);
+		for (enum step step = 0; step < SPOKEN; step++)
+			do_step(step, m);
+		engine_port_delete(nodes[0].rig.engine, &rig_caller, "vm1", false, rig_answered,
+				   &answer);
+		nodes_pass(9900);
+		assert_int_equal(answer.count, 0);
+		assert_int_equal(node_gate(0, m), PLANE_REDIRECT);
+		if (way == SPEAKS)
+			do_step(SPOKEN, m);
+		else if (way == NEVER_SPEAKS)
+			nodes_pass(200);
+		else if (way == COMES_BACK)
+			assert_int_equal(node_move(0, ENGINE_MOVE_RESUME, m), ERROR_NONE);
+		else
+			node_stop(0);
+		nodes_settle();
+		assert_int_equal(answer.count, 1);
+		assert_int_equal(answer.code, codes[way]);
+		if (way != STOPS)
+			assert_null(fake_port_of(&nodes[0].plane, m));
+	}
+}
+
 static void a_move_with_a_restart_at_each_step(void **state)
 {
 	for (unsigned int at = 0; at < 2 * STEPS; at++) {
@@ -548,6 +589,7 @@ int main(void)
 		TEST(what_an_old_port_said_is_not_the_new_ones),
 		TEST(a_draining_host_takes_nothing_new),
 		TEST(a_planned_move),
+		TEST(a_port_stays_until_its_guest_is_elsewhere),
 		TEST(a_move_with_a_restart_at_each_step),
 		TEST(a_move_with_the_registry_away_at_each_step),
 		TEST(a_move_that_is_taken_back),
