@@ -161,7 +161,7 @@ def test_its_link_goes_and_comes_back(twins):
     host.ns.sh("ip link set eth0 down; ip link set eth0 name lan0; ip link set lan0 up")
     twins.r2.wait("active")
     host.wait("initialize")
-    assert not host.has(V4) and not host.devices()
+    lab.wait_for("nothing of it is left", lambda: not host.has(V4) and not host.devices(), 5)
     lab.wait_for("its tunables are put back", lambda: tuned("lan0") == ["0", "0", "0"], 5)
     host.ns.sh("ip link set lan0 down; ip link set lan0 name eth0; ip link set eth0 up")
     host.wait("active", 15)

@@ -308,7 +308,7 @@ def test_reload_changes_what_changed_and_nothing_else(twins, tmp_path):
     reload("")
     lab.wait_for("the router is gone", lambda: not twins.r1.daemon.vmacj("router", "list")["items"], 10)
     twins.r2.wait("active")
-    assert not twins.r1.devices()
+    lab.wait_for("its devices are gone", lambda: not twins.r1.devices(), 5)
     assert not writes or writes.end(), "what takes a router away was not seen"
 
     # Two that swap their groups, at once and each with its own name still.

@@ -149,7 +149,7 @@ class Service:
     def __init__(self, lan, client, routers, address, pps=1000, port=7100):
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         self.address, self.port, self.gap = address, port, 1 / pps
-        self.arrivals, self.sent = [], 0
+        self.arrivals, self.sent, self.sent_at = [], 0, []
         self.stopping = threading.Event()
         self.out = lan[client].socket(family, socket.SOCK_DGRAM)
         self.receivers = []
@@ -173,8 +173,14 @@ class Service:
             except OSError:
                 pass
             self.sent += 1
+            self.sent_at.append(time.time())
             following += self.gap
             time.sleep(max(0, following - time.monotonic()))
+
+    def lost_at(self):
+        """When those were sent that never arrived; after stop()."""
+        arrived = {number for number, _, _ in self.arrivals}
+        return [self.sent_at[number] for number in range(min(arrived, default=0), self.sent) if number not in arrived]
 
     def _receive(self, name, into):
         quiet_since = None
