@@ -212,9 +212,9 @@ static void test_link_goes_down(void **state)
 	assert_int_equal(ether_receive(l, 1, on_frame, &h), -ENETDOWN);
 	assert_int_equal(ether_send(l, 0, data, len), -ENETDOWN);
 	lab_run("ip link set v0 up");
-	/* The kernel lets the other end send when it has seen to the carrier: a second later, maybe. */
-	lab_run("n=0; until ip -o link show dev v1 | grep -q 'state UP' || [ $n = 60 ]; do "
-		"n=$((n + 1)); sleep 0.05; done");
+	/* The kernel sees to the other end's carrier when it has time: in a second at most. */
+	lab_run("n=0; until ip -o link show dev v1 | grep -q 'state UP' || [ $n = 60 ]; "
+		"do n=$((n + 1)); sleep 0.05; done");
 	assert_int_equal(ether_receive(l, 1, on_frame, &h), 0);
 	put(group, 0, TYPE, 8);
 	assert_int_equal(listen_for(l, 1).number[0], 8);
