@@ -10,14 +10,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/log.h"
 #include "elect/thread.h"
-
-/* For the kernel to serve new IPv6 addresses, which is a matter of less than a millisecond unless
- * somebody holds its lock; what is more is lost to the elections of this host. */
-#define SERVED_WITHIN SPAN_MS(20)
 
 static struct carrier *carrier_of(struct elect *e, const struct elect_set *s)
 {
@@ -154,22 +149,7 @@ failed:
 	elect_retry_soon(e);
 }
 
-static void addresses_wait(struct elect *e)
-{
-	const struct timespec pause = { .tv_nsec = 100000 };
-	const mono_t until = mono_after(e->begun, SERVED_WITHIN);
-
-	for (unsigned int i = 0; i < e->adding.count; i++)
-		while (!host_address_serves(e->host, &e->adding.list[i])) {
-			if (mono_due(until, clock_now()))
-				return log_debug("addresses: not all of them are served yet");
-			nanosleep(&pause, NULL);
-		}
-}
-
-/* `heard`: a frame follows at which the peer that serves on gives up, so what was added must serve.
- */
-static void addresses_do(struct elect *e, bool heard)
+static void addresses_do(struct elect *e)
 {
 	unsigned int failed = 0;
 	struct error error;
@@ -179,8 +159,6 @@ static void addresses_do(struct elect *e, bool heard)
 			host_addresses_delete(e->host, e->deleting.list, e->deleting.count, &error);
 	if (e->adding.count)
 		failed += host_addresses_add(e->host, e->adding.list, e->adding.count, &error);
-	if (heard && !failed)
-		addresses_wait(e);
 	e->deleting.count = e->adding.count = 0;
 	for (unsigned int i = 0; i < e->touched_count; i++) {
 		struct carrier *c = e->touched[i];
@@ -209,7 +187,7 @@ static void on_send(void *ctx, const struct elect_set *s, const void *frame, siz
 	if (!c)
 		return;
 	if (e->touched_count)
-		addresses_do(e, true);
+		addresses_do(e);
 	link_out(e, c->link, frame, len);
 }
 
@@ -223,7 +201,7 @@ static void on_send_to(void *ctx, const struct elect_set *s, const struct ip *pe
 	if (!c || !c->link->packet || from.family == 0)
 		return;
 	if (e->touched_count)
-		addresses_do(e, true);
+		addresses_do(e);
 	packet_send_to(c->link->packet, &from, peer, payload, len);
 }
 
@@ -237,7 +215,7 @@ static void on_lease(void *ctx, const struct elect_set *s, mono_t until)
 	if (until.ns) {
 		/* The role begins when all is there for it. */
 		if (e->touched_count)
-			addresses_do(e, true);
+			addresses_do(e);
 		e->ends_set[c->slot] = false;
 		plane_router_lease(e->plane, c->slot, until);
 		return;
@@ -264,7 +242,7 @@ static void on_embody(void *ctx, const struct elect_router *r, bool there)
 			continue;
 		list = elect_set_addresses(s, &count);
 		if (c->touched)
-			addresses_do(e, false);
+			addresses_do(e);
 		carrier_want(e, c, list, there ? count : 0);
 		if (there && c->in_plane && carrier_plane(e, c) < 0)
 			elect_retry_soon(e);
@@ -284,7 +262,7 @@ static void on_flush(void *ctx)
 
 	frames_do(e);
 	if (e->touched_count)
-		addresses_do(e, false);
+		addresses_do(e);
 	if (!e->embodied)
 		return;
 	e->embodied = false;
@@ -319,7 +297,7 @@ void orders_settle(struct elect *e, struct carrier *c)
 	if (!fhrp_embodies(elect_router_machine(r)))
 		count = 0;
 	carrier_want(e, c, list, count);
-	addresses_do(e, false);
+	addresses_do(e);
 }
 
 struct roll_call {

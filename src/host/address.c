@@ -5,7 +5,13 @@
  * the last is there.  So all go in as few datagrams as hold them (batch.c), and nothing is asked of
  * the kernel that is not needed: no duplicate address detection (a second of waiting; the election
  * has decided already whose the address is) and no prefix route (it would compete with that of the
- * parent, and hosts of the subnet would be asked for from the wrong device). */
+ * parent, and hosts of the subnet would be asked for from the wrong device).
+ *
+ * An IPv4 address serves when the kernel has answered.  An IPv6 one has been noted then: a worker
+ * of the kernel joins its multicast groups and makes its local route, and what comes for it before
+ * is forwarded as if it were another host's.  That worker takes its turn behind those of all other
+ * network namespaces, for seconds where many come and go.  So we make such a route ourselves,
+ * beside which the worker's does no harm, and take it away with the address. */
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -20,16 +26,25 @@
 
 struct request {
 	const struct host_address *list;
-	int type, flags;
+	bool add;
 	unsigned int failed;
 	struct error *error; /* of the first */
 };
 
-static int address_build(void *ctx, unsigned int i, struct nl_msg **ret)
+/* Each is two messages: the address, and of IPv6 its route. */
+static const struct host_address *address_of(const struct request *c, unsigned int i)
 {
-	const struct request *c = ctx;
-	const struct host_address *a = &c->list[i];
-	const int len = a->ip.family == 4 ? 4 : 16;
+	return &c->list[i / 2];
+}
+
+static bool is_route(unsigned int i)
+{
+	return i % 2;
+}
+
+static struct nl_msg *address_message(const struct request *c, const struct host_address *a)
+{
+	const size_t len = a->ip.family == 4 ? 4 : 16;
 	/* Link-local answers leave by the device they came to, or not at all. */
 	const bool scoped = a->ip.family == 6 && ip_is_link_local(&a->ip);
 	struct ifaddrmsg header = {
@@ -40,102 +55,98 @@ static int address_build(void *ctx, unsigned int i, struct nl_msg **ret)
 	};
 	struct nl_msg *m;
 
-	assert(a->ifindex > 0 && (a->ip.family == 4 || a->ip.family == 6));
 	assert(a->prefix >= 1 && a->prefix <= 8 * len);
-	m = netlink_message(c->type, c->flags, &header, sizeof(header));
+	m = netlink_message(c->add ? RTM_NEWADDR : RTM_DELADDR,
+			    c->add ? NLM_F_CREATE | NLM_F_EXCL : 0, &header, sizeof(header));
 	if (!m)
-		return -ENOMEM;
-	netlink_put(m, IFA_LOCAL, a->ip.octet, (size_t)len);
-	netlink_put(m, IFA_ADDRESS, a->ip.octet, (size_t)len);
-	if (c->type == RTM_NEWADDR)
+		return NULL;
+	netlink_put(m, IFA_LOCAL, a->ip.octet, len);
+	netlink_put(m, IFA_ADDRESS, a->ip.octet, len);
+	if (c->add)
 		netlink_put_u32(m, IFA_FLAGS,
 				(scoped ? 0 : IFA_F_NOPREFIXROUTE) |
 					(a->ip.family == 6 ? IFA_F_NODAD : 0));
-	*ret = m;
-	return 0;
+	return m;
 }
 
-static void address_failed(void *ctx, unsigned int i, int r, const char *detail)
+static struct nl_msg *route_message(const struct request *c, const struct host_address *a)
+{
+	struct rtmsg header = {
+		.rtm_family = AF_INET6,
+		.rtm_dst_len = 128,
+		.rtm_table = RT_TABLE_LOCAL,
+		.rtm_protocol = HOST_ROUTE_PROTOCOL,
+		.rtm_type = RTN_LOCAL,
+	};
+	struct nl_msg *m = netlink_message(c->add ? RTM_NEWROUTE : RTM_DELROUTE,
+					   c->add ? NLM_F_CREATE | NLM_F_EXCL : 0, &header,
+					   sizeof(header));
+
+	if (!m)
+		return NULL;
+	netlink_put(m, RTA_DST, a->ip.octet, 16);
+	netlink_put_u32(m, RTA_OIF, (uint32_t)a->ifindex);
+	return m;
+}
+
+static int message_build(void *ctx, unsigned int i, struct nl_msg **ret)
+{
+	const struct request *c = ctx;
+	const struct host_address *a = address_of(c, i);
+
+	assert(a->ifindex > 0 && (a->ip.family == 4 || a->ip.family == 6));
+	if (is_route(i) && a->ip.family == 4)
+		return 0;
+	*ret = is_route(i) ? route_message(c, a) : address_message(c, a);
+	return *ret ? 0 : -ENOMEM;
+}
+
+static void message_failed(void *ctx, unsigned int i, int r, const char *detail)
 {
 	struct request *c = ctx;
-	const bool add = c->type == RTM_NEWADDR;
+	const struct host_address *a = address_of(c, i);
 	char text[IP_TEXT_MAX];
 
-	/* There already, or gone already with or without its link. */
-	if (add ? r == -EEXIST : r == -EADDRNOTAVAIL || r == -ENODEV)
+	/* There already, or gone already with or without its link.  Without a route that was to be
+	 * made the address serves all the same, a moment later. */
+	if (c->add ? r == -EEXIST || is_route(i)
+		   : r == -EADDRNOTAVAIL || r == -ENODEV || r == -ESRCH)
 		return;
 	if (c->failed++ > 0)
 		return;
-	ip_format(&c->list[i].ip, text);
+	ip_format(&a->ip, text);
 	/* The kernel's word for a link that speaks no IPv6 is anything but clear. */
-	if (add && c->list[i].ip.family == 6 && (r == -EACCES || r == -ENOBUFS))
+	if (c->add && a->ip.family == 6 && (r == -EACCES || r == -ENOBUFS))
 		error_set(c->error, ERROR_KERNEL_FAILED,
 			  "see net.ipv6.conf.*.disable_ipv6 of that interface",
 			  "cannot give %s to interface %d: IPv6 is disabled there", text,
-			  c->list[i].ifindex);
+			  a->ifindex);
 	else
 		netlink_fail_detail(r, detail, c->error, "%s %s %s interface %d",
-				    add ? "give" : "take", text, add ? "to" : "from",
-				    c->list[i].ifindex);
+				    c->add ? "give" : "take", text, c->add ? "to" : "from",
+				    a->ifindex);
 }
 
-static unsigned int request(struct host *h, struct request *c, unsigned int count)
+static unsigned int request(struct host *h, const struct host_address *list, unsigned int count,
+			    bool add, struct error *ret_error)
 {
-	const struct netlink_batch batch = { address_build, address_failed, c };
+	struct request c = { .list = list, .add = add, .error = ret_error };
+	const struct netlink_batch batch = { message_build, message_failed, &c };
 
-	netlink_batch_run(&h->command, count, &batch);
-	return c->failed;
+	netlink_batch_run(&h->command, 2 * count, &batch);
+	return c.failed;
 }
 
 unsigned int host_addresses_add(struct host *h, const struct host_address *list, unsigned int count,
 				struct error *ret_error)
 {
-	struct request c = {
-		.list = list,
-		.type = RTM_NEWADDR,
-		.flags = NLM_F_CREATE | NLM_F_EXCL,
-		.error = ret_error,
-	};
-
-	return request(h, &c, count);
+	return request(h, list, count, true, ret_error);
 }
 
 unsigned int host_addresses_delete(struct host *h, const struct host_address *list,
 				   unsigned int count, struct error *ret_error)
 {
-	struct request c = { .list = list, .type = RTM_DELADDR, .error = ret_error };
-
-	return request(h, &c, count);
-}
-
-/* --- served ---------------------------------------------------------------------------------- */
-
-/* IPv4's addresses serve when the kernel has answered.  IPv6's have been noted then; a worker of
- * the kernel joins their multicast groups and makes their routes, and until it did, what comes for
- * them is forwarded as if they were another host's.  The route is the last thing it does. */
-static void on_route(void *ctx, const struct nlmsghdr *answer)
-{
-	const struct rtmsg *route = nlmsg_data((struct nlmsghdr *)answer);
-	bool *local = ctx;
-
-	if (answer->nlmsg_type == RTM_NEWROUTE && route->rtm_type == RTN_LOCAL)
-		*local = true;
-}
-
-bool host_address_serves(struct host *h, const struct host_address *a)
-{
-	struct rtmsg header = { .rtm_family = AF_INET6, .rtm_dst_len = 128 };
-	struct nl_msg *m CLEANUP(nlmsg_free_p) =
-		netlink_message(RTM_GETROUTE, 0, &header, sizeof(header));
-	bool local = false;
-
-	if (a->ip.family == 4)
-		return true;
-	if (!m)
-		return false;
-	netlink_put(m, RTA_DST, a->ip.octet, 16);
-	netlink_put_u32(m, RTA_OIF, (uint32_t)a->ifindex);
-	return netlink_request(&h->command, m, on_route, &local) == 0 && local;
+	return request(h, list, count, false, ret_error);
 }
 
 /* --- list ------------------------------------------------------------------------------------ */

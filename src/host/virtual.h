@@ -61,16 +61,15 @@ struct host_address {
 
 /* Adds or deletes many in as few system calls as the kernel takes (many messages a sendmsg, one
  * acknowledgement each).  IPv6 without duplicate address detection (IFA_F_NODAD), neither with a
- * prefix route (IFA_F_NOPREFIXROUTE): the parent has the route.  An address that is there already,
- * or gone already, is success.  Returns how many failed; *ret_error tells of the first. */
+ * prefix route (IFA_F_NOPREFIXROUTE): the parent has the route.  What was added is served when this
+ * returns; for that, IPv6 ones have a local route of ours beside the kernel's.  An address that is
+ * there already, or gone already, is success.  Returns how many failed; *ret_error tells of the
+ * first. */
+#define HOST_ROUTE_PROTOCOL 118 /* of our routes; see rtnetlink(7), rtm_protocol */
 unsigned int host_addresses_add(struct host *h, const struct host_address *list, unsigned int count,
 				struct error *ret_error);
 unsigned int host_addresses_delete(struct host *h, const struct host_address *list,
 				   unsigned int count, struct error *ret_error);
-
-/* Whether what was added is served by now: IPv6's addresses are a moment after the kernel has taken
- * them (a worker of its own makes their routes). */
-bool host_address_serves(struct host *h, const struct host_address *a);
 
 /* What a link has: calls fn for each (ifindex 0: of all links), primary ones first; for none if the
  * link is gone.  `permanent` is false for temporary, tentative, deprecated and duplicate ones; it

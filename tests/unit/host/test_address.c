@@ -163,6 +163,11 @@ static void is_usable_at_once(void **state)
 	assert_int_equal(host_addresses_add(h, list6, 1, &e), 0);
 	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
 	close(fd);
+	/* Nor is what comes for it forwarded until a worker of the kernel has its turn. */
+	assert_true(lab_try("ip -6 route show table local proto 118 | grep -q fd09::101"));
+	assert_int_equal(host_addresses_add(h, list6, 1, &e), 0);
+	assert_int_equal(host_addresses_delete(h, list6, 1, &e), 0);
+	assert_true(lab_try("! ip -6 route show table local | grep fd09::101"));
 	lab_end(h);
 }
 
