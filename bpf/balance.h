@@ -8,12 +8,16 @@
  *
  * A member here gets the frame with DA := member.  One elsewhere gets it by the uplink, with SA :=
  * the uplink's own address, so that no switch learns the client here; but with SA := the face where
- * the member is guessed, of TCP, and while this host may speak for the face: who may speak for it
- * is the only one that sends with it, so switches learn what is true, and the member's host is told
- * by it, without a header of ours.  That host remembers the flows of its members, too.  What is
- * guessed and not known there it hands to the row's second, as its own frame: so once at most.
- * What is not guessed it delivers and remembers; hence a member that migrates takes its flows
- * along, though its new host has never seen them. */
+ * the member is guessed, and while this host may speak for the face: who may speak for it is the
+ * only one that sends with it, so switches learn what is true, and the member's host is told by it,
+ * without a header of ours.  That host remembers the flows of its members, too.  What is guessed
+ * and not known there it hands to the row's second.  What is not guessed it delivers and remembers;
+ * hence a member that migrates takes its flows along, though its new host has never seen them.
+ *
+ * What was handed on ends at the second, which knows whether it has such a connection.  But any
+ * frame of UDP may be a flow's first, and a new flow is the first's.  So that goes with SA := the
+ * first member's address, which is true as well, and the second's host, if it does not know the
+ * flow either, gives it back as its own frame: two hops more, once a flow. */
 #ifndef VMAC_BPF_BALANCE_H
 #define VMAC_BPF_BALANCE_H
 
@@ -133,32 +137,20 @@ __noinline int balance(struct __sk_buff *skb, __u32 from, __u32 number, __u32 ne
 
 /* --- at a member's host ---------------------------------------------------------------------- */
 
-/* The source of the frame is a face of the cluster: its anchor guessed. */
-__noinline int is_guess(struct __sk_buff *skb, __u32 number)
-{
-	const struct cluster_conf *conf = conf_by_face(number);
-	const void *data = frame_start(skb);
-	__u64 sa;
-
-	if (!conf || data + ETH_HLEN > frame_end(skb))
-		return 0;
-	sa = mac_load(data + ETH_ALEN);
-	for (__u32 i = 0; i < CLUSTER_FACES; i++)
-		if (i < conf->face_count && conf->faces[i] == sa)
-			return 1;
-	return 0;
-}
-
 /* A frame from the wire for the port `to`, whose guest is a member of clusters: BALANCE_PORT, or
  * the member that it is handed on to, with its cluster from bit 20 on. */
 __noinline int balance_member(struct __sk_buff *skb, __u32 to, __u32 net, __u32 how)
 {
+	const void *data = frame_start(skb);
 	const struct cluster_conf *conf;
 	struct packet p = {};
 	int cluster, r, here;
+	__u64 hash, sa;
 	__u32 id;
-	__u64 hash;
 
+	if (data + ETH_HLEN > frame_end(skb))
+		return BALANCE_PORT;
+	sa = mac_load(data + ETH_ALEN);
 	if (how & HOW_NESTED ||
 	    read_packet(skb, l3_of(how), type_of(skb, l3_of(how)), &p) != READ_OK)
 		return BALANCE_PORT;
@@ -171,13 +163,13 @@ __noinline int balance_member(struct __sk_buff *skb, __u32 to, __u32 net, __u32 
 		return BALANCE_PORT;
 	here = conf->flags & CLUSTER_NAT ? (int)(id | CHOSE_NAT | CHOSE_HERE | (__u32)cluster << 20)
 					 : BALANCE_PORT;
-	if (p.proto != PROTO_TCP || !(p.flags & PACKET_PORTS))
+	if (!(p.flags & PACKET_PORTS))
 		return here;
 	hash = packet_hash(conf, &p);
 	r = member_choose(FACE_OF(cluster, 0), hash,
 			  WHAT(row_number(conf, &p, hash), p.flags, p.proto,
 			       rule_of(conf, FACE_OF(cluster, 0), &p)),
-			  id, (__u32)is_guess(skb, FACE_OF(cluster, 0)));
+			  id, sa);
 	if (r < 0)
 		return here == BALANCE_PORT ? here : (int)((__u32)here | CHOSE_NOTED);
 	return (int)((__u32)also_nat(conf, &p, r) | (__u32)cluster << 20);
@@ -241,8 +233,9 @@ __noinline __u64 face_to_say(__u32 number)
 	return conf && face_speaks(s, face, clock_coarse()) ? conf->faces[face] : 0;
 }
 
+/* `sa`: with that address as its source; 0 = with the uplink's own. */
 static __always_inline int hand_to_wire(struct __sk_buff *skb, __u32 from, __u32 cluster, __u64 mac,
-					__u64 face, __u32 net, __u32 how, struct weight w)
+					__u64 sa, __u32 net, __u32 how, struct weight w)
 {
 	__u32 number = NET_UPLINK(net) & 15, uplink = SLOT_UPLINK_0 + number, ifindex;
 	const __u64 *own = bpf_map_lookup_elem(&uplink_macs, &number);
@@ -253,13 +246,13 @@ static __always_inline int hand_to_wire(struct __sk_buff *skb, __u32 from, __u32
 		return drop(from, DROP_NO_UPLINK, w);
 	if (!fits(skb, ifindex, MEMBER_MTU(member)))
 		return drop(from, DROP_MTU, w);
-	if (write_macs(skb, mac, face ? face : READ_ONCE(*own)) ||
+	if (write_macs(skb, mac, sa ? sa : READ_ONCE(*own)) ||
 	    ((how & HOW_CAME) == HOW_PORT && tag_for_uplink(skb, net)))
 		return drop(from, DROP_NO_MEMORY, w);
 	count_cluster(cluster, remote, w.frames);
 	if ((how & HOW_CAME) == HOW_HOST)
 		return TC_ACT_UNSPEC; /* on its way there */
-	if (face)
+	if (sa)
 		skb->mark = MARK_ANNOUNCE;
 	count_tx(uplink, w);
 	return bpf_redirect(ifindex, 0);
@@ -279,6 +272,7 @@ __noinline int hand_over(struct __sk_buff *skb, __u32 from, __u32 number, __u32 
 	struct weight w = weight_of(skb);
 	__u64 mac = id ? member_gets(cluster, id, w.frames, w.octets) : 0;
 	__u32 way = WAY_WIRE, to;
+	__u64 sa = 0;
 
 	if (!mac)
 		return no_member(from, cluster, w);
@@ -292,8 +286,11 @@ __noinline int hand_over(struct __sk_buff *skb, __u32 from, __u32 number, __u32 
 	}
 	if (!NET_UPLINK(net))
 		return no_member(from, cluster, w);
-	return hand_to_wire(skb, from, cluster, mac,
-			    chosen & CHOSE_GUESSED ? face_to_say(number) : 0, net, (__u32)how, w);
+	if (chosen & CHOSE_GUESSED)
+		sa = face_to_say(number);
+	else if (chosen & CHOSE_LENT)
+		sa = mac_at(skb, 0);
+	return hand_to_wire(skb, from, cluster, mac, sa, net, (__u32)how, w);
 }
 
 /* Hands over, and rewrites for nat, which may follow the way that the frame was given. */

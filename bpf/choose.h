@@ -6,8 +6,9 @@
  * The flow's hash, under the cluster's key, is its row, and the row names two members: the *first*,
  * to whom the flow belongs by the rows in force, and the *second*, to whom it belonged before, or
  * would next.  A SYN goes to the first.  What else goes where the flow's entry says (flow.h) while
- * that member is known; without one to the first, and that is a guess.  balance.h says what becomes
- * of a guess.
+ * that member is known; without one to the first.  Of TCP, which began with a SYN, that is a
+ * *guess*, and so it is of all else while this host is new to the face: then what it does not know
+ * may have begun before.  balance.h says what becomes of a guess.
  *
  * A SYN may come where the tuple has a flow already.  Then it is forged, or the client uses a port
  * again whose last flow ended without its saying so (the server reset it).  Where that flow's
@@ -30,8 +31,9 @@
 #include "ways.h"
 
 /* Who was chosen: a member's id with what else is to be known of it; or less than zero. */
-#define CHOSE_ID	   0xffffu
-#define CHOSE_GUESSED	   (1u << 16) /* of TCP, and of its flow nothing is known here */
+#define CHOSE_ID	   0xfffu
+#define CHOSE_LENT	   (1u << 12) /* handed on, with SA := DA, and may come back */
+#define CHOSE_GUESSED	   (1u << 16) /* by the row alone, and perhaps the flow is another's */
 #define CHOSE_SECOND	   (1u << 17) /* handed on from the row's first */
 #define CHOSE_NAT	   (1u << 18) /* its addresses are to be rewritten; */
 #define CHOSE_NOTED	   (1u << 19) /* … the flow table was asked */
@@ -195,18 +197,41 @@ __noinline int member_is_here(__u32 cluster, __u32 id, __u32 net)
 	return mac && member_port(net, mac, &way) != SLOT_NOBODY && way == WAY_PORT;
 }
 
-/* Where the first is here and does not know the flow, it is the second's, if there is one; but
- * where there was no place to know it by, that says nothing. */
+/* Whether the row's second may have a flow that the first, who is here, does not know; where there
+ * was no place to know it by, that says nothing.  What is not of TCP would be known here if the
+ * second were here, too. */
+static __always_inline int second_may(const struct cluster_slot *s, const struct cluster_conf *conf,
+				      __u32 cluster, __u32 row, __u64 hash, __u64 what, __u32 tick)
+{
+	__u32 second = CLUSTER_SECOND(row);
+
+	if (!second || second == CLUSTER_FIRST(row) || !cluster_knows(s, second) ||
+	    flow_place(hash, tick) >= FLOW_WAYS)
+		return 0;
+	return WHAT_PROTO(what) == PROTO_TCP || !member_is_here(cluster, second, conf->net);
+}
+
+/* Of a guess: the first, or where that is here and does not know the flow, the second.  What is not
+ * of TCP may begin just now, and then it is the first's; so to ask the second is a guess, too, and
+ * where there is nobody to ask, it is none. */
 static __always_inline int second_chance(const struct cluster_slot *s,
 					 const struct cluster_conf *conf, __u32 cluster, __u32 row,
-					 __u64 hash, __u32 tick)
+					 __u64 hash, __u64 what, __u32 tick)
 {
-	__u32 first = CLUSTER_FIRST(row), second = CLUSTER_SECOND(row);
+	__u32 is_tcp = WHAT_PROTO(what) == PROTO_TCP;
 
-	if (second && second != first && cluster_knows(s, second) &&
-	    member_is_here(cluster, first, conf->net) && flow_place(hash, tick) < FLOW_WAYS)
-		return (int)(second | CHOSE_SECOND);
-	return (int)(first | CHOSE_GUESSED);
+	if (!member_is_here(cluster, CLUSTER_FIRST(row), conf->net))
+		return (int)(CLUSTER_FIRST(row) | CHOSE_GUESSED);
+	if (second_may(s, conf, cluster, row, hash, what, tick))
+		return (int)(CLUSTER_SECOND(row) | CHOSE_SECOND | (is_tcp ? 0 : CHOSE_GUESSED));
+	return (int)(CLUSTER_FIRST(row) | (is_tcp ? CHOSE_GUESSED : 0));
+}
+
+/* Whether the flow may have begun before this host could see it. */
+static __always_inline int guesses(const struct cluster_slot *s, __u64 what, __u64 found)
+{
+	return WHAT_PROTO(what) == PROTO_TCP || FLOW_IS_GUESSED(found) ||
+	       clock_before(clock_coarse(), READ_ONCE(s->guess));
 }
 
 /* Of an anchor, where what was found of the flow is not enough. */
@@ -214,7 +239,7 @@ __noinline int choose(__u32 cluster, __u64 hash, __u64 what, __u32 tick, __u64 f
 {
 	const struct cluster_slot *s = cluster_slot_of(cluster);
 	const struct cluster_conf *conf = s ? cluster_conf_of(s) : 0;
-	__u32 is_tcp = WHAT_PROTO(what) == PROTO_TCP, id = FLOW_ID(found), known, row;
+	__u32 id = FLOW_ID(found), known, guess, row;
 	int chosen;
 
 	if (!conf)
@@ -225,14 +250,17 @@ __noinline int choose(__u32 cluster, __u64 hash, __u64 what, __u32 tick, __u64 f
 		return (int)CLUSTER_FIRST(row);
 	if (WHAT_FLAGS(what) & PACKET_SYN)
 		return choose_begin(cluster, hash, what, row, tick);
-	if (known && (id != CLUSTER_SECOND(row) || !is_tcp))
-		return (int)(id | (is_tcp ? CHOSE_GUESSED : 0));
-	chosen =
-		is_tcp ? second_chance(s, conf, cluster, row, hash, tick) : (int)CLUSTER_FIRST(row);
+	guess = (__u32)guesses(s, what, found);
+	if (known && (id != CLUSTER_SECOND(row) || !guess))
+		return (int)(id | (guess ? CHOSE_GUESSED : 0));
+	chosen = guess ? second_chance(s, conf, cluster, row, hash, what, tick)
+		       : (int)CLUSTER_FIRST(row);
 	/* The end of a flow that nobody knows is not the beginning of one. */
 	if (!known && !(WHAT_FLAGS(what) & (PACKET_ERROR | PACKET_END)))
-		remember(found, hash, FLOW_NEW | (is_tcp ? FLOW_GUESSED : 0), cluster,
-			 (__u32)chosen & CHOSE_ID, tick);
+		remember(found, hash,
+			 FLOW_NEW | ((__u32)chosen & (CHOSE_GUESSED | CHOSE_SECOND) ? FLOW_GUESSED
+										    : 0),
+			 cluster, (__u32)chosen & CHOSE_ID, tick);
 	return chosen;
 }
 
@@ -277,16 +305,24 @@ __noinline int choose_own(__u32 cluster, __u64 hash, __u64 what, __u32 tick)
 	found = flow_find(hash, cluster, tick, renewal(conf, PROTO_TCP, WHAT_FLAGS(what)));
 	if (found && FLOW_ID(found) == first)
 		return (int)first;
-	chosen = second_chance(s, conf, cluster, row, hash, tick);
+	chosen = second_chance(s, conf, cluster, row, hash, what, tick);
 	if (!(chosen & CHOSE_SECOND) && !(WHAT_FLAGS(what) & PACKET_ERROR))
 		remember(found, hash, FLOW_NEW, cluster, first, tick);
 	return chosen;
 }
 
-/* Of a flow that this host's member is said to have. */
-__noinline int member_choose(__u32 number, __u64 hash, __u64 what, __u32 id, __u32 guessed)
+static __always_inline int is_face(const struct cluster_conf *conf, __u64 mac)
 {
-	__u32 tick = FLOW_TICK(clock_coarse()), row, second;
+	for (__u32 i = 0; i < CLUSTER_FACES; i++)
+		if (i < conf->face_count && conf->faces[i] == mac)
+			return 1;
+	return 0;
+}
+
+/* Of a flow that this host's member is said to have, by who sent it. */
+__noinline int member_choose(__u32 number, __u64 hash, __u64 what, __u32 id, __u64 sa)
+{
+	__u32 tick = FLOW_TICK(clock_coarse()), row, first, guessed, is_tcp;
 	__u32 cluster = FACE_CLUSTER(number);
 	const struct cluster_slot *s = cluster_slot_of(cluster);
 	const struct cluster_conf *conf = s ? cluster_conf_of(s) : 0;
@@ -299,13 +335,20 @@ __noinline int member_choose(__u32 number, __u64 hash, __u64 what, __u32 id, __u
 	found = flow_find(hash, cluster, tick, renewal(conf, WHAT_PROTO(what), WHAT_FLAGS(what)));
 	if (found && FLOW_ID(found) == id)
 		return BALANCE_PORT;
-	if (guessed) {
-		row = row_read(s, cluster, what, CLUSTER_INSTALLED);
-		second = CLUSTER_SECOND(row);
-		if (CLUSTER_FIRST(row) == id && second && second != id &&
-		    cluster_knows(s, second) && flow_place(hash, tick) < FLOW_WAYS)
-			return (int)(second | CHOSE_SECOND);
-	}
+	is_tcp = WHAT_PROTO(what) == PROTO_TCP;
+	guessed = (__u32)is_face(conf, sa);
+	/* What is not of TCP is not asked of another here: if it is that one's, it is known. */
+	if (!is_tcp && guessed && found && cluster_knows(s, FLOW_ID(found)))
+		return (int)FLOW_ID(found);
+	row = row_read(s, cluster, what, CLUSTER_INSTALLED);
+	first = CLUSTER_FIRST(row);
+	if (guessed && first == id && (is_tcp || member_is_here(cluster, id, conf->net)) &&
+	    second_may(s, conf, cluster, row, hash, what, tick))
+		return (int)(CLUSTER_SECOND(row) | CHOSE_SECOND | (is_tcp ? 0 : CHOSE_LENT));
+	/* Back to the first, and for good, because this host's own address is the source. */
+	if (!is_tcp && first && first != id && CLUSTER_SECOND(row) == id &&
+	    (guessed || sa == member_mac(cluster, first)) && flow_place(hash, tick) < FLOW_WAYS)
+		return (int)first;
 	if (!(WHAT_FLAGS(what) & (PACKET_ERROR | PACKET_END)))
 		remember(found, hash, FLOW_NEW | (guessed ? FLOW_GUESSED : 0), cluster, id, tick);
 	return BALANCE_PORT;

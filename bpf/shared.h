@@ -9,7 +9,7 @@
 
 #include <linux/types.h>
 
-#define VMAC_SCHEMA 5
+#define VMAC_SCHEMA 6
 
 /* --- slots: who a frame is counted for ------------------------------------------------------- */
 
@@ -319,6 +319,7 @@ struct cluster_slot {
 	struct {
 		__u64 serve, speak; /* until */
 	} faces[CLUSTER_FACES];
+	__u64 guess; /* until: what is not known is guessed of UDP, too */
 	__u64 known[CLUSTER_IDS / 64]; /* bit id - 1: may have flows, */
 	__u64 fresh[CLUSTER_IDS / 64]; /* … and gets new ones */
 	__u32 priority[CLUSTER_SETS];  /* a row: the members of rules by priority */

@@ -54,7 +54,7 @@ void anchor_set(struct anchors *a, const struct cluster *record, const struct an
 void anchor_remove(struct anchors *a, uint32_t cluster);
 
 /* How a member is on this host.  busy: it drains, and this host knows of flows that it has, or has
- * not looked yet; wherever the member is, for what it has of UDP only the anchor's host knows. */
+ * not looked yet; wherever the member is, because what the anchor gave away it may know alone. */
 void anchor_member(struct anchors *a, uint32_t cluster, uint16_t member, bool hosted, bool fit,
 		   bool busy);
 void anchor_installed(struct anchors *a, uint32_t cluster, const struct heartbeat_view *view);

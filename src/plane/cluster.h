@@ -24,8 +24,10 @@
  * row's first, and of TCP that is a guess: it is sent with SA := face (while this host may speak
  * for it), and the first's own host hands it to the row's second when it does not know the flow
  * (with its own address as SA: one hop at most).  What is no guess is delivered and remembered, so
- * a member that migrates keeps its flows.  Of UDP the anchor's entry alone counts.  A fragment goes
- * by source, destination and protocol alone; an ICMP error by the packet that it speaks of.
+ * a member that migrates keeps its flows.  Of UDP only a host that is new to the face guesses, for
+ * 30 s; what is then known to neither host is new, and the second's gives it back to the first's.
+ * A fragment goes by source, destination and protocol alone; an ICMP error by the packet that it
+ * speaks of.
  *
  * Two sets of rows: *installed*, by which a member's host hands on what it does not know, and of
  * which a distributed host takes only what is its own in both; and *committed*, by which an anchor
@@ -75,7 +77,9 @@ int plane_cluster_install(struct plane *p, unsigned int slot, const struct balan
 			  const uint8_t *fresh, const uint8_t *known, struct error *ret_error);
 int plane_cluster_commit(struct plane *p, unsigned int slot, struct error *ret_error);
 
-/* One store each.  A face is served until `serve`, and spoken for until `speak`; ns 0: not. */
+/* One store each.  A face is served until `serve`, and spoken for until `speak`; ns 0: not.  Who
+ * did not serve it before guesses for 30 s, too, what is not known of flows but TCP's; not who
+ * serves it for ever (nobody else could have). */
 void plane_cluster_lease(struct plane *p, unsigned int slot, unsigned int face, mono_t serve,
 			 mono_t speak);
 /* Distributed: this host takes its members' rows until then. */

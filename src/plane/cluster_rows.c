@@ -19,6 +19,17 @@ static_assert(sizeof(struct balance_row) == sizeof(uint32_t) &&
 
 #define ROWS_SIZE (CLUSTER_ROW_WORDS * sizeof(uint64_t))
 
+/* As long as a flow of UDP is remembered (plane_cluster.udp_idle). */
+#define GUESS_AFTER_TAKE SPAN_S(30)
+
+static mono_t mono_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_BOOTTIME, &t);
+	return (mono_t){ (int64_t)t.tv_sec * 1000000000 + t.tv_nsec };
+}
+
 static bool bit_of(const uint8_t *bits, unsigned int id)
 {
 	return bits[(id - 1) / 8] >> ((id - 1) & 7) & 1;
@@ -154,6 +165,15 @@ static struct cluster_slot *slot_of(struct plane *p, unsigned int slot)
 	return slots ? &slots[slot] : NULL;
 }
 
+/* Before a lease that may be the first: what began at another host is not known here. */
+static void guess_if_new(struct cluster_slot *s, unsigned int face)
+{
+	const mono_t had = { (int64_t)cluster_load(&s->faces[face].serve) }, now = mono_now();
+
+	if (mono_due(had, now))
+		cluster_store(&s->guess, (uint64_t)mono_after(now, GUESS_AFTER_TAKE).ns);
+}
+
 void plane_cluster_lease(struct plane *p, unsigned int slot, unsigned int face, mono_t serve,
 			 mono_t speak)
 {
@@ -162,6 +182,8 @@ void plane_cluster_lease(struct plane *p, unsigned int slot, unsigned int face, 
 	assert(face < CLUSTER_FACES);
 	if (!s)
 		return;
+	if (serve.ns && serve.ns != MONO_NEVER.ns)
+		guess_if_new(s, face);
 	cluster_store(&s->faces[face].speak, (uint64_t)speak.ns);
 	cluster_store(&s->faces[face].serve, (uint64_t)serve.ns);
 }
@@ -189,15 +211,6 @@ static struct flow_line *map_flows(struct clusters *cs, int *ret_r)
 	return lines == MAP_FAILED ? NULL : lines;
 }
 
-static uint32_t tick_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_BOOTTIME, &t);
-	return (uint32_t)(((uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec) >>
-			  FLOW_TICK_BITS);
-}
-
 static bool is_over(uint64_t entry, uint32_t tick)
 {
 	return ((FLOW_UNTIL(entry) - tick) & (FLOW_UNTILS - 1)) > FLOW_IDLE_MAX;
@@ -207,7 +220,7 @@ static bool is_over(uint64_t entry, uint32_t tick)
 static int walk(struct clusters *cs, int of, unsigned int counted, uint32_t *ret_flows)
 {
 	struct flow_line *lines;
-	uint32_t tick = tick_now();
+	uint32_t tick = (uint32_t)((uint64_t)mono_now().ns >> FLOW_TICK_BITS);
 	int r;
 
 	lines = map_flows(cs, &r);

@@ -190,6 +190,7 @@ static int setup(void **state)
 	test_cluster_member(&t, 3, FAR);
 	set_ports();
 	set_cluster();
+	plane_cluster_lease(p, 5, 0, MONO_NEVER, MONO_NEVER); /* it is not new to the face */
 	lease(60000, 60000);
 	all_rows(1, 0, 7);
 	return 0;

@@ -124,14 +124,23 @@ static void test_second_chance_here(void **state)
 	assert_int_equal(sent(0, tcp4(WIRE, CLIENT, 1, TCP_ACK)), TO_A);
 }
 
-static struct frame to_member(const char *mac, const char *from, unsigned int sport,
-			      unsigned int flags)
+static struct frame for_member(const char *mac, struct frame f)
 {
-	struct frame f = tcp4(from, CLIENT, sport, flags);
 	vmac_mac_t m = lab_mac(mac);
 
 	memcpy(f.octet, m.octet, 6);
 	return f;
+}
+
+static struct frame to_member(const char *mac, const char *from, unsigned int sport,
+			      unsigned int flags)
+{
+	return for_member(mac, tcp4(from, CLIENT, sport, flags));
+}
+
+static struct frame udp_to_member(const char *mac, const char *from, unsigned int sport)
+{
+	return for_member(mac, udp4(from, CLIENT, sport));
 }
 
 /* As the host of the row's first, for another host's anchor. */
@@ -153,6 +162,78 @@ static void test_second_chance_of_an_anchor_elsewhere(void **state)
 	assert_int_equal(sent(0, to_member(B, FACE, 4, TCP_ACK)), TO_B);
 	/* What is for no address of the cluster is any frame. */
 	assert_int_equal(sent(0, to_member(A, WIRE, 5, TCP_ACK)), TO_A);
+}
+
+/* As an anchor that is new to the face: of UDP, too, it knows not what began before. */
+static void test_udp_of_a_new_anchor(void **state)
+{
+	lease(0, 0);
+	install(1, 2, 7);
+	assert_int_equal(sent(0, udp_to_member(B, PEER, 1)), TO_B);
+	lease(60000, 60000);
+	/* Both are here, so what is not known is new: the first's; and what is known stays. */
+	all_rows(1, 2, 7);
+	assert_int_equal(sent(0, udp4(WIRE, CLIENT, 1)), TO_B);
+	assert_int_equal(sent(0, udp4(WIRE, CLIENT, 2)), TO_A);
+	all_rows(2, 1, 7);
+	assert_int_equal(sent(0, udp4(WIRE, CLIENT, 2)), TO_A); /* that was no guess */
+	/* The first here, the second elsewhere: that one is asked, … */
+	all_rows(1, 3, 7);
+	assert_int_equal(sent(0, udp4(WIRE, CLIENT, 3)), TO_WIRE);
+	assert_true(is_mac(0, FAR));
+	assert_true(is_mac(6, FACE));
+	assert_int_equal(sent(0, udp4(WIRE, CLIENT, 3)), TO_WIRE); /* … as long as it keeps it, */
+	assert_int_equal(sent(0, udp4(WIRE, CLIENT, 4)), TO_WIRE);
+	assert_int_equal(sent(0, udp_to_member(A, PEER, 4)), TO_A); /* … or gives it back, */
+	assert_int_equal(sent(0, udp4(WIRE, CLIENT, 4)), TO_A);	    /* … for good. */
+	/* The first elsewhere. */
+	all_rows(3, 1, 7);
+	assert_int_equal(sent(0, udp4(WIRE, CLIENT, 5)), TO_WIRE);
+	assert_true(is_mac(0, FAR));
+	assert_true(is_mac(6, FACE));
+	assert_int_equal(sent(0, udp4(WIRE, CLIENT, 5)), TO_WIRE);
+	assert_true(is_mac(6, FACE)); /* still: it is not told whose it is */
+}
+
+/* As the host of the row's first: what it does not know goes to the second in the first's name. */
+static void test_udp_of_an_anchor_elsewhere(void **state)
+{
+	lease(0, 0);
+	install(1, 3, 7);
+	assert_int_equal(sent(0, udp_to_member(A, PEER, 1)), TO_A);
+	assert_int_equal(sent(0, udp_to_member(A, FACE, 1)), TO_A);
+	assert_int_equal(sent(0, udp_to_member(A, FACE, 2)), TO_WIRE);
+	assert_true(is_mac(0, FAR));
+	assert_true(is_mac(6, A));
+	assert_int_equal(counters().second, 1);
+	/* It came back: new, and the first's. */
+	assert_int_equal(sent(0, udp_to_member(A, PEER, 2)), TO_A);
+	assert_int_equal(sent(0, udp_to_member(A, FACE, 2)), TO_A);
+	/* Where the second is here, too, there is nobody to ask. */
+	install(1, 2, 7);
+	assert_int_equal(sent(0, udp_to_member(A, FACE, 3)), TO_A);
+	assert_int_equal(sent(0, udp_to_member(B, PEER, 4)), TO_B);
+	assert_int_equal(sent(0, udp_to_member(A, FACE, 4)), TO_B);
+	assert_int_equal(counters().second, 1);
+}
+
+/* As the host of the row's second: what it does not know goes back to the first. */
+static void test_udp_is_given_back(void **state)
+{
+	lease(0, 0);
+	install(3, 2, 7);
+	assert_int_equal(sent(0, udp_to_member(B, PEER, 1)), TO_B);
+	assert_int_equal(sent(0, udp_to_member(B, FAR, 1)), TO_B);
+	assert_int_equal(sent(0, udp_to_member(B, FAR, 2)), TO_WIRE);
+	assert_true(is_mac(0, FAR));
+	assert_true(is_mac(6, NIC));
+	assert_int_equal(sent(0, udp_to_member(B, FACE, 3)), TO_WIRE);
+	assert_true(is_mac(0, FAR));
+	assert_true(is_mac(6, NIC));
+	/* Not so of TCP, and not where the rows say something else. */
+	assert_int_equal(sent(0, to_member(B, FAR, 4, TCP_ACK)), TO_B);
+	install(1, 2, 7);
+	assert_int_equal(sent(0, udp_to_member(B, FAR, 5)), TO_B);
 }
 
 /* A member that came here brings its flows along, though this host never saw them. */
@@ -221,6 +302,9 @@ int main(int argc, char **argv)
 		TEST(test_port_used_again_distributed),
 		TEST(test_second_chance_here),
 		TEST(test_second_chance_of_an_anchor_elsewhere),
+		TEST(test_udp_of_a_new_anchor),
+		TEST(test_udp_of_an_anchor_elsewhere),
+		TEST(test_udp_is_given_back),
 		TEST(test_member_that_moved_keeps_its_flows),
 		TEST(test_syn_flood),
 		TEST(test_flow_a_packet),
