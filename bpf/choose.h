@@ -350,7 +350,8 @@ __noinline int member_choose(__u32 number, __u64 hash, __u64 what, __u32 id, __u
 	    (guessed || sa == member_mac(cluster, first)) && flow_place(hash, tick) < FLOW_WAYS)
 		return (int)first;
 	if (!(WHAT_FLAGS(what) & (PACKET_ERROR | PACKET_END)))
-		remember(found, hash, FLOW_NEW | (guessed ? FLOW_GUESSED : 0), cluster, id, tick);
+		remember(found, hash, FLOW_NEW | (guessed && is_tcp ? FLOW_GUESSED : 0), cluster,
+			 id, tick);
 	return BALANCE_PORT;
 }
 

@@ -182,11 +182,6 @@ class Farm:
                     found.setdefault(face["address"], []).append(host.name)
         return found
 
-    def reign(self, name="web"):
-        """Whose the first face is, and at which epoch."""
-        face = self.show(name)["faces"][0]
-        return face["anchor"], face["epoch"]
-
     def wait_anchor(self, name="web", but=(), seconds=10):
         """The one host that has the first face."""
         def one():

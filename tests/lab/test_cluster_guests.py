@@ -159,6 +159,27 @@ def test_a_member_that_migrates_keeps_its_flows(farm):
     assert len(flooded.end()) < 20, len(flooded.frames)
 
 
+@pytest.mark.soak
+def test_a_member_migrates_among_ten_thousand_flows(farm):
+    """Of which it has one in thirty; there and back, and none breaks, its own or others'."""
+    farm.client.sh("sysctl -qw net.ipv4.ip_local_port_range='1024 65535'")
+    for name in farm.nginx:
+        farm.host("kvm1").vmac("cluster", "member", "weight", "web", farm.members[name].mac, 15)
+    time.sleep(2)
+    load = farm.load("tcp", V4, 10000, rate=2500)
+    mine = load.wait_connected(60)["members"]["g1"]["open"]
+    assert 200 < mine < 500, mine
+    for target in ("kvm2", "kvm1"):
+        took = move(farm.guest, farm.host(target))
+        status = load.settle(2)
+        unbroken(status)
+        assert status["open"] == 10000 and status["members"]["g1"]["open"] == mine, status
+        print(f"to {target}: pause {took['pause'] * 1000:.0f} ms, slowest answer {status['slowest_ms']:.0f} ms")
+    unbroken(load.end())
+    for name in farm.nginx:
+        farm.host("kvm1").vmac("cluster", "member", "weight", "web", farm.members[name].mac, 1)
+
+
 # --- the web ---------------------------------------------------------------------------------------------
 
 def fetch(client, address, path, seconds=10):

@@ -80,3 +80,29 @@ def test_ten_thousand_flows(kind, address):
         lost = status["members"]["m1"]
         assert status["broken"] == lost["broken"] and (kind == "udp" or lost["broken"] == shares["m1"]), (shares, status)
         assert len(flooded.end()) < 20, len(flooded.frames)
+
+
+@pytest.mark.parametrize("kind", ["tcp", "udp"])
+def test_a_drain_has_a_deadline(kind):
+    """Of ten thousand flows those of the drained member stay until then and no longer; new ones never go there."""
+    with a_farm() as farm:
+        load = farm.load(kind, V4, FLOWS, rate=2500)
+        share = load.wait_connected(120)["members"]["m3"]["open"]
+        began = time.monotonic()
+        farm.host("kvm2").vmac("cluster", "member", "drain", "web", farm.members["m3"].mac, "--within", "15s")
+        unbroken(load.settle())
+        assert farm.live()["m3"] == "draining"
+        more = farm.load(kind, V4, 500)
+        assert "m3" not in more.wait_connected()["members"]
+        more.end()
+        status = load.status()
+        assert time.monotonic() - began < 14, "too slow a machine for this"
+        assert status["members"]["m3"]["open"] == share, status
+        farm.wait_live({"m3": "drained"})
+        assert time.monotonic() - began > 14
+        # Nobody else knows its flows: of TCP they are reset, of UDP they begin anew elsewhere.
+        status = load.settle(3)
+        unbroken(status, but=("m3",))
+        assert status["members"]["m3"]["open"] == 0, status
+        assert status["members"]["m3"]["broken" if kind == "tcp" else "moved_away"] == share, status
+        load.end()
