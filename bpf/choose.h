@@ -189,7 +189,7 @@ static __always_inline __u32 member_port(__u32 net, __u64 mac, __u32 *ret_way)
 	return *ret_way == WAY_WIRE ? SLOT_NOBODY : to;
 }
 
-__noinline int member_is_here(__u32 cluster, __u32 id, __u32 net)
+static __always_inline int member_open_here(__u32 cluster, __u32 id, __u32 net)
 {
 	__u32 way = WAY_WIRE;
 	__u64 mac = member_mac(cluster, id);
@@ -197,9 +197,23 @@ __noinline int member_is_here(__u32 cluster, __u32 id, __u32 net)
 	return mac && member_port(net, mac, &way) != SLOT_NOBODY && way == WAY_PORT;
 }
 
+__noinline int member_is_here(__u32 cluster, __u32 id, __u32 net)
+{
+	return member_open_here(cluster, id, net);
+}
+
+/* Whether a member's host is to be asked for what is not of TCP.  One that is here would have
+ * known, and as it may be a new flow, nobody is asked who may be gone. */
+__noinline int member_is_asked(__u32 cluster, __u32 id, __u32 net)
+{
+	const struct cluster_slot *s = cluster_slot_of(cluster);
+
+	return s && (has_member(s->fresh, id) || has_member(s->rests, id)) &&
+	       !member_open_here(cluster, id, net);
+}
+
 /* Whether the row's second may have a flow that the first, who is here, does not know; where there
- * was no place to know it by, that says nothing.  What is not of TCP would be known here if the
- * second were here, too. */
+ * was no place to know it by, that says nothing. */
 static __always_inline int second_may(const struct cluster_slot *s, const struct cluster_conf *conf,
 				      __u32 cluster, __u32 row, __u64 hash, __u64 what, __u32 tick)
 {
@@ -208,7 +222,7 @@ static __always_inline int second_may(const struct cluster_slot *s, const struct
 	if (!second || second == CLUSTER_FIRST(row) || !cluster_knows(s, second) ||
 	    flow_place(hash, tick) >= FLOW_WAYS)
 		return 0;
-	return WHAT_PROTO(what) == PROTO_TCP || !member_is_here(cluster, second, conf->net);
+	return WHAT_PROTO(what) == PROTO_TCP || member_is_asked(cluster, second, conf->net);
 }
 
 /* Of a guess: the first, or where that is here and does not know the flow, the second.  What is not
@@ -255,12 +269,11 @@ __noinline int choose(__u32 cluster, __u64 hash, __u64 what, __u32 tick, __u64 f
 		return (int)(id | (guess ? CHOSE_GUESSED : 0));
 	chosen = guess ? second_chance(s, conf, cluster, row, hash, what, tick)
 		       : (int)CLUSTER_FIRST(row);
+	guess = (__u32)chosen & (CHOSE_GUESSED | CHOSE_SECOND);
 	/* The end of a flow that nobody knows is not the beginning of one. */
-	if (!known && !(WHAT_FLAGS(what) & (PACKET_ERROR | PACKET_END)))
-		remember(found, hash,
-			 FLOW_NEW | ((__u32)chosen & (CHOSE_GUESSED | CHOSE_SECOND) ? FLOW_GUESSED
-										    : 0),
-			 cluster, (__u32)chosen & CHOSE_ID, tick);
+	if ((!known || !guess) && !(WHAT_FLAGS(what) & (PACKET_ERROR | PACKET_END)))
+		remember(found, hash, FLOW_NEW | (guess ? FLOW_GUESSED : 0), cluster,
+			 (__u32)chosen & CHOSE_ID, tick);
 	return chosen;
 }
 

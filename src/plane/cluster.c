@@ -381,6 +381,17 @@ static void head_mark(struct plane *p, unsigned int net)
 
 /* --- setting --------------------------------------------------------------------------------- */
 
+static struct cluster_known known_of(const struct cluster_member *m)
+{
+	return (struct cluster_known){
+		.mac = plane_mac_word(m->address),
+		.id = m->id,
+		.priority = m->priority,
+		.state = m->state,
+		.rests = m->state == MEMBER_DRAINING || (m->state == MEMBER_ACTIVE && !m->weight),
+	};
+}
+
 static int state_of(const struct plane_cluster *c, struct cluster_state *ret)
 {
 	const struct cluster *rec = c->record;
@@ -398,9 +409,7 @@ static int state_of(const struct plane_cluster *c, struct cluster_state *ret)
 	for (unsigned int i = 0; i < rec->face_count; i++)
 		s.has_group_face |= vmac_mac_is_group(rec->faces[i]);
 	for (unsigned int i = 0; i < rec->member_count; i++)
-		s.members[i] = (struct cluster_known){ plane_mac_word(rec->members[i].address),
-						       rec->members[i].id, rec->members[i].priority,
-						       rec->members[i].state };
+		s.members[i] = known_of(&rec->members[i]);
 	*ret = s;
 	return 0;
 }
@@ -411,20 +420,28 @@ static void keep_bits(__u64 *words, const uint64_t *of)
 		cluster_store(&words[i], cluster_load(&words[i]) & of[i]);
 }
 
+static void set_bit(uint64_t *words, unsigned int id, bool on)
+{
+	words[(id - 1) / 64] |= (uint64_t)on << ((id - 1) & 63);
+}
+
 /* Who is of it no more has no flows from now on, and who is not active gets no new ones. */
-static void forget_strangers(struct clusters *cs, unsigned int slot, const struct cluster_state *s)
+static void put_states(struct clusters *cs, unsigned int slot, const struct cluster_state *s)
 {
 	uint64_t is[CLUSTER_IDS / 64] = { 0 }, active[CLUSTER_IDS / 64] = { 0 };
+	uint64_t rests[CLUSTER_IDS / 64] = { 0 };
 
 	for (unsigned int i = 0; i < s->member_count; i++) {
-		unsigned int bit = s->members[i].id - 1u;
+		const struct cluster_known *m = &s->members[i];
 
-		is[bit / 64] |= 1ULL << (bit & 63);
-		if (s->members[i].state == MEMBER_ACTIVE)
-			active[bit / 64] |= 1ULL << (bit & 63);
+		set_bit(is, m->id, true);
+		set_bit(active, m->id, m->state == MEMBER_ACTIVE);
+		set_bit(rests, m->id, m->rests);
 	}
 	keep_bits(cs->slots[slot].known, is);
 	keep_bits(cs->slots[slot].fresh, active);
+	for (unsigned int i = 0; i < CLUSTER_IDS / 64; i++)
+		cluster_store(&cs->slots[slot].rests[i], rests[i]);
 }
 
 /* A slot that nobody had: what another cluster left there is gone first. */
@@ -487,7 +504,7 @@ int plane_cluster_set(struct plane *p, const struct plane_cluster *c, struct err
 	*s = fresh;
 	if (!conf_now(cs, c->slot, &now))
 		return cluster_failed(-EIO, ret_error);
-	forget_strangers(cs, c->slot, s);
+	put_states(cs, c->slot, s);
 	if (had)
 		leave_old(p, c->slot, &old, &now);
 	r = reach(p, c->slot, &now);

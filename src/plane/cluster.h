@@ -26,6 +26,7 @@
  * (with its own address as SA: one hop at most).  What is no guess is delivered and remembered, so
  * a member that migrates keeps its flows.  Of UDP only a host that is new to the face guesses, for
  * 30 s; what is then known to neither host is new, and the second's gives it back to the first's.
+ * It is not asked where it is not fresh though it is active and weighs something: it may be gone.
  * A fragment goes by source, destination and protocol alone; an ICMP error by the packet that it
  * speaks of.
  *

@@ -18,6 +18,7 @@ struct cluster_state {
 		uint64_t mac;
 		uint16_t id;
 		uint8_t priority, state;
+		bool rests; /* gets no new flow, because the record says so */
 	} * members;				/* by id */
 	uint8_t fresh[CLUSTER_MEMBERS_MAX / 8]; /* of the installed rows */
 };

@@ -195,6 +195,38 @@ static void test_udp_of_a_new_anchor(void **state)
 	assert_true(is_mac(6, FACE)); /* still: it is not told whose it is */
 }
 
+/* The trap: a new flow that waits for a dead host's answer.  Who gets no new ones is asked only
+ * where the record says why. */
+static void test_udp_asks_nobody_who_may_be_gone(void **state)
+{
+	lease(0, 0);
+	lease(60000, 60000);
+	install_with(1, 3, 3, 7);
+	commit();
+	assert_int_equal(sent(0, udp4(WIRE, CLIENT, 1)), TO_A);
+	assert_int_equal(sent(0, tcp4(WIRE, CLIENT, 1, TCP_ACK)), TO_WIRE);
+	lease(0, 0);
+	assert_int_equal(sent(0, udp_to_member(A, FACE, 2)), TO_A);
+	assert_int_equal(sent(0, to_member(A, FACE, 2, TCP_ACK)), TO_WIRE);
+	lease(60000, 60000);
+	/* One that was asked already has it no more. */
+	all_rows(1, 3, 7);
+	assert_int_equal(sent(0, udp4(WIRE, CLIENT, 3)), TO_WIRE);
+	install_with(1, 3, 3, 7);
+	assert_int_equal(sent(0, udp4(WIRE, CLIENT, 3)), TO_A);
+	t.members[2].state = MEMBER_DRAINING;
+	set_cluster();
+	assert_int_equal(sent(0, udp4(WIRE, CLIENT, 3)), TO_A); /* that was no guess */
+	assert_int_equal(sent(0, udp4(WIRE, CLIENT, 4)), TO_WIRE);
+	t.members[2].state = MEMBER_ACTIVE;
+	t.members[2].weight = 0;
+	set_cluster();
+	assert_int_equal(sent(0, udp4(WIRE, CLIENT, 5)), TO_WIRE);
+	t.members[2].weight = 1;
+	set_cluster();
+	assert_int_equal(sent(0, udp4(WIRE, CLIENT, 6)), TO_A);
+}
+
 /* As the host of the row's first: what it does not know goes to the second in the first's name. */
 static void test_udp_of_an_anchor_elsewhere(void **state)
 {
@@ -307,6 +339,7 @@ int main(int argc, char **argv)
 		TEST(test_second_chance_here),
 		TEST(test_second_chance_of_an_anchor_elsewhere),
 		TEST(test_udp_of_a_new_anchor),
+		TEST(test_udp_asks_nobody_who_may_be_gone),
 		TEST(test_udp_of_an_anchor_elsewhere),
 		TEST(test_udp_is_given_back),
 		TEST(test_member_that_moved_keeps_its_flows),
