@@ -189,6 +189,7 @@ static __always_inline __u32 member_port(__u32 net, __u64 mac, __u32 *ret_way)
 	return *ret_way == WAY_WIRE ? SLOT_NOBODY : to;
 }
 
+/* In place here, and below a function of its own: one call deeper and the stack is too small. */
 static __always_inline int member_open_here(__u32 cluster, __u32 id, __u32 net)
 {
 	__u32 way = WAY_WIRE;

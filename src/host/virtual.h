@@ -59,13 +59,14 @@ struct host_address {
 	uint8_t prefix; /* 1 … 32 or 128 */
 };
 
+#define HOST_ROUTE_PROTOCOL 118 /* rtm_protocol of our routes: rtnetlink(7) */
+
 /* Adds or deletes many in as few system calls as the kernel takes (many messages a sendmsg, one
  * acknowledgement each).  IPv6 without duplicate address detection (IFA_F_NODAD), neither with a
  * prefix route (IFA_F_NOPREFIXROUTE): the parent has the route.  What was added is served when this
  * returns; for that, IPv6 ones have a local route of ours beside the kernel's.  An address that is
  * there already, or gone already, is success.  Returns how many failed; *ret_error tells of the
  * first. */
-#define HOST_ROUTE_PROTOCOL 118 /* of our routes; see rtnetlink(7), rtm_protocol */
 unsigned int host_addresses_add(struct host *h, const struct host_address *list, unsigned int count,
 				struct error *ret_error);
 unsigned int host_addresses_delete(struct host *h, const struct host_address *list,

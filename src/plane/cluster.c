@@ -38,7 +38,6 @@ static_assert(FACE_SLOT_0 + CLUSTER_SLOTS * CLUSTER_FACES <= 65536 &&
 static_assert(PLANE_PROBE_MARK(0) == MARK_PROBE, "one mark, two names");
 static_assert(FLOW_LINES * FLOW_WAYS == PLANE_FLOWS_DEFAULT, "one size, two names");
 
-#define UDP_IDLE_DEFAULT SPAN_S(30)
 #define TCP_IDLE_DEFAULT SPAN_S(900)
 
 /* --- tools ----------------------------------------------------------------------------------- */

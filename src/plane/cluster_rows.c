@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -18,17 +17,6 @@ static_assert(sizeof(struct balance_row) == sizeof(uint32_t) &&
 	      "the rows are copied as they are: first in the low half, even rows first");
 
 #define ROWS_SIZE (CLUSTER_ROW_WORDS * sizeof(uint64_t))
-
-/* As long as a flow of UDP is remembered (plane_cluster.udp_idle). */
-#define GUESS_AFTER_TAKE SPAN_S(30)
-
-static mono_t mono_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_BOOTTIME, &t);
-	return (mono_t){ (int64_t)t.tv_sec * 1000000000 + t.tv_nsec };
-}
 
 static bool bit_of(const uint8_t *bits, unsigned int id)
 {
@@ -165,13 +153,14 @@ static struct cluster_slot *slot_of(struct plane *p, unsigned int slot)
 	return slots ? &slots[slot] : NULL;
 }
 
-/* Before a lease that may be the first: what began at another host is not known here. */
+/* Before a lease that may be the first: what began at another host is not known here, and what of
+ * it is silent for as long as we guess is forgotten anyway. */
 static void guess_if_new(struct cluster_slot *s, unsigned int face)
 {
-	const mono_t had = { (int64_t)cluster_load(&s->faces[face].serve) }, now = mono_now();
+	const mono_t had = { (int64_t)cluster_load(&s->faces[face].serve) }, now = plane_now();
 
 	if (mono_due(had, now))
-		cluster_store(&s->guess, (uint64_t)mono_after(now, GUESS_AFTER_TAKE).ns);
+		cluster_store(&s->guess, (uint64_t)mono_after(now, UDP_IDLE_DEFAULT).ns);
 }
 
 void plane_cluster_lease(struct plane *p, unsigned int slot, unsigned int face, mono_t serve,
@@ -220,7 +209,7 @@ static bool is_over(uint64_t entry, uint32_t tick)
 static int walk(struct clusters *cs, int of, unsigned int counted, uint32_t *ret_flows)
 {
 	struct flow_line *lines;
-	uint32_t tick = (uint32_t)((uint64_t)mono_now().ns >> FLOW_TICK_BITS);
+	uint32_t tick = (uint32_t)((uint64_t)plane_now().ns >> FLOW_TICK_BITS);
 	int r;
 
 	lines = map_flows(cs, &r);

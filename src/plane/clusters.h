@@ -7,6 +7,9 @@
 #include "plane/cluster.h"
 #include "plane/internal.h"
 
+/* So long a flow of UDP is remembered without a frame. */
+#define UDP_IDLE_DEFAULT SPAN_S(30)
+
 /* A cluster as it was set since plane_open(). */
 struct cluster_state {
 	bool set;

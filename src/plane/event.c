@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
-#include <time.h>
 
 #include <bpf/libbpf.h>
 
@@ -59,8 +58,6 @@ static int on_event(void *ctx, void *data, size_t size)
 /* Flips of which the ring does not know any more. */
 static void tell_found(struct plane *p)
 {
-	struct timespec now;
-
 	p->found_open = false;
 	for (uint32_t id = 1; id <= PORTS_MAX; id++) {
 		struct plane_event e = { .kind = PLANE_FLIPPED, .port = id, .count = 1 };
@@ -72,8 +69,7 @@ static void tell_found(struct plane *p)
 		if (!(word & GATE_FLIPPED) || p->flip_told[id] == GATE_GENERATION(word))
 			continue;
 		p->flip_told[id] = GATE_GENERATION(word);
-		clock_gettime(CLOCK_BOOTTIME, &now);
-		e.at.ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+		e.at = plane_now();
 		p->event_fn(p->event_ctx, &e);
 	}
 }

@@ -1,6 +1,8 @@
 /* What the files of this room share; tests/bpf/ may look, too. */
 #pragma once
 
+#include <time.h>
+
 #include <linux/limits.h>
 
 #include "plane/attach.h"
@@ -137,6 +139,15 @@ enum plane_program {
 	PROGRAM_TUNNEL_IN
 };
 int plane_program_fd(const struct plane *p, enum plane_program which);
+
+/* CLOCK_BOOTTIME, by which the programs go. */
+static inline mono_t plane_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_BOOTTIME, &t);
+	return (mono_t){ (int64_t)t.tv_sec * 1000000000 + t.tv_nsec };
+}
 
 /* The words that the kernel side compares. */
 static inline uint64_t plane_mac_word(vmac_mac_t m)

@@ -180,6 +180,17 @@ static uint32_t flows_of(unsigned int id)
 	return flows[id];
 }
 
+/* As main() begins; the argument: how programs are to be attached. */
+static void open_links(int argc, char **argv)
+{
+	attach_wanted = argc > 1 ? argv[1] : NULL;
+	lab_open();
+	up = lab_tap("up", 1500, &up_fd);
+	links[1] = lab_tap("p1", 1500, &fds[1]);
+	links[2] = lab_tap("p2", 1500, &fds[2]);
+	links[3] = lab_tap("p3", 1500, &fds[3]);
+}
+
 static int setup(void **state)
 {
 	p = lab_plane_fresh(p, attach_wanted);

@@ -649,11 +649,6 @@ int main(int argc, char **argv)
 		TEST(test_members_counted),
 	};
 
-	attach_wanted = argc > 1 ? argv[1] : NULL;
-	lab_open();
-	up = lab_tap("up", 1500, &up_fd);
-	links[1] = lab_tap("p1", 1500, &fds[1]);
-	links[2] = lab_tap("p2", 1500, &fds[2]);
-	links[3] = lab_tap("p3", 1500, &fds[3]);
+	open_links(argc, argv);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
