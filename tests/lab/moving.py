@@ -224,8 +224,17 @@ class Vm:
             old.end(self)
         return {"old": old, "known": old.known, "stop": stopped, "resume": resumed, "pause": resumed - stopped, "total_ms": told["total-time"]}
 
-    def move(self, host, retire=True, **options):
-        return self.complete(self.begin(host, **options), retire=retire)
+    def move(self, host, retire=True, held=None, **options):
+        """held: called when the guest stands still and its state is all at the other host, but for the last; it goes on then."""
+        capability = {"capability": "pause-before-switchover", "state": held is not None}
+        self.here.qmp.execute("migrate-set-capabilities", capabilities=[capability])
+        there = self.begin(host, **options)
+        if held:
+            if not self.here.qmp.at("MIGRATION", lambda d: d["status"] == "pre-switchover", 30):
+                raise lab.LabError(f"{self.name}: not yet before the switch-over: {self.here.qmp.events[-3:]}")
+            held()
+            self.here.qmp.execute("migrate-continue", state="pre-switchover")
+        return self.complete(there, retire=retire)
 
     def boot_again(self, host):
         """After its death, on that host, from the start."""
@@ -448,8 +457,7 @@ class FdbMoves:
 
 
 class OvsMoves:
-    """The same of Open vSwitch: where the address is, is asked for now and then; .moves are counted by the switch itself,
-    which learns from a frame when it counts it: frames of an old flow that it counts late move the entry back for a moment."""
+    """The same of Open vSwitch: where the address is, is asked for now and then; .moves are counted by the switch itself."""
 
     def __init__(self, switch, mac):
         self.switch, self.mac, self.ports, self.moves = switch, mac, [], 0
@@ -573,3 +581,9 @@ class OvsSwitch(Switch):
 
     def fdb(self, mac):
         return OvsMoves(self, mac)
+
+    def wait_counted(self):
+        """Returns when it has counted all frames that came before.  It learns from a frame of a known flow only then, up to
+        half a second later, and an address that has moved meanwhile moves back for a moment."""
+        for _ in range(2):  # the first may have been under way
+            self.control("revalidator/wait")

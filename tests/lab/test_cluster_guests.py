@@ -99,14 +99,7 @@ def farm():
 
 def move(guest, host, pause=0):
     """Moves it.  pause: so many seconds at least it stands still, as a large and busy guest would."""
-    qmp = guest.vm.here.qmp
-    qmp.execute("migrate-set-capabilities", capabilities=[{"capability": "pause-before-switchover", "state": pause > 0}])
-    there = guest.vm.begin(host)
-    if pause:
-        assert qmp.at("MIGRATION", lambda data: data["status"] == "pre-switchover", 30)
-        time.sleep(pause)
-        qmp.execute("migrate-continue", state="pre-switchover")
-    return guest.vm.complete(there)
+    return guest.vm.move(host, held=(lambda: time.sleep(pause)) if pause else None)
 
 
 def unbroken(status):
