@@ -187,7 +187,7 @@ static int port_filter(struct engine *e, const struct port *p, bool wanted, stru
 {
 	struct uplink_state *u = &e->uplinks[port_slot(e, p)];
 	struct port_state *st = &e->ports[p->id];
-	struct error ignored;
+	bool was;
 	int r = 0;
 
 	if (port_slot(e, p) == 0 || !u->present) {
@@ -197,10 +197,12 @@ static int port_filter(struct engine *e, const struct port *p, bool wanted, stru
 	}
 	if (wanted && !st->filtered)
 		r = host_filter_add(e->cfg.host, u->link.ifindex, p->address, ret_error);
-	else if (!wanted && st->filtered)
-		host_filter_delete(e->cfg.host, u->link.ifindex, p->address, &ignored);
-	if (r == 0)
+	if (r == 0) {
+		was = st->filtered;
 		st->filtered = wanted;
+		if (was && !wanted)
+			uplink_filter_drop(e, port_slot(e, p), p->address);
+	}
 	return r < 0 ? r : port_filter_routers(e, p, wanted, ret_error);
 }
 
@@ -274,6 +276,7 @@ void carry_port(struct engine *e, uint32_t id)
 		port_told(e, p);
 		return;
 	}
+	trail_end_for(e, p);
 	st->ifindex = link.ifindex;
 	st->mtu = link.mtu;
 	st->carrier = link.up && link.carrier;
@@ -294,7 +297,8 @@ void carry_port_away(struct engine *e, const struct port *p)
 	struct port_state *st = &e->ports[p->id];
 	struct error error;
 
-	if (st->set && plane_port_remove(e->cfg.plane, p->id, !p->made, &error) < 0)
+	if (!trail_begin(e, p) && st->set &&
+	    plane_port_remove(e->cfg.plane, p->id, !p->made, &error) < 0)
 		log_warning("port %s: %s", p->name, error.message);
 	port_filter(e, p, false, &error);
 	if (p->made && st->ifindex > 0 && host_link_delete(e->cfg.host, st->ifindex, &error) < 0)
@@ -312,7 +316,7 @@ void carry_port_lost(struct engine *e, uint32_t id)
 
 	if (!p || st->leaving)
 		return;
-	if (st->set)
+	if (!trail_begin(e, p) && st->set)
 		plane_port_remove(e->cfg.plane, id, true, &error);
 	port_filter(e, p, false, &error);
 	st->set = false;

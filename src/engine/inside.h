@@ -4,7 +4,7 @@
  *   txn        changes that belong together, to the store     txn.c
  *   commands   what is asked of us -> a txn               segment.c pool.c vmac.c batch.c port.c
  *              router.c
- *   carry      durable truth -> host and plane                 carry.c uplink.c
+ *   carry      durable truth -> host and plane         carry.c trail.c uplink.c
  *   load       the registry's records, checked against each other      load.c
  *   follow     what host and time report -> carry, txn      follow.c
  *   view       the world as others may see it                    view.c router_view.c
@@ -44,6 +44,13 @@ struct port_state {
 	struct error trouble;
 };
 
+/* Of the port that had this id and is gone: what comes for its vMAC is sent after its guest. */
+struct trail {
+	uint32_t segment; /* 0 = none */
+	unsigned int slot;
+	vmac_mac_t address;
+};
+
 /* A NIC that segments share. Slot 0 is not used: it stands for "internal". */
 struct uplink_state {
 	char ifname[IFNAME_MAX_LEN + 1]; /* "" = the slot is free */
@@ -63,6 +70,8 @@ struct engine {
 	struct engine_config cfg;
 	struct world world;
 	struct port_state ports[PORTS_MAX + 1];
+	struct trail trails[PORTS_MAX + 1];
+	unsigned int trail_count;
 	struct uplink_state uplinks[UPLINKS_MAX + 1];
 	mono_t retry;	    /* when to try again what the kernel refused; MONO_NEVER = nothing */
 	mono_t expiry_hold; /* no expiry before this: the store has just refused one */
@@ -260,6 +269,21 @@ void carry_gate(struct engine *e, uint32_t id);
 /* Whether its frames pass, as far as the operator and the other hosts have a say in that. */
 bool carry_port_open(const struct engine *e, const struct port *p);
 
+/* trail.c: instead of taking the port out of the data plane; false: there is nothing to send on, it
+ * is to be taken out as any other. */
+bool trail_begin(struct engine *e, const struct port *p);
+/* The port takes its slot, or its vMAC. */
+void trail_end_for(struct engine *e, const struct port *p);
+/* Where what comes for the vMAC is to go from now on; NULL: nowhere.  Without a trail nothing is
+ * done. */
+void trail_follow(struct engine *e, uint32_t segment, vmac_mac_t address, const struct ip *peer);
+/* Ends those of segments that are no more. */
+void trails_tidy(struct engine *e);
+/* Whether one wants this address from the NIC. */
+bool trails_filter(const struct engine *e, unsigned int slot, vmac_mac_t address);
+/* The lowest id that neither a port has nor, if that can be, a trail; 0 = none. */
+uint32_t trails_free_port_id(const struct engine *e);
+
 /* Whether a port of this record could be made; checks only. */
 int carry_port_check(struct engine *e, const struct port *p, struct error *ret_error);
 
@@ -274,6 +298,8 @@ int uplink_take(struct engine *e, const char *ifname, unsigned int *ret, struct 
 void uplinks_tidy(struct engine *e);
 /* Whether a NIC of this host itself has the address. */
 bool uplink_has_address(const struct engine *e, vmac_mac_t address);
+/* Takes an address out of the receive filter of a NIC, unless something of ours still wants it. */
+void uplink_filter_drop(struct engine *e, unsigned int slot, vmac_mac_t address);
 /* Brings the receive filter of a NIC in line with the ports: adds what lacks, removes what is ours
  * no more. */
 void uplink_filter_tidy(struct engine *e, unsigned int slot);

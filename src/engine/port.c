@@ -135,7 +135,7 @@ static int port_fill(struct engine *e, const struct port_add *a, struct port *p,
 		r = port_name_free(e, a, ifname, ret_error);
 	if (r < 0)
 		return r;
-	p->id = world_free_port_id(&e->world);
+	p->id = trails_free_port_id(e);
 	if (p->id == 0)
 		return error_set(ret_error, ERROR_LIMIT_REACHED, NULL,
 				 "this host has %u ports already", PORTS_MAX);

@@ -82,6 +82,7 @@ static int segment_carry(struct txn *t, struct error *ret_error)
 	for (unsigned int slot = 1; slot <= UPLINKS_MAX; slot++)
 		if (t->e->uplinks[slot].ifname[0] && !t->e->uplinks[slot].set)
 			carry_uplink(t->e, slot);
+	trails_tidy(t->e);
 	uplinks_tidy(t->e);
 	return 0;
 }

@@ -119,10 +119,15 @@ static void op_gate(void *ctx, const struct fleet_name *n, enum migrate_gate gat
 		    const struct shared_host *peer)
 {
 	struct fleet_side *s = ctx;
+	const struct world_segment *segment = world_segment_named(&s->e->world, n->segment);
+	const struct ip *where = peer ? &peer->address : NULL;
 	uint32_t id = side_port_of(s, n);
 
 	if (id)
-		side_gate(s, id, gate, peer ? &peer->address : NULL);
+		side_gate(s, id, gate, where);
+	if (segment)
+		trail_follow(s->e, segment->record->id, n->address,
+			     gate == MIGRATE_GATE_REDIRECT ? where : NULL);
 }
 
 /* --- frames ---------------------------------------------------------------------------------- */

@@ -104,6 +104,27 @@ void carry_uplink(struct engine *e, unsigned int slot)
 		event_uplink(e, u->ifname, "appear", u->trouble.message);
 }
 
+static bool filter_is_wanted(struct engine *e, unsigned int slot, vmac_mac_t address)
+{
+	for (uint32_t id = 1; id <= PORTS_MAX; id++) {
+		const struct port *p = e->world.ports[id];
+
+		if (p && e->ports[id].filtered && port_slot(e, p) == slot &&
+		    vmac_mac_u64(p->address) == vmac_mac_u64(address))
+			return true;
+	}
+	return trails_filter(e, slot, address) || cluster_filters(e, slot, address);
+}
+
+void uplink_filter_drop(struct engine *e, unsigned int slot, vmac_mac_t address)
+{
+	const struct uplink_state *u = &e->uplinks[slot];
+	struct error ignored;
+
+	if (slot > 0 && u->present && !filter_is_wanted(e, slot, address))
+		host_filter_delete(e->cfg.host, u->link.ifindex, address, &ignored);
+}
+
 struct tidy {
 	struct engine *e;
 	unsigned int slot;
@@ -116,22 +137,16 @@ static void tidy_entry(void *ctx, vmac_mac_t address)
 	const struct tidy *tidy = ctx;
 	struct engine *e = tidy->e;
 	bool ours = false;
-	struct error error;
 
 	table_for_each (&e->world.segments_by_name, struct world_segment, s) {
 		const struct vmac *v = world_vmac(&e->world, s->record->id, address);
 
 		if (segment_slot(s->record) != tidy->slot)
 			continue;
-		if (v && v->port && e->ports[v->port].filtered)
-			return;
-		if (cluster_filters(e, tidy->slot, address))
-			return;
 		ours |= v || world_pool_over(&e->world, s->record->id, address);
 	}
 	if (ours)
-		host_filter_delete(e->cfg.host, e->uplinks[tidy->slot].link.ifindex, address,
-				   &error);
+		uplink_filter_drop(e, tidy->slot, address);
 }
 
 void uplink_filter_tidy(struct engine *e, unsigned int slot)

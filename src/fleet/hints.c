@@ -278,7 +278,8 @@ static int hint_guest(struct fleet *f, struct place *p, enum migrate_event_kind 
 {
 	struct fleet_name n = place_name(p);
 
-	if (p->machine.state == MIGRATE_NONE)
+	if (p->machine.state == MIGRATE_NONE ||
+	    (p->machine.state == MIGRATE_HANDED && !p->machine.port))
 		return no_such(&n, ret_error);
 	move_simple(f, p, kind);
 	return 0;

@@ -115,8 +115,9 @@ enum action {
 
 #define RULE_ACTIONS_MAX 5
 
-/* Beyond the states: of two, by whether a port is here. */
+/* Beyond the states: of two, by whether a port is here, */
 #define MIGRATE_ASIDE (MIGRATE_STATE_COUNT + 0) /* FENCED, or NONE */
+/* … or was when the guest stood still: what comes for it is sent after it all the same. */
 #define MIGRATE_AFTER (MIGRATE_STATE_COUNT + 1) /* HANDED, or NONE */
 
 #define MIGRATE_REASON_UNTOLD MIGRATE_REASON_COUNT

@@ -26,7 +26,7 @@ static void guest_gone(struct migrate *m)
 static enum occurrence port(struct step *s, bool up)
 {
 	struct migrate *m = s->m;
-	const bool ours = journal_counts(m, s->e->epoch);
+	const bool ours = journal_counts(m, s->e->epoch), was = m->port;
 
 	m->port = up;
 	m->stopped = false;
@@ -44,8 +44,9 @@ static enum occurrence port(struct step *s, bool up)
 		m->reassert = m->known && !is_holder_by_record(m);
 		return PORT_OURS;
 	}
+	/* The guest may have left a moment ago, and this is what it left behind. */
 	if (up)
-		return PORT_CAME;
+		return m->state == MIGRATE_HANDED && was ? NOTHING : PORT_CAME;
 	/* What was ordered or prepared needs no port. */
 	if (m->state == MIGRATE_ASKED &&
 	    (m->ordered || is_asking(m, ASK_PREPARE) || is_asking(m, ASK_FORCE)))
@@ -323,7 +324,7 @@ enum occurrence occur(struct step *s)
 		return STOPPED;
 	case MIGRATE_RESUME:
 		m->stopped = false;
-		return RESUMED;
+		return m->state == MIGRATE_HANDED && !m->port ? NOTHING : RESUMED;
 	case MIGRATE_THAW_NOW:
 		return THAW;
 	case MIGRATE_FORCE:

@@ -79,7 +79,7 @@
 	X(PAUSED, ASK_INSTEAD, PAUSED, ABORTED, withdraw) \
 	X(PAUSED, TAG_PROVES, AFTER, ANNOUNCED, yield, redirect) \
 	X(PAUSED, TAG_HINTS, PAUSED, ANNOUNCED, do_nothing) \
-	X(HANDED, PORT_LEFT, NONE, PORT_GONE, do_nothing) \
+	X(HANDED, PORT_CAME, ASKED, UNTOLD, want_claim) \
 	X(HANDED, WANTED, ASKED, PREPARED, want_prepare) \
 	X(HANDED, ACTIVATED, ASKED, ACTIVATED, want_ordered) \
 	X(HANDED, FORCED, ASKED, FORCED, want_force) \
@@ -213,7 +213,8 @@ static enum migrate_state resolve(const struct migrate *m, uint8_t next)
 	if (next == MIGRATE_ASIDE)
 		return m->port ? MIGRATE_FENCED : MIGRATE_NONE;
 	if (next == MIGRATE_AFTER)
-		return m->port ? MIGRATE_HANDED : MIGRATE_NONE;
+		return m->port || migrate_gate(m->state) == MIGRATE_GATE_REDIRECT ? MIGRATE_HANDED
+										  : MIGRATE_NONE;
 	return next;
 }
 

@@ -495,15 +495,21 @@ int plane_port_set(struct plane *p, const struct plane_port *port, struct error 
 	return 0;
 }
 
+static int check_is_set(const struct plane *p, uint32_t id, struct error *ret_error)
+{
+	if (id >= 1 && id <= PORTS_MAX && p->ports[id].ifindex)
+		return 0;
+	return error_set(ret_error, ERROR_NOT_FOUND, NULL, "the data plane has no port %u", id);
+}
+
 int plane_port_gate(struct plane *p, uint32_t id, enum plane_gate gate,
 		    const struct plane_gate_more *more, bool *ret_open, struct error *ret_error)
 {
 	bool open;
-	int r;
+	int r = check_is_set(p, id, ret_error);
 
-	if (id < 1 || id > PORTS_MAX || !p->ports[id].ifindex)
-		return error_set(ret_error, ERROR_NOT_FOUND, NULL, "the data plane has no port %u",
-				 id);
+	if (r < 0)
+		return r;
 	r = gate_apply(p, id, gate, more, &open, ret_error);
 	if (r < 0)
 		return r;
@@ -514,21 +520,75 @@ int plane_port_gate(struct plane *p, uint32_t id, enum plane_gate gate,
 	return 0;
 }
 
-int plane_port_remove(struct plane *p, uint32_t id, bool keep_dropping, struct error *ret_error)
+/* What is left of a port that nothing reaches any more. */
+static void port_detach(struct plane *p, uint32_t id, bool keep_dropping)
 {
+	int ifindex = p->ports[id].ifindex;
 	char name[ATTACH_NAME_MAX];
-	int ifindex;
 
-	if (id < 1 || id > PORTS_MAX || !p->ports[id].ifindex)
-		return error_set(ret_error, ERROR_NOT_FOUND, NULL, "the data plane has no port %u",
-				 id);
-	ifindex = p->ports[id].ifindex;
-	plane_forget_port(p, id);
 	port_name(id, name);
 	attach_clear(&p->attach, name, ifindex, ATTACH_PORT);
 	if (!keep_dropping)
 		attach_drop_net_clear(&p->attach, ifindex);
 	p->ports[id] = (struct plane_port){ 0 };
 	p->port_count--;
+}
+
+int plane_port_remove(struct plane *p, uint32_t id, bool keep_dropping, struct error *ret_error)
+{
+	int r = check_is_set(p, id, ret_error);
+
+	if (r < 0)
+		return r;
+	plane_forget_port(p, id);
+	port_detach(p, id, keep_dropping);
 	return 0;
+}
+
+/* --- what a port leaves behind --------------------------------------------------------------- */
+
+static bool is_trail(const struct plane *p, uint32_t id)
+{
+	return !p->ports[id].ifindex &&
+	       MEMBER_IFINDEX(*tables_word(&p->tables.members, id)) == MEMBER_GATED;
+}
+
+int plane_port_leave_trail(struct plane *p, uint32_t id, bool keep_dropping,
+			   struct error *ret_error)
+{
+	const struct port_row *row;
+	int r = check_is_set(p, id, ret_error);
+
+	if (r < 0)
+		return r;
+	if (p->ports[id].gate != PLANE_REDIRECT || !p->ports[id].more.peer.family)
+		return error_set(ret_error, ERROR_WRONG_STATE, NULL,
+				 "port %u redirects to nobody", id);
+	row = tables_row(&p->tables, id);
+	list_remove(p, row->net, id);
+	/* No link, but not nobody's either: its gate is asked. */
+	tables_member_set(&p->tables, id, MEMBER_GATED, 0);
+	tables_row_clear(&p->tables, id);
+	cluster_port_forget(p, id);
+	for (unsigned int which = 0; which < 2; which++)
+		plane_claims_release(p, id, tables_any_row(&p->tables, id, which));
+	port_detach(p, id, keep_dropping);
+	return 0;
+}
+
+int plane_trail_set(struct plane *p, uint32_t id, const struct ip *peer, struct error *ret_error)
+{
+	struct plane_gate_more more = { .peer = *peer };
+	bool open;
+
+	if (id < 1 || id > PORTS_MAX || !is_trail(p, id))
+		return error_set(ret_error, ERROR_NOT_FOUND, NULL,
+				 "port %u has left nothing behind", id);
+	return gate_apply(p, id, PLANE_REDIRECT, &more, &open, ret_error);
+}
+
+void plane_trail_end(struct plane *p, uint32_t id)
+{
+	if (id >= 1 && id <= PORTS_MAX && is_trail(p, id))
+		plane_forget_port(p, id);
 }

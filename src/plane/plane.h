@@ -118,6 +118,17 @@ int plane_port_set(struct plane *p, const struct plane_port *port, struct error 
  * Counters of the slot start again at zero with the next set. */
 int plane_port_remove(struct plane *p, uint32_t id, bool keep_dropping, struct error *ret_error);
 
+/* The same of a port whose guest has moved, but what comes for its vMAC still goes through the
+ * tunnel to the peer of its gate (its trail): until plane_trail_end(), plane_purge(), another
+ * process's plane_sweep(), or a plane_port_set() of this id or of this vMAC.  A trail keeps the
+ * slot, and what it sends on is counted as the tunnel's.  WRONG_STATE: the gate is not REDIRECT, or
+ * to no peer. */
+int plane_port_leave_trail(struct plane *p, uint32_t id, bool keep_dropping,
+			   struct error *ret_error);
+/* The guest moved on, to another host.  NOT_FOUND: there is no trail. */
+int plane_trail_set(struct plane *p, uint32_t id, const struct ip *peer, struct error *ret_error);
+void plane_trail_end(struct plane *p, uint32_t id); /* no trail: fine */
+
 /* Removes every port, uplink and stray program of this instance that was not set since
  * plane_open(); returns how many things it removed.  To be called once after start-up even if
  * nothing is stray: where the maps could not be taken over, it is here that the running programs

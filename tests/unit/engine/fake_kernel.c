@@ -144,6 +144,7 @@ int plane_port_set(struct plane *p, const struct plane_port *port, struct error 
 	enum plane_gate was = mine->set ? mine->port.gate : PLANE_CLOSED;
 
 	mine->set = true;
+	p->trails[port->id].family = 0;
 	mine->port = *port;
 	mine->port.gate = was;
 	gate_is(p, mine, port->gate, &port->more);
@@ -154,6 +155,24 @@ int plane_port_remove(struct plane *p, uint32_t id, bool keep_dropping, struct e
 {
 	p->ports[id].set = false;
 	return 0;
+}
+
+int plane_port_leave_trail(struct plane *p, uint32_t id, bool keep_dropping,
+			   struct error *ret_error)
+{
+	p->trails[id] = p->ports[id].port.more.peer;
+	return plane_port_remove(p, id, keep_dropping, ret_error);
+}
+
+int plane_trail_set(struct plane *p, uint32_t id, const struct ip *peer, struct error *ret_error)
+{
+	p->trails[id] = *peer;
+	return 0;
+}
+
+void plane_trail_end(struct plane *p, uint32_t id)
+{
+	p->trails[id].family = 0;
 }
 
 int plane_port_gate(struct plane *p, uint32_t id, enum plane_gate gate,
@@ -392,4 +411,14 @@ void host_dispatch(struct host *h, void (*fn)(void *ctx, const struct host_event
 	h->event_count = 0;
 	for (unsigned int i = 0; i < count; i++)
 		fn(ctx, &h->events[i]);
+}
+
+void fake_vanish(struct host *h, const char *ifname)
+{
+	int i = place_of(h, ifname);
+	struct host_event *e = &h->events[h->event_count++];
+
+	e->kind = HOST_LINK_VANISHED;
+	fill_link(h, i + 10, &e->link);
+	h->links[i][0] = '\0';
 }

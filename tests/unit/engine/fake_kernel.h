@@ -19,6 +19,7 @@ struct fake_port {
 struct plane {
 	struct plane *next;
 	struct fake_port ports[FAKE_PORTS + 1];
+	struct ip trails[FAKE_PORTS + 1]; /* family 0 = none */
 	struct plane_event events[FAKE_EVENTS];
 	unsigned int event_count, announced, queried, peers;
 	uint32_t vni; /* of the last net told */
@@ -52,6 +53,7 @@ struct fake_port *fake_port_of(struct plane *p, vmac_mac_t address);
 /* The guest's first frame: opens an armed gate, or is dropped and told of. */
 void fake_guest_speaks(struct plane *p, vmac_mac_t address);
 void fake_carrier(struct host *h, bool carrier);
+void fake_vanish(struct host *h, const char *ifname); /* the link of a port */
 
 /* How many hosts have an open gate for an address now. */
 unsigned int fake_open_gates(vmac_mac_t address);

@@ -423,6 +423,86 @@ static void a_port_stays_until_its_guest_is_elsewhere(void **state)
 	}
 }
 
+/* The source's port goes as soon as the guest runs elsewhere, long before the last switch knows. */
+static void what_comes_is_sent_on_when_the_port_is_gone(void **state)
+{
+	enum { DELETED, VANISHED, FOLLOWED, COMES_BACK, WAYS };
+	struct ip *trail = &nodes[0].plane.trails[1];
+	vmac_mac_t m;
+
+	for (unsigned int way = 0; way < WAYS; way++) {
+		if (way > 0) {
+			nodes_end();
+			nodes_begin();
+		}
+		two_hosts();
+		m = guest_at(0);
+		for (enum step step = 0; step <= SPOKEN; step++)
+			do_step(step, m);
+		assert_string_equal(node_move_state(0, m), "handed");
+		nodes_pass(4000);
+		if (way == VANISHED)
+			fake_vanish(&nodes[0].host, "vm1");
+		else
+			assert_int_equal(node_port_delete(0, "vm1"), ERROR_NONE);
+		nodes_settle();
+		assert_null(fake_port_of(&nodes[0].plane, m));
+		assert_string_equal(node_move_state(0, m), "handed");
+		assert_int_equal(trail->family, 4);
+		assert_int_equal(trail->octet[3], 2);
+		assert_true(fake_filters(&nodes[0].host, m));
+		if (way == DELETED) {
+			/* Not in the place of what is still needed. */
+			assert_int_equal(node_port(0, "vm2", ""), ERROR_NONE);
+			assert_true(nodes[0].plane.ports[2].set);
+			nodes_pass(5900);
+			assert_int_equal(trail->family, 4);
+		} else if (way == FOLLOWED) {
+			node_start(2);
+			assert_int_equal(node_segment(2, "lan"), ERROR_NONE);
+			assert_int_equal(node_move(2, ENGINE_MOVE_PREPARE, m), ERROR_NONE);
+			assert_int_equal(node_port(2, "vm1", text_of(m)), ERROR_NONE);
+			assert_int_equal(node_move(1, ENGINE_MOVE_STOP, m), ERROR_NONE);
+			fake_guest_speaks(&nodes[2].plane, m);
+			nodes_settle();
+			assert_int_equal(trail->octet[3], 3);
+		} else if (way == COMES_BACK) {
+			assert_int_equal(node_port(0, "again", text_of(m)), ERROR_NONE);
+			assert_int_equal(trail->family, 0);
+			assert_string_equal(node_move_state(0, m), "asked");
+		}
+		nodes_pass(6200);
+		assert_int_equal(trail->family, 0);
+		assert_false(fake_filters(&nodes[0].host, m));
+	}
+}
+
+static void a_segment_goes_before_what_is_sent_on(void **state)
+{
+	struct ip *trail = &nodes[0].plane.trails[1];
+	struct rig_answer answer = { 0 };
+	const vmac_mac_t m = { { 0x5a, 0x10, 0, 0, 0, 1 } };
+
+	node_start(0);
+	node_start(1);
+	assert_int_equal(node_segment(0, "lan"), ERROR_NONE);
+	assert_int_equal(node_segment(1, "lan"), ERROR_NONE);
+	assert_int_equal(node_given(0, m), ERROR_NONE);
+	assert_int_equal(node_port(0, "vm1", text_of(m)), ERROR_NONE);
+	fake_guest_speaks(&nodes[0].plane, m);
+	nodes_settle();
+	for (enum step step = 0; step <= SPOKEN; step++)
+		do_step(step, m);
+	assert_int_equal(node_port_delete(0, "vm1"), ERROR_NONE);
+	assert_int_equal(trail->family, 4);
+	engine_segment_delete(nodes[0].rig.engine, &rig_caller, "lan", rig_answered, &answer);
+	nodes_settle();
+	assert_int_equal(answer.code, ERROR_NONE);
+	assert_int_equal(trail->family, 0);
+	assert_false(fake_filters(&nodes[0].host, m));
+	nodes_pass(12000);
+}
+
 static void a_move_with_a_restart_at_each_step(void **state)
 {
 	for (unsigned int at = 0; at < 2 * STEPS; at++) {
@@ -590,6 +670,8 @@ int main(void)
 		TEST(a_draining_host_takes_nothing_new),
 		TEST(a_planned_move),
 		TEST(a_port_stays_until_its_guest_is_elsewhere),
+		TEST(what_comes_is_sent_on_when_the_port_is_gone),
+		TEST(a_segment_goes_before_what_is_sent_on),
 		TEST(a_move_with_a_restart_at_each_step),
 		TEST(a_move_with_the_registry_away_at_each_step),
 		TEST(a_move_that_is_taken_back),

@@ -33,6 +33,76 @@ static void source_of_a_planned_move(UNUSED)
 	assert_int_equal(t.alarms, 0);
 }
 
+static struct rig handed(void)
+{
+	struct rig t = offered();
+
+	happen(&t, MIGRATE_STOP);
+	held_by(&t, B, 6);
+	assert_state(t, HANDED);
+	return t;
+}
+
+static void stragglers_need_no_port(UNUSED)
+{
+	struct rig t = handed();
+
+	/* Told once more, it is the port that the guest left behind. */
+	happen(&t, MIGRATE_PORT_UP);
+	assert_state(t, HANDED);
+	happen(&t, MIGRATE_PORT_DOWN);
+	assert_state(t, HANDED);
+	assert_wants_not(t, GATE);
+	/* It moves on, and they follow. */
+	held_by(&t, C, 7);
+	assert_state(t, HANDED);
+	assert_gate(t, REDIRECT);
+	assert_true(uuid_equal(&t.effects[0].peer, &(struct uuid){ .octet = { [15] = C } }));
+	pass(&t, SPAN_MS(9999));
+	assert_state(t, HANDED);
+	/* No guest can run here. */
+	happen(&t, MIGRATE_RESUME);
+	assert_state(t, HANDED);
+	pass(&t, SPAN_MS(1));
+	assert_state(t, NONE);
+	assert_gate(t, CLOSED);
+	assert_true(migrate_idle(&t.m));
+}
+
+static void a_port_that_went_first_leaves_stragglers(UNUSED)
+{
+	struct rig t = offered();
+
+	happen(&t, MIGRATE_STOP);
+	happen(&t, MIGRATE_PORT_DOWN);
+	assert_state(t, PAUSED);
+	held_by(&t, B, 6);
+	assert_state(t, HANDED);
+	pass(&t, SPAN_S(10));
+	assert_state(t, NONE);
+	/* There were none to send on. */
+	t = offered();
+	happen(&t, MIGRATE_PORT_DOWN);
+	held_by(&t, B, 6);
+	assert_state(t, NONE);
+	assert_epoch(t, YIELD, 6);
+}
+
+static void a_new_port_asks_while_stragglers_are_sent_on(UNUSED)
+{
+	struct rig t = handed();
+
+	happen(&t, MIGRATE_PORT_DOWN);
+	happen(&t, MIGRATE_PORT_UP);
+	assert_state(t, ASKED);
+	assert_wants(t, DO_ASK);
+	assert_gate(t, CLOSED);
+	t = handed();
+	happen(&t, MIGRATE_PORT_DOWN);
+	prepare(&t);
+	assert_state(t, ASKED);
+}
+
 static void destination_of_a_planned_move(UNUSED)
 {
 	struct rig t = new_rig(B);
@@ -291,20 +361,6 @@ static void source_learns_by_record_or_tag_in_both_orders_and_twice(UNUSED)
 	source_learns(true, true);
 }
 
-static void the_sources_port_goes_while_it_redirects(UNUSED)
-{
-	struct rig t = offered();
-
-	held_by(&t, B, 6);
-	happen(&t, MIGRATE_PORT_DOWN);
-	assert_state(t, NONE);
-	t = offered();
-	happen(&t, MIGRATE_PORT_DOWN);
-	held_by(&t, B, 6);
-	assert_state(t, NONE);
-	assert_epoch(t, YIELD, 6);
-}
-
 static void the_destination_dies_before_the_move(UNUSED)
 {
 	struct rig t = offered();
@@ -421,6 +477,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(source_of_a_planned_move),
+		cmocka_unit_test(stragglers_need_no_port),
+		cmocka_unit_test(a_port_that_went_first_leaves_stragglers),
+		cmocka_unit_test(a_new_port_asks_while_stragglers_are_sent_on),
 		cmocka_unit_test(destination_of_a_planned_move),
 		cmocka_unit_test(prepare_twice_at_the_destination),
 		cmocka_unit_test(prepare_twice_at_the_source),
@@ -435,7 +494,6 @@ int main(void)
 		cmocka_unit_test(flipped_while_the_registry_is_gone),
 		cmocka_unit_test(a_claim_is_lost_to_a_withdrawal),
 		cmocka_unit_test(source_learns_by_record_or_tag_in_both_orders_and_twice),
-		cmocka_unit_test(the_sources_port_goes_while_it_redirects),
 		cmocka_unit_test(the_destination_dies_before_the_move),
 		cmocka_unit_test(announcements_keep_their_schedule),
 		cmocka_unit_test(announcements_stop_when_it_is_lost),

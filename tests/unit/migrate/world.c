@@ -133,8 +133,8 @@ static void check_machines(const struct world *w)
 		const bool flipped = h->flipped && h->m.state == MIGRATE_READY && h->port;
 
 		MUST(h->gate == (unsigned int)migrate_gate(h->m.state) || flipped);
-		MUST(h->m.state == MIGRATE_FENCED || h->m.state == MIGRATE_HANDED ? h->m.port
-										  : true);
+		MUST(h->m.state != MIGRATE_FENCED || h->m.port);
+		MUST(h->m.state != MIGRATE_HANDED || h->m.redirect_until.ns != MONO_NEVER.ns);
 	}
 }
 
