@@ -132,8 +132,8 @@ static int key_take(const struct command *c, void *ctx, const char *text)
 	struct decode_key *key = &keys->keys[keys->count];
 	unsigned long long id;
 
-	if (keys->count == OPTION_VALUES_MAX)
-		return command_misuse(c, "more than %d keys", OPTION_VALUES_MAX);
+	if (keys->count == DECODE_KEYS_MAX)
+		return command_misuse(c, "more than %d keys", DECODE_KEYS_MAX);
 	*key = (struct decode_key){ 0 };
 	if (digits > 0 && text[digits] == ':') {
 		errno = 0;
@@ -165,6 +165,8 @@ static int keys_parse(const struct command *c, struct decode_keys *keys)
 			r = command_misuse(c, "standard input is the capture, or keys, not both");
 		else
 			r = key_file_read(c, files->text[i], key_take, keys);
+	if (r == 0 && addresses->count > DECODE_ADDRESSES_MAX)
+		r = command_misuse(c, "--address: at most %d times", DECODE_ADDRESSES_MAX);
 	for (unsigned int i = 0; i < addresses->count && r == 0; i++)
 		if (ip_parse(addresses->text[i], &keys->addresses[keys->address_count++]) < 0)
 			r = command_misuse(c, "--address: \"%s\" is no IP address",

@@ -13,7 +13,8 @@
 #define DECODE_GROUPS_MAX      256
 #define DECODE_SPEAKERS_MAX    16   /* of one group */
 #define DECODE_TRANSITIONS_MAX 1000 /* of one group, that are listed */
-#define DECODE_ADDRESSES_MAX   64   /* of one speaker, that are remembered */
+#define DECODE_ADDRESSES_MAX   64   /* of one speaker, that are remembered; of --address */
+#define DECODE_KEYS_MAX	       64   /* that are tried */
 
 struct decode_key {
 	bool has_id;
@@ -23,8 +24,8 @@ struct decode_key {
 
 struct decode_keys {
 	unsigned int count, address_count;
-	struct decode_key keys[OPTION_VALUES_MAX];
-	struct ip addresses[OPTION_VALUES_MAX]; /* CARP's, which it does not send */
+	struct decode_key keys[DECODE_KEYS_MAX];
+	struct ip addresses[DECODE_ADDRESSES_MAX]; /* CARP's, which it does not send */
 };
 
 /* One frame of the file, as it is explained. */

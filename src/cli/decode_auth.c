@@ -61,7 +61,7 @@ static bool glbp_md5(const struct trial *t, const struct decode_key *key)
 
 static bool carp_hmac(const struct trial *t, const struct decode_key *key)
 {
-	uint8_t octets[OPTION_VALUES_MAX * 16];
+	uint8_t octets[DECODE_ADDRESSES_MAX * 16];
 	uint8_t family = t->a->path.family;
 	size_t size = family == 4 ? 4 : 16;
 	unsigned int count = 0;

@@ -3,9 +3,11 @@
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "cli/call.h"
 
 #define EXIT_MISUSE    2
 #define SUGGEST_MAX    2  /* typing errors that still count as meant */
@@ -153,8 +155,12 @@ static int value_add(struct command *c, const struct option *o, const char *valu
 
 	if (v->count > 0 && o->type != OPTION_LIST)
 		return command_misuse(c, "--%s: given twice", o->name);
-	if (v->count == OPTION_VALUES_MAX)
-		return command_misuse(c, "--%s: at most %d times", o->name, OPTION_VALUES_MAX);
+	if (v->count == v->room) {
+		v->room = v->room > 0 ? 2 * v->room : 1;
+		v->text = reallocarray(v->text, v->room, sizeof(*v->text));
+		if (!v->text)
+			call_no_memory();
+	}
 	v->text[v->count++] = value;
 	return 0;
 }

@@ -5,9 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define OPTION_VALUES_MAX 64 /* of one repeated option */
-#define OPTIONS_MAX	  48 /* of one verb */
-#define ARGUMENTS_MAX	  256
+#define OPTIONS_MAX   48 /* of one verb */
+#define ARGUMENTS_MAX 256
 
 enum option_type {
 	OPTION_FLAG,
@@ -50,9 +49,10 @@ struct noun {
 	unsigned int verb_count;
 };
 
+/* As many as the command line gives. */
 struct values {
-	const char *text[OPTION_VALUES_MAX];
-	unsigned int count;
+	const char **text;
+	unsigned int count, room;
 };
 
 struct vmac_client;
@@ -64,7 +64,7 @@ struct command {
 	const char *first; /* the first word of a verb of two, until it has its second */
 	const char *args[ARGUMENTS_MAX];
 	unsigned int arg_count;
-	struct values values[OPTIONS_MAX]; /* as verb->options */
+	struct values values[OPTIONS_MAX]; /* as verb->options; kept until the process ends */
 	const char *socket, *reason;	   /* NULL = not given */
 	bool json, quiet, help, version;
 	struct vmac_client *client; /* opened by the first call */

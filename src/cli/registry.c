@@ -5,10 +5,9 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#define TOOL_ARGUMENTS_MAX (2 * (OPTIONS_MAX * OPTION_VALUES_MAX) + ARGUMENTS_MAX + 4)
 
 static const char *tool_path(void)
 {
@@ -18,7 +17,7 @@ static const char *tool_path(void)
 	return given ? given : VMAC_LIBEXECDIR "/registry-tool";
 }
 
-static void pass_option(const struct option *o, const struct values *v, const char *argv[static 1],
+static void pass_option(const struct option *o, const struct values *v, const char **argv,
 			unsigned int *at)
 {
 	for (unsigned int i = 0; i < v->count; i++) {
@@ -35,10 +34,14 @@ static void pass_option(const struct option *o, const struct values *v, const ch
 /* Becomes the tool: its output and its exit status are the command's. */
 static int run(struct command *c)
 {
-	static const char *argv[TOOL_ARGUMENTS_MAX];
-	const char *path = tool_path();
-	unsigned int at = 0;
+	unsigned int at = 0, room = c->arg_count + 4;
+	const char *path = tool_path(), **argv;
 
+	for (unsigned int i = 0; i < c->verb->option_count; i++)
+		room += 2 * c->values[i].count;
+	argv = calloc(room, sizeof(*argv));
+	if (!argv)
+		call_no_memory();
 	argv[at++] = "registry-tool";
 	argv[at++] = c->verb->name;
 	for (unsigned int i = 0; i < c->verb->option_count; i++)

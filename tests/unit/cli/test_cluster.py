@@ -57,6 +57,13 @@ def test_a_life(vmac):
     assert 'web' in vmac('cluster', 'show', 'web', status=3)
 
 
+def test_as_many_members_as_there_can_be(vmac):
+    members = [word for n in range(1025) for word in ('--member', f'0a:00:00:00:{n >> 8:02x}:{n & 255:02x}')]
+    assert '1024' in vmac('cluster', 'add', 'web', '--address', '192.0.2.10', *members, status=2)
+    vmac('cluster', 'add', 'web', '--address', '192.0.2.10', *members[:-2])
+    assert len(vmac.json('cluster', 'show', 'web')['members']) == 1024
+
+
 def test_a_lease_without_an_end(vmac):
     vmac('cluster', 'add', 'alone', '--address', '192.0.2.10', '--member', M1)
     assert 'lease_ms' not in vmac.json('cluster', 'show', 'alone')['faces'][0]
