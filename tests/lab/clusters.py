@@ -152,20 +152,23 @@ class Farm:
     def show(self, name="web", host=None):
         return self.fleet[host or next(iter(self.fleet.hosts))].get(f"/v1/clusters/{name}")
 
-    def live(self, name="web", host=None):
+    def live(self, name="web", host=None, shown=None):
         """member's name -> its state as a host sees it."""
         macs = {member.mac: member.name for member in self.members.values()}
-        return {macs.get(m["address"], m["address"]): m["live"] for m in self.show(name, host)["members"]}
+        return {macs.get(m["address"], m["address"]): m["live"] for m in (shown or self.show(name, host))["members"]}
 
     def wait_live(self, states, name="web", seconds=15):
-        """On all hosts; states: member's name -> state, or one for all."""
+        """On all hosts; states: member's name -> state, or one for all.  Who is up has rows, too, where it is to have some."""
         for host in self.fleet.hosts.values():
             if host.daemon.process.poll() is not None:
                 continue
             def so(host=host):
-                live = self.live(name, host.name)
+                shown = self.show(name, host.name)
+                live = self.live(name, shown=shown)
                 wanted = states if isinstance(states, dict) else {member: states for member in live}
-                return live and all(live.get(member) == state for member, state in wanted.items())
+                return (live and all(live.get(member) == state for member, state in wanted.items()) and
+                        (shown["mode"] == "carry" or all(m["rows"] or not m["weight"] or m["state"] != "active"
+                                                         for m in shown["members"] if m["live"] == "up")))
             try:
                 lab.wait_for(f"{host.name}: members are {states}", so, seconds, 0.1)
             except lab.LabError as problem:

@@ -382,7 +382,7 @@ class Sources:
     def __init__(self, switch, ports, mac):
         self.mac = bytes.fromhex(mac.replace(":", ""))
         self.sockets = {switch.ns.packet_socket(port, incoming=True): port for port in ports}
-        self.changes, self.frames, self.last, self.vlans, self.kept = [], 0, None, set(), []
+        self.heard, self.vlans, self.kept = [], set(), []
         for one in self.sockets:
             one.setsockopt(263, 8, 1)  # SOL_PACKET, PACKET_AUXDATA: the kernel takes tags out of frames
             one.setsockopt(socket.SOL_SOCKET, 35, 1)  # SO_TIMESTAMPNS: when it came, not when we had the time to look
@@ -420,13 +420,16 @@ class Sources:
                             self._heard(self._time(ancillary), self.sockets[one], data, self._tag(ancillary))
 
     def _heard(self, at, port, data, tag):
-        self.frames += 1
+        self.heard.append((at, port))
         self.vlans.add(int.from_bytes(tag[2:], "big") & 0xfff if tag else 0)
         if data[12:14] != b"\x08\x00" or data[23] not in (6, 17):
             self.kept.append((at, port, data[:12] + tag + data[12:]))
-        if port != self.last:
-            self.changes.append((at, port))
-            self.last = port
+
+    @property
+    def changes(self):
+        """(when, port) of each.  In the order of time: two ports' sockets are read one after the other."""
+        heard = sorted(self.heard)
+        return [one for before, one in zip([(0, None), *heard], heard) if one[1] != before[1]]
 
     def end(self):
         self.ending.set()
