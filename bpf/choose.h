@@ -209,7 +209,9 @@ __noinline int member_is_asked(__u32 cluster, __u32 id, __u32 net)
 {
 	const struct cluster_slot *s = cluster_slot_of(cluster);
 
-	return s && (has_member(s->fresh, id) || has_member(s->rests, id)) &&
+	return s &&
+	       (has_member(s->fresh, id) || has_member(s->rests, id) ||
+		has_member(s->stands, id)) &&
 	       !member_open_here(cluster, id, net);
 }
 

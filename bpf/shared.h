@@ -9,7 +9,7 @@
 
 #include <linux/types.h>
 
-#define VMAC_SCHEMA 6
+#define VMAC_SCHEMA 7
 
 /* --- slots: who a frame is counted for ------------------------------------------------------- */
 
@@ -322,7 +322,8 @@ struct cluster_slot {
 	__u64 guess;		       /* until: what is not known is guessed of UDP, too */
 	__u64 known[CLUSTER_IDS / 64]; /* bit id - 1: may have flows, */
 	__u64 fresh[CLUSTER_IDS / 64]; /* … and gets new ones, */
-	__u64 rests[CLUSTER_IDS / 64]; /* … or gets none because the record says so */
+	__u64 rests[CLUSTER_IDS / 64]; /* … or gets none because the record says so, */
+	__u64 stands[CLUSTER_IDS / 64]; /* … or because its host is silent, which forwards */
 	__u32 priority[CLUSTER_SETS];  /* a row: the members of rules by priority */
 	struct {
 		__u64 count, due, due_tagged; /* of strangers with the face: as gate_slot.told */

@@ -27,6 +27,7 @@
  * since there the uplink overwrites skb_iif.  vmac_port never answers TC_ACT_UNSPEC or TC_ACT_OK:
  * both would hand the guest's frame to the host. */
 #include "lease.h"
+#include "pulse.h"
 #include "answer.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
@@ -518,7 +519,9 @@ int vmac_uplink_in(struct __sk_buff *skb)
 	if (!f.group) {
 		to = receiver_of(f.net, f.da);
 		if (!is_port(to) && to < FACE_SLOT_0)
-			return TC_ACT_UNSPEC;
+			return to == f.slot && is_pulse(skb, tag_octets(&f))
+				       ? pulse_answer(skb, f.slot, tag_octets(&f))
+				       : TC_ACT_UNSPEC;
 	}
 	reason = wire_spoofs(skb, &f);
 	if (reason)

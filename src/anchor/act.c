@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "anchor/inside.h"
+#include "wire/pulse.h"
 
 /* However soon a machine wants to be told of the time again: a thread of real-time priority that
  * spins is a host that hangs. */
@@ -16,6 +17,21 @@ static void effect_send(struct anchor_core *c, struct anchor_entry *e)
 	heartbeat_write(&w, e->where.address, &c->heartbeat, e->record->key);
 	assert(!w.failed);
 	e->sent++;
+	c->ops->send(c->ctx, &e->where, w.start, writer_used(&w));
+}
+
+static void effect_ask(struct anchor_core *c, struct anchor_entry *e, const struct group_effect *f)
+{
+	struct writer w = writer_of(c->frame, sizeof(c->frame));
+	const struct pulse p = {
+		.to = f->address,
+		.from = e->where.address,
+		.kind = PULSE_QUESTION,
+		.cluster = e->group.cluster_hash,
+		.secret = f->secret,
+	};
+
+	pulse_write(&w, &p);
 	c->ops->send(c->ctx, &e->where, w.start, writer_used(&w));
 }
 
@@ -58,6 +74,12 @@ static void effect_do(struct anchor_core *c, struct anchor_entry *e, const struc
 		break;
 	case GROUP_SEND:
 		effect_send(c, e);
+		break;
+	case GROUP_ASK:
+		effect_ask(c, e, f);
+		break;
+	case GROUP_STANDING:
+		c->ops->standing(c->ctx, e->where.slot, &e->group.standing);
 		break;
 	case GROUP_INSTALL:
 		effect_report(c, e, f, ANCHOR_INSTALL);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "anchor/inside.h"
+#include "wire/pulse.h"
 
 static struct anchor_entry *entry_by_id(const struct anchor_core *c, uint32_t id)
 {
@@ -77,6 +78,8 @@ static void entry_member(struct anchor_core *c, struct anchor_entry *e, uint16_t
 	entry_step(c, e, &event, now);
 }
 
+static const struct heartbeat_bits nobody;
+
 /* Of a view that was said before, nothing is kept: the epoch of the next is higher. */
 static void entry_begin(struct anchor_core *c, struct anchor_entry *e, mono_t now)
 {
@@ -90,6 +93,7 @@ static void entry_begin(struct anchor_core *c, struct anchor_entry *e, mono_t no
 	};
 
 	group_init(&e->group, &config, now);
+	c->ops->standing(c->ctx, e->where.slot, &nobody);
 	if (e->group.sequence < c->sequence)
 		e->group.sequence = c->sequence;
 	e->linked = e->leaving = e->listening = false;
@@ -108,6 +112,7 @@ static void leases_end(struct anchor_core *c, const struct anchor_entry *e)
 	for (unsigned int i = 0; i < CLUSTER_FACES_MAX; i++)
 		c->ops->lease(c->ctx, e->where.slot, i, none, none);
 	c->ops->own(c->ctx, e->where.slot, none);
+	c->ops->standing(c->ctx, e->where.slot, &nobody);
 }
 
 static void entry_end(struct anchor_core *c, struct anchor_entry *e)
@@ -325,14 +330,29 @@ static enum heartbeat_verdict unread(struct anchor_core *c, int ifindex, uint16_
 	return verdict;
 }
 
+static void pulse_heard(struct anchor_core *c, int ifindex, uint16_t vlan, const struct pulse *p,
+			mono_t now)
+{
+	const struct group_event event = { .kind = GROUP_PULSE, .secret = p->secret };
+	struct anchor_entry *e = entry_of_frame(c, ifindex, vlan, p->cluster);
+
+	if (e && p->kind == PULSE_ANSWER)
+		entry_step(c, e, &event, now);
+}
+
 enum heartbeat_verdict anchor_core_frame(struct anchor_core *c, int ifindex, uint16_t vlan,
 					 const void *data, size_t len, mono_t now)
 {
 	struct group_event event = { .kind = GROUP_HEARD, .heartbeat = &c->heartbeat };
 	enum heartbeat_verdict verdict;
 	struct anchor_entry *e;
+	struct pulse pulse;
 	uint64_t name;
 
+	if (pulse_read(data, len, &pulse)) {
+		pulse_heard(c, ifindex, vlan, &pulse, now);
+		return HEARTBEAT_NOT;
+	}
 	if (!heartbeat_peek(data, len, &name))
 		return unread(c, ifindex, vlan, data, len);
 	e = entry_of_frame(c, ifindex, vlan, name);
@@ -345,12 +365,14 @@ enum heartbeat_verdict anchor_core_frame(struct anchor_core *c, int ifindex, uin
 	/* Our own, by a loop of the network, is as old as one that somebody kept. */
 	if (memcmp(c->heartbeat.host, c->identity.self.octet, 16) == 0 ||
 	    group_is_old(&e->group, &c->heartbeat)) {
+		group_overhear(&e->group, &c->heartbeat, now);
 		e->replayed++;
 		return verdict;
 	}
 	e->heard++;
 	if (c->heartbeat.generation != e->record->generation)
 		e->behind++;
+	memcpy(event.address.octet, (const uint8_t *)data + 6, sizeof(event.address.octet));
 	entry_step(c, e, &event, now);
 	return verdict;
 }

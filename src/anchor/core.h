@@ -23,6 +23,7 @@ struct anchor_core;
 struct anchor_ops {
 	void (*lease)(void *ctx, unsigned int slot, unsigned int face, mono_t serve, mono_t speak);
 	void (*own)(void *ctx, unsigned int slot, mono_t until);
+	void (*standing)(void *ctx, unsigned int slot, const struct heartbeat_bits *members);
 	/* A whole frame, without a VLAN tag, to the uplink and the VLAN of `where`; lent. */
 	void (*send)(void *ctx, const struct anchor_where *where, const void *frame, size_t len);
 	/* All but `at`; lent. */

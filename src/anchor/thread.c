@@ -36,6 +36,13 @@ static void on_own(void *ctx, unsigned int slot, mono_t until)
 	plane_cluster_own(a->plane, slot, until);
 }
 
+static void on_standing(void *ctx, unsigned int slot, const struct heartbeat_bits *members)
+{
+	struct anchors *a = ctx;
+
+	plane_cluster_standing(a->plane, slot, members->octet);
+}
+
 static void on_send(void *ctx, const struct anchor_where *where, const void *frame, size_t len)
 {
 	links_send(ctx, where, frame, len);
@@ -62,6 +69,7 @@ static void on_gone(void *ctx, uint32_t cluster)
 static const struct anchor_ops thread_ops = {
 	.lease = on_lease,
 	.own = on_own,
+	.standing = on_standing,
 	.send = on_send,
 	.report = on_report,
 	.gone = on_gone,

@@ -38,14 +38,26 @@ static bool is_noticed(const struct group_peer *p, mono_t now)
 	return p->incarnation && !p->left && !mono_due(mono_after(p->noticed, GROUP_DEAD), now);
 }
 
+/* What is to be echoed of it; 0: nothing.  One that seems to be of an earlier run may be a host
+ * whose clock was set back, and says so by its answer. */
+static uint32_t sequence_of(const struct group_peer *p, mono_t now)
+{
+	if (is_noticed(p, now))
+		return p->sequence;
+	return p->overheard_at.ns && !mono_due(mono_after(p->overheard_at, GROUP_DEAD), now)
+		       ? p->overheard
+		       : 0;
+}
+
 /* By number, as the format wants them. */
 static void compose_echoes(const struct group *g, struct heartbeat *h)
 {
 	for (unsigned int i = 0; i < GROUP_PEERS_MAX; i++) {
 		const struct group_peer *p = &g->peers[i];
+		const uint32_t sequence = sequence_of(p, g->sent[g->sequence % GROUP_SENT]);
 		unsigned int at = h->echo_count;
 
-		if (!is_noticed(p, g->sent[g->sequence % GROUP_SENT]))
+		if (!sequence)
 			continue;
 		for (; at > 0 && h->echoes[at - 1].number > p->number; at--)
 			h->echoes[at] = h->echoes[at - 1];
@@ -57,7 +69,7 @@ static void compose_echoes(const struct group *g, struct heartbeat *h)
 		}
 		h->echoes[at].number = p->number;
 		h->echoes[at].flags = (uint16_t)flags_of(g, p);
-		h->echoes[at].sequence = p->sequence;
+		h->echoes[at].sequence = sequence;
 		h->echo_count++;
 	}
 }

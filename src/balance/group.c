@@ -138,6 +138,13 @@ static void take_event(struct step *s, const struct group_event *e)
 	case GROUP_HEARD:
 		s->heard = e->heartbeat;
 		s->from = peers_hear(s, e->heartbeat);
+		if (s->from) {
+			s->from->address = e->address;
+			s->from->stands = (mono_t){ 0 };
+		}
+		break;
+	case GROUP_PULSE:
+		pulses_answered(s, e->secret);
 		break;
 	case GROUP_MEMBER:
 		member_changed(s, e);
@@ -215,6 +222,7 @@ unsigned int group_step(struct group *g, const struct group_event *event, mono_t
 	peers_review(&s);
 	faces_review(&s);
 	members_review(&s);
+	pulses_review(&s);
 	views_review(&s);
 	faces_announce(&s);
 	beat(&s);
@@ -229,6 +237,7 @@ mono_t group_next_expiry(const struct group *g)
 	mono_t next = mono_earlier(peers_expiry(g), faces_expiry(g));
 
 	next = mono_earlier(next, mono_earlier(views_expiry(g), members_expiry(g)));
+	next = mono_earlier(next, pulses_expiry(g));
 	if (!g->alone && g->linked && (!g->silent || group_takes_part(g)))
 		next = mono_earlier(next, g->beat);
 	return g->more ? (mono_t){ 0 } : next;

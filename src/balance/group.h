@@ -49,13 +49,17 @@
  * everybody echoes nobody, or our run before.  And whoever was believed once is not doubted while
  * he is heard on, so a link that works one way alone does not make two anchors of one.)  Runs are
  * in order by their incarnation, the time of day; a host whose clock was set back is heard all the
- * same as soon as it answers, and of that host no order of runs is believed any more.
+ * same as soon as it answers, and of that host no order of runs is believed any more.  So that it
+ * can answer, what seems to be of an earlier run is echoed, too, where nothing newer is heard.
  *
  * Health is each host's own: it says which of its members are fit; who is not is as good as dead.
  * Where none at all is fit, the last fit ones stay (fail-open), and it is an alarm.  A member that
  * moves is nobody's for a while: until GROUP_ABSENT it counts as it did, unless its host is silent.
  * Nor, but for DISTRIBUTED, do the members of a host leave at once with its daemon: that may be
- * restarted, and stations go on without it, for GROUP_RESTART.
+ * restarted, and stations go on without it, for GROUP_RESTART.  And when it is gone for good, or
+ * fell silent, they may have flows for GROUP_MOURN, and for as long as their host's data plane says
+ * that it forwards: whose heartbeats are missing is asked (wire/pulse.h), so that who takes over
+ * knows at once whom it may hand a flow to.
  *
  * A host that stood still has heard nobody, and knows nothing of who lives: it listens again.
  *
@@ -85,6 +89,7 @@
 #define GROUP_RESTART	SPAN_S(10)
 /* The flows of members whose host is silent: its daemon may be dead alone, and then they live. */
 #define GROUP_MOURN	SPAN_S(10)
+#define GROUP_MISSED	SPAN_MS(350) /* a heartbeat did not come: is its host still there? */
 #define GROUP_BEHIND	SPAN_S(2)
 #define GROUP_LATE	SPAN_MS(150) /* a timer: it stood still, and has not heard what was said */
 #define GROUP_REACT	SPAN_MS(300) /* for what its own heartbeat will say better */
@@ -135,7 +140,8 @@ const char *group_reason_meaning(enum group_reason r);
 enum group_event_kind {
 	GROUP_RECORD,	 /* the cluster's record, anew; lent for as long as no other is told */
 	GROUP_LINK,	 /* on: the segment can be spoken and heard on */
-	GROUP_HEARD,	 /* heartbeat: authentic, of this cluster, not our own */
+	GROUP_HEARD,	 /* heartbeat: authentic, of this cluster, not our own; address: sent it */
+	GROUP_PULSE,	 /* secret: of a question of ours (GROUP_ASK) that was answered */
 	GROUP_MEMBER,	 /* member, hosted, fit, busy: as they are here */
 	GROUP_INSTALLED, /* view: the data plane has it as ordered */
 	GROUP_COMMITTED, /* view: … and goes by it */
@@ -156,7 +162,8 @@ struct group_event {
 	uint16_t member; /* id */
 	uint16_t host;	 /* number, 0 = not known */
 	uint8_t face;
-	uint64_t epoch;
+	uint64_t epoch, secret;
+	vmac_mac_t address;
 };
 
 /* --- what comes out -------------------------------------------------------------------------- */
@@ -169,6 +176,10 @@ enum group_effect_kind {
 	GROUP_OWN,
 	/* A heartbeat: group_compose() says it. */
 	GROUP_SEND,
+	/* Whether the host of that address still forwards: `secret` (wire/pulse.h). */
+	GROUP_ASK,
+	/* g->standing has changed: members whose hosts are silent, and forward. */
+	GROUP_STANDING,
 	/* The rows of `view`, by g->fresh and g->known, are to be installed; answered by
 	 * GROUP_INSTALLED; then committed; answered by GROUP_COMMITTED. */
 	GROUP_INSTALL,
@@ -186,7 +197,8 @@ struct group_effect {
 	enum group_effect_kind kind;
 	mono_t serve, speak;
 	struct heartbeat_view view;
-	uint64_t epoch;
+	uint64_t epoch, secret;
+	vmac_mac_t address;
 	uint16_t member, host; /* id; number; 0 = none */
 	uint8_t face, count, reason;
 	bool has_face;
@@ -213,6 +225,8 @@ struct group_peer {
 	bool doubted;	      /* since it did not prove itself, until it does */
 	mono_t met;	      /* there and not proven, while we speak: since; ns 0 = not */
 	mono_t noticed;	      /* heard, believed or not */
+	mono_t overheard_at;  /* of a run that is taken for an earlier one: when, and */
+	uint32_t overheard;   /* its sequence */
 	uint8_t host[16];
 	uint16_t number;
 	uint64_t incarnation, generation;
@@ -222,6 +236,12 @@ struct group_peer {
 	struct heartbeat_view installed, committed;
 	struct heartbeat_bits hosted, fit, busy;
 	struct group_claim claims[CLUSTER_FACES_MAX];
+	/* Whether it forwards when it is not heard. */
+	vmac_mac_t address;
+	struct heartbeat_bits had; /* hosted, as it said last */
+	bool wanted;		   /* that is to be known */
+	mono_t asked, stands;	   /* stands: until; ns 0 = it has not answered of late */
+	uint64_t secret;	   /* of the last question */
 };
 
 struct group_face {
@@ -283,6 +303,8 @@ struct group {
 	mono_t draining[CLUSTER_MEMBERS_MAX + 1]; /* since */
 	mono_t idle[CLUSTER_MEMBERS_MAX + 1];	  /* draining, and without a flow: since */
 	struct heartbeat_bits drained, told_up;
+	struct heartbeat_bits standing; /* their hosts are silent, and forward */
+	uint64_t asks;
 };
 
 struct group_config {
@@ -300,8 +322,10 @@ void group_init(struct group *g, const struct group_config *config, mono_t now);
 unsigned int group_step(struct group *g, const struct group_event *event, mono_t now,
 			struct group_effect ret[static GROUP_EFFECTS_MAX]);
 mono_t group_next_expiry(const struct group *g); /* MONO_NEVER = none */
-/* It was said before: GROUP_HEARD of it would change nothing. */
+/* It was said before: GROUP_HEARD of it would do no more than this. */
 bool group_is_old(const struct group *g, const struct heartbeat *h);
+/* Notes one that is old: its sender is told that he is heard. */
+void group_overhear(struct group *g, const struct heartbeat *h, mono_t now);
 
 /* What is to be sent now (after GROUP_SEND). */
 void group_compose(const struct group *g, struct heartbeat *ret);

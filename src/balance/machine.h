@@ -1,8 +1,9 @@
 /* What the parts of the group machine share.
  *
  * A step takes its event (group.c), and then holds everything against everything anew, in this
- * order: who is there (peers.c), whose the faces are (faces.c), what the views are (views.c) and
- * the members (members.c).  So nothing depends on which event was the occasion. */
+ * order: who is there (peers.c), whose the faces are (faces.c), who the members are (members.c),
+ * who is silent and still forwards (pulses.c), and what the views are (views.c).  So nothing
+ * depends on which event was the occasion. */
 #pragma once
 
 #include <assert.h>
@@ -68,6 +69,12 @@ void peers_review(struct step *s);
 mono_t peers_expiry(const struct group *g);
 struct group_peer *peer_by_number(struct group *g, uint16_t number);
 
+/* --- pulses.c -------------------------------------------------------------------------------- */
+
+void pulses_answered(struct step *s, uint64_t secret);
+void pulses_review(struct step *s);
+mono_t pulses_expiry(const struct group *g);
+
 /* --- faces.c --------------------------------------------------------------------------------- */
 
 void faces_claimed(struct step *s, unsigned int face, uint64_t epoch, uint16_t host);
@@ -99,6 +106,11 @@ void members_forsake(struct group *g, const struct heartbeat_bits *hosted);
 void members_mourn(struct group *g, const struct heartbeat_bits *hosted, mono_t now);
 void members_review(struct step *s);
 mono_t members_expiry(const struct group *g);
+/* It has flows, though its host is silent. */
+bool members_mourned(const struct group *g, const struct cluster_member *m, mono_t now);
+/* Of those the ones that nobody hosts by now are added. */
+void members_left_to(const struct group *g, const struct heartbeat_bits *had,
+		     struct heartbeat_bits *to);
 /* Which members take new flows, and which may still have some, as it stands now; false: nobody is
  * fit, and they are those of the view in force. */
 bool members_now(const struct group *g, mono_t now, struct heartbeat_bits *fresh,

@@ -5,6 +5,7 @@
 
 struct presence {
 	bool hosted, fit, busy;
+	bool left; /* by a host that stopped: of its flows nobody knows */
 	uint16_t host;
 };
 
@@ -35,8 +36,10 @@ static struct presence presence_of(const struct group *g, uint16_t id)
 			add_presence(&p, &g->peers[i], id);
 	/* Who left said so before it may have moved. */
 	for (unsigned int i = 0; i < GROUP_PEERS_MAX && !p.hosted; i++)
-		if (g->peers[i].counts && g->peers[i].left)
+		if (g->peers[i].counts && g->peers[i].left) {
 			add_presence(&p, &g->peers[i], id);
+			p.left = p.hosted;
+		}
 	return p;
 }
 
@@ -85,10 +88,21 @@ void members_mourn(struct group *g, const struct heartbeat_bits *hosted, mono_t 
 }
 
 /* It may be there though nobody says so; distributed, its host takes nothing any more. */
-static bool is_mourned(const struct group *g, const struct cluster_member *m, mono_t now)
+bool members_mourned(const struct group *g, const struct cluster_member *m, mono_t now)
 {
 	return g->record->mode == CLUSTER_DIRECTOR && g->mourned[m->id].ns &&
 	       !mono_due(g->mourned[m->id], now) && !presence_of(g, m->id).hosted;
+}
+
+void members_left_to(const struct group *g, const struct heartbeat_bits *had,
+		     struct heartbeat_bits *to)
+{
+	for (unsigned int i = 0; i < g->record->member_count; i++) {
+		const uint16_t id = g->record->members[i].id;
+
+		if (heartbeat_bit(had, id) && !presence_of(g, id).hosted)
+			heartbeat_set_bit(to, id, true);
+	}
 }
 
 /* Who has not heard that it drains does not look whether it has flows. */
@@ -110,7 +124,8 @@ static bool may_have_flows(const struct group *g, const struct cluster_member *m
 {
 	const struct presence p = presence_of(g, m->id);
 
-	if (p.busy || heartbeat_bit(&g->chosen, m->id) || is_mourned(g, m, now) || !all_know(g))
+	if (p.busy || p.left || heartbeat_bit(&g->chosen, m->id) || members_mourned(g, m, now) ||
+	    !all_know(g))
 		return true;
 	return !p.hosted && (is_up(g, m, now) || heartbeat_bit(&g->known, m->id));
 }
@@ -207,7 +222,7 @@ bool members_now(const struct group *g, mono_t now, struct heartbeat_bits *fresh
 		const bool up = is_up(g, m, now);
 
 		if (m->state == MEMBER_FAILED || heartbeat_bit(&g->drained, m->id) ||
-		    (!up && !is_mourned(g, m, now)))
+		    (!up && !members_mourned(g, m, now)))
 			continue;
 		heartbeat_set_bit(known, m->id, true);
 		heartbeat_set_bit(fresh, m->id, up && active);

@@ -109,6 +109,19 @@ bool group_is_old(const struct group *g, const struct heartbeat *h)
 	return false;
 }
 
+void group_overhear(struct group *g, const struct heartbeat *h, mono_t now)
+{
+	for (unsigned int i = 0; i < GROUP_PEERS_MAX; i++) {
+		struct group_peer *p = &g->peers[i];
+
+		if (is_slot_free(p) || memcmp(p->host, h->host, sizeof(p->host)) != 0 ||
+		    h->incarnation == p->incarnation)
+			continue;
+		p->overheard = h->sequence;
+		p->overheard_at = now;
+	}
+}
+
 static void prove(struct group_peer *p)
 {
 	p->proven = true;
@@ -166,7 +179,11 @@ struct group_peer *peers_hear(struct step *s, const struct heartbeat *h)
 	if (h->cluster != g->cluster_hash || h->number == g->number ||
 	    memcmp(h->host, g->self.octet, sizeof(h->host)) == 0)
 		return NULL;
-	p = group_is_old(g, h) ? NULL : slot_of(g, h->host);
+	if (group_is_old(g, h)) {
+		group_overhear(g, h, s->now);
+		return NULL;
+	}
+	p = slot_of(g, h->host);
 	if (!p)
 		return NULL;
 	if (is_slot_free(p) || memcmp(p->host, h->host, sizeof(p->host)) != 0) {
@@ -194,6 +211,7 @@ struct group_peer *peers_hear(struct step *s, const struct heartbeat *h)
 	p->hosted = h->hosted;
 	p->fit = h->fit;
 	p->busy = h->busy;
+	p->had = h->hosted;
 	take_claims(s, p, h);
 	if (h->leaving) {
 		said_farewell(s, p);

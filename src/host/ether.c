@@ -81,7 +81,9 @@ static int filter_attach(int fd, const struct ether_config *c)
 		       low = (uint32_t)to[4] << 8 | to[5];
 	struct sock_filter op[] = {
 		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 2 * ETH_ALEN),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, c->type, 0, 5),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, c->type, 0, 7),
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_HOST, 4, 0),
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, high, 0, 3),
 		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 4),

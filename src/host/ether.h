@@ -1,5 +1,6 @@
-/* What hosts say to each other in Ethernet frames of one type and to one group address, on one
- * link, whatever VLAN; and memberships of IP multicast groups, for switches that look at them.
+/* What hosts say to each other in Ethernet frames of one type, to one group address or to this host
+ * alone, on one link, whatever VLAN; and memberships of IP multicast groups, for switches that look
+ * at them.
  *
  * As with packet.h the socket is bound to all protocols, and a filter in the kernel lets in what is
  * wanted: a socket for a protocol gets a frame after its VLAN tag was thrown away, and could not

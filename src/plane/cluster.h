@@ -26,7 +26,8 @@
  * (with its own address as SA: one hop at most).  What is no guess is delivered and remembered, so
  * a member that migrates keeps its flows.  Of UDP only a host that is new to the face guesses, for
  * 30 s; what is then known to neither host is new, and the second's gives it back to the first's.
- * It is not asked where it is not fresh though it is active and weighs something: it may be gone.
+ * It is not asked where it is not fresh though it is active and weighs something: it may be gone,
+ * unless its host is known to stand.
  * A fragment goes by source, destination and protocol alone; an ICMP error by the packet that it
  * speaks of.
  *
@@ -43,8 +44,8 @@
  * ARP and ND for the addresses are answered in the data plane by the host with the lease of the
  * face that the client is to use (balance/table.h balance_face()), while it may speak.
  *
- * Threads: plane_cluster_lease() and plane_cluster_own() are called by one thread, which may be
- * another than that of all others. */
+ * Threads: plane_cluster_lease(), plane_cluster_own() and plane_cluster_standing() are called by
+ * one thread, which may be another than that of all others. */
 #pragma once
 
 #include "model/cluster.h"
@@ -85,6 +86,10 @@ void plane_cluster_lease(struct plane *p, unsigned int slot, unsigned int face, 
 			 mono_t speak);
 /* Distributed: this host takes its members' rows until then. */
 void plane_cluster_own(struct plane *p, unsigned int slot, mono_t until);
+
+/* Members that get no new flows because their hosts are silent, and whose hosts forward: they are
+ * asked for flows that this host does not know.  A bitmap as of plane_cluster_install(). */
+void plane_cluster_standing(struct plane *p, unsigned int slot, const uint8_t *members);
 
 /* Removes every cluster that was not set since plane_open(). */
 int plane_cluster_sweep(struct plane *p, unsigned int *ret_removed, struct error *ret_error);

@@ -185,6 +185,14 @@ void plane_cluster_own(struct plane *p, unsigned int slot, mono_t until)
 		cluster_store(&s->own, (uint64_t)until.ns);
 }
 
+void plane_cluster_standing(struct plane *p, unsigned int slot, const uint8_t *members)
+{
+	struct cluster_slot *s = slot_of(p, slot);
+
+	if (s)
+		put_bits(s->stands, members);
+}
+
 /* --- flows ----------------------------------------------------------------------------------- */
 
 static struct flow_line *map_flows(struct clusters *cs, int *ret_r)

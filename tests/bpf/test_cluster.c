@@ -1,5 +1,6 @@
 /* A frame for a cluster's face: which member gets it, frame by frame. */
 #include "cluster_rig.h"
+#include "wire/pulse.h"
 
 static uint64_t wire_drops(unsigned int reason)
 {
@@ -464,6 +465,71 @@ static void test_vlan(void **state)
 	assert_true(got[12] == 0x81 && (got[15] & 0xff) == 30);
 }
 
+/* --- a host whose daemon is dead ------------------------------------------------------------- */
+
+static struct frame pulse(const char *to, enum pulse_kind kind)
+{
+	const struct pulse what = { lab_mac(to), lab_mac(PEER), kind, 0x1111, 0x2222 };
+	struct frame f = { .len = PULSE_LEN };
+	struct writer w = writer_of(f.octet, sizeof(f.octet));
+
+	pulse_write(&w, &what);
+	return f;
+}
+
+static void answered(size_t tag)
+{
+	uint8_t plain[PULSE_LEN];
+	struct pulse what;
+
+	memcpy(plain, got, 12);
+	memcpy(plain + 12, got + 12 + tag, sizeof(plain) - 12);
+	assert_int_equal(got_len, sizeof(plain) + tag);
+	assert_true(pulse_read(plain, sizeof(plain), &what));
+	assert_true(is_mac(0, PEER) && is_mac(6, NIC));
+	assert_int_equal(what.kind, PULSE_ANSWER);
+	assert_int_equal(what.cluster, 0x1111);
+	assert_int_equal(what.secret, 0x2222);
+}
+
+/* Its programs say that it forwards; to nothing but that question, and only to the wire. */
+static void test_pulse(void **state)
+{
+	struct plane_port port = { .id = 1,
+				   .ifindex = links[1],
+				   .net = { 1, 30 },
+				   .gate = PLANE_OPEN,
+				   .address = lab_mac(A),
+				   .mtu = 1500 };
+	struct frame other = pulse(NIC, PULSE_QUESTION);
+	struct error e;
+
+	assert_int_equal(sent(0, pulse(NIC, PULSE_QUESTION)), TO_WIRE);
+	answered(0);
+	assert_int_equal(sent(0, pulse(NIC, PULSE_ANSWER)), NOBODY);
+	assert_int_equal(sent(0, pulse(WIRE, PULSE_QUESTION)), NOBODY);
+	assert_int_equal(sent(0, pulse(FACE, PULSE_QUESTION)), NOBODY);
+	for (size_t at = 12; at < 19; at++) {
+		other = pulse(NIC, PULSE_QUESTION);
+		other.octet[at] ^= 4;
+		assert_int_equal(sent(0, other), NOBODY);
+	}
+	other = pulse(NIC, PULSE_QUESTION);
+	memcpy(other.octet + 6, lab_mac(A).octet, 6);
+	assert_int_equal(sent(1, other), NOBODY);
+	assert_int_equal(plane_port_set(p, &port, &e), 0);
+	assert_int_equal(sent(0, tagged(pulse(NIC, PULSE_QUESTION), 30)), TO_WIRE);
+	answered(4);
+	assert_true(got[12] == 0x81 && (got[15] & 0xff) == 30);
+	/* Nothing of ours is in that VLAN. */
+	assert_int_equal(sent(0, tagged(pulse(NIC, PULSE_QUESTION), 31)), NOBODY);
+	/* With no daemon at all. */
+	plane_close(p);
+	assert_int_equal(sent(0, pulse(NIC, PULSE_QUESTION)), TO_WIRE);
+	answered(0);
+	p = lab_plane(attach_wanted);
+}
+
 /* --- distributed ----------------------------------------------------------------------------- */
 
 static void test_distributed(void **state)
@@ -641,6 +707,7 @@ int main(int argc, char **argv)
 		TEST(test_not_its_address),
 		TEST(test_rules),
 		TEST(test_vlan),
+		TEST(test_pulse),
 		TEST(test_distributed),
 		TEST(test_restart),
 		TEST(test_restart_with_priorities),

@@ -225,6 +225,12 @@ static void test_udp_asks_nobody_who_may_be_gone(void **state)
 	t.members[2].weight = 1;
 	set_cluster();
 	assert_int_equal(sent(0, udp4(WIRE, CLIENT, 6)), TO_A);
+	/* Its host is silent, and forwards. */
+	plane_cluster_standing(p, 5, (const uint8_t[CLUSTER_MEMBERS_MAX / 8]){ 1u << 2 });
+	assert_int_equal(sent(0, udp4(WIRE, CLIENT, 7)), TO_WIRE);
+	assert_true(is_mac(6, FACE));
+	plane_cluster_standing(p, 5, (const uint8_t[CLUSTER_MEMBERS_MAX / 8]){ 1u << 1 });
+	assert_int_equal(sent(0, udp4(WIRE, CLIENT, 8)), TO_A);
 }
 
 /* As the host of the row's first: what it does not know goes to the second in the first's name. */

@@ -65,7 +65,7 @@ MAPS = {"claims", "clock_word", "cluster_confs", "cluster_counts", "cluster_ips"
         "flows", "gates", "heads", "index_far", "index_near", "member_links", "members", "nat_jobs", "nat_parts",
         "police", "port_clusters", "router_counts", "router_ips", "router_maybe", "router_slots", "routers",
         "rows", "tunnel", "tunnel_nets", "tunnel_peers", "tunnel_vnis", "uplink_macs"}
-PLANE = {"links", "maps6", *(f"maps6/{name}" for name in MAPS)}
+PLANE = {"links", "maps7", *(f"maps7/{name}" for name in MAPS)}
 
 
 @pytest.mark.parametrize("end", ["stop", "delete", "kill-start-stop", "kill-purge"])

@@ -42,6 +42,7 @@ static void open_flow(struct cs_world *w, unsigned int n)
 {
 	struct cs_flow *f = &w->flows[n];
 	const unsigned int last = f->member;
+	int64_t most = w->scenario->flows_most ? w->scenario->flows_most : FLOW_MOST;
 	struct cs_host *h;
 	unsigned int id;
 
@@ -61,16 +62,37 @@ static void open_flow(struct cs_world *w, unsigned int n)
 		return;
 	f->member = (uint8_t)id;
 	f->began = w->now;
-	f->ends = w->now + chance_span(&w->chance, SECOND / 2, FLOW_MOST);
+	f->ends = w->now + chance_span(&w->chance, SECOND / 2, most);
 	w->opened++;
 }
 
-/* Its host speaks for it, or will again soon. */
+/* Its daemon alone is dead, its data plane answers, and all who run have known it before. */
+static bool is_standing(const struct cs_world *w, const struct cs_host *h)
+{
+	for (unsigned int i = 0; i < w->scenario->hosts; i++) {
+		const struct cs_host *other = &w->hosts[i];
+
+		if (other != h && other->up && other->daemon &&
+		    other->started + CS_SETTLE > h->ended)
+			return false;
+	}
+	return h->up && !h->daemon && w->deafness <= h->ended + GROUP_DEAD.ns;
+}
+
+/* Its host speaks for it, or will again soon, or is seen to stand. */
 static bool is_vouched_for(const struct cs_world *w, const struct cs_member *m)
 {
 	const struct cs_host *h = &w->hosts[m->at];
 
-	return h->linked && (h->left ? h->left + GROUP_RESTART.ns - SECOND > w->now : h->daemon);
+	if (!h->linked)
+		return false;
+	if (is_standing(w, h))
+		return true;
+	if (!h->daemon || h->left)
+		return h->left && h->left + GROUP_RESTART.ns - SECOND > w->now;
+	/* Who began when it was away has yet to hear of it. */
+	return h->started - h->ended < GROUP_RESTART.ns - SECOND ||
+	       h->started + CS_SETTLE <= w->now;
 }
 
 static void flow_broke(struct cs_world *w, unsigned int n, const struct cs_host *h, bool remembered,

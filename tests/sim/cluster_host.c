@@ -57,6 +57,11 @@ static void order_rows(struct cs_world *w, struct cs_host *h, const struct group
 	order(w, h, CS_ORDER_INSTALL, &rows);
 }
 
+static vmac_mac_t address_of(unsigned int host)
+{
+	return (vmac_mac_t){ { 2, 0, 0, 0, 0, (uint8_t)host } };
+}
+
 static void send_heartbeat(struct cs_world *w, struct cs_host *h)
 {
 	static struct heartbeat beat;
@@ -64,7 +69,7 @@ static void send_heartbeat(struct cs_world *w, struct cs_host *h)
 	struct writer out = writer_of(f.data, sizeof(f.data));
 
 	group_compose(&h->g, &beat);
-	heartbeat_write(&out, (vmac_mac_t){ { 2, 0, 0, 0, 0, h->index } }, &beat, h->g.record->key);
+	heartbeat_write(&out, address_of(h->index), &beat, h->g.record->key);
 	assert(!out.failed);
 	f.len = (uint16_t)writer_used(&out);
 	cs_send(w, h->index, &f);
@@ -100,6 +105,18 @@ static void lease(struct cs_world *w, struct cs_host *h, const struct group_effe
 	cs_check_lease(w, h, e->face, speak);
 }
 
+/* A data plane answers for as long as its host is up, whatever its daemon does. */
+static void ask(struct cs_world *w, struct cs_host *h, const struct group_effect *e)
+{
+	const unsigned int to = e->address.octet[5];
+	const struct cs_frame f = { .from = (uint8_t)to, .pulse = e->secret };
+
+	if (is_mutant(w, CS_MUTATE_MUTE))
+		return;
+	if (w->hosts[to].up && w->hosts[to].linked && h->linked && !w->cut[h->index][to])
+		cs_send(w, to, &f);
+}
+
 static void carry_out(struct cs_world *w, struct cs_host *h, const struct group_effect *e)
 {
 	switch (e->kind) {
@@ -111,6 +128,11 @@ static void carry_out(struct cs_world *w, struct cs_host *h, const struct group_
 		break;
 	case GROUP_SEND:
 		send_heartbeat(w, h);
+		break;
+	case GROUP_ASK:
+		ask(w, h, e);
+		break;
+	case GROUP_STANDING:
 		break;
 	case GROUP_INSTALL:
 	case GROUP_COMMIT_VIEW:
@@ -203,6 +225,7 @@ void cs_host_start(struct cs_world *w, struct cs_host *h)
 			w->members[m].good = w->now;
 	memset(w->heard[h->index], 0, sizeof(w->heard[h->index]));
 	h->down_at = h->left = 0;
+	h->started = w->now;
 	h->order_count = 0;
 	h->stalled = 0;
 	group_init(&h->g, &config, (mono_t){ w->now });
@@ -258,6 +281,13 @@ void cs_host_hear(struct cs_world *w, struct cs_host *h, const struct cs_frame *
 			cs_host_event(w, h, &claim);
 		return;
 	}
+	if (f->pulse) {
+		const struct group_event pulse = { .kind = GROUP_PULSE, .secret = f->pulse };
+
+		cs_host_event(w, h, &pulse);
+		return;
+	}
+	e.address = address_of(f->from);
 	assert(heartbeat_read(f->data, f->len, h->g.record->key, &beat) == HEARTBEAT_VALID);
 	if (is_mutant(w, CS_MUTATE_AMNESIA))
 		for (unsigned int i = 0; i < beat.face_count; i++)
@@ -340,6 +370,7 @@ void cs_host_time(struct cs_world *w, struct cs_host *h)
 
 	if (h->down_at && h->down_at <= w->now) {
 		h->daemon = false;
+		h->ended = w->now;
 		h->down_at = 0;
 		cs_check_fault(w, w->now);
 		return;

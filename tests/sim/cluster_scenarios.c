@@ -13,6 +13,7 @@ struct family {
 	uint8_t members, records, power, daemons, stalls, wire, cuts, tapes;
 	unsigned int steps;
 	int64_t faults_for;
+	int64_t away; /* a daemon, at most; 0: as long as all else lasts */
 };
 
 static const struct family families[] = {
@@ -20,6 +21,7 @@ static const struct family families[] = {
 	{ "records", 2, 8, 0, 0, 0, 0, 0, 0, 10, 6 * SECOND },
 	{ "power", 2, 0, 6, 0, 0, 0, 0, 0, 8, 6 * SECOND },
 	{ "daemons", 1, 1, 0, 8, 0, 0, 0, 0, 8, 6 * SECOND },
+	{ "absences", 1, 1, 0, 4, 0, 0, 0, 0, 3, 3 * SECOND, 20 * SECOND },
 	{ "stalls", 1, 0, 0, 0, 8, 0, 0, 0, 8, 6 * SECOND },
 	{ "wire", 2, 0, 0, 0, 0, 8, 0, 0, 10, 6 * SECOND },
 	{ "cuts", 2, 0, 0, 0, 0, 0, 8, 0, 10, 6 * SECOND },
@@ -144,7 +146,8 @@ static void add_one(struct cs_scenario *s, struct chance *c, const struct family
 		add_pair(s, c, at, n & 1 ? CS_CRASH : CS_UNPLUG, 0, n & 1 ? CS_BOOT : CS_PLUG,
 			 5 * SECOND);
 	else if ((n -= f->power) < f->daemons)
-		add_pair(s, c, at, n & 1 ? CS_KILL : CS_STOP, 0, CS_START, 4 * SECOND);
+		add_pair(s, c, at, n & 1 ? CS_KILL : CS_STOP, 0, CS_START,
+			 f->away ? f->away : 4 * SECOND);
 	else if ((n -= f->daemons) < f->stalls)
 		add(s, at, CS_STALL, (unsigned int)chance_below(c, s->hosts), 0,
 		    chance_span(c, 50 * MS, 2500 * MS));
@@ -190,7 +193,8 @@ bool cs_scenario_make(struct cs_scenario *s, uint64_t seed, const char *family)
 		at += chance_span(&c, 0, 2 * f->faults_for / f->steps);
 		add_one(s, &c, f, at);
 	}
-	heal = at + SECOND;
+	heal = at + SECOND + f->away;
+	s->flows_most = f->away;
 	for (unsigned int i = 0; i < s->step_count; i++)
 		if (s->steps[i].at > heal)
 			s->steps[i].at = heal;

@@ -90,6 +90,7 @@ const char *cs_rule_name(unsigned int r);
 	X(NO_ENTRIES, "the anchor remembers no flow, and rows have no second", FLOW)               \
 	X(STICKY, "a new flow goes where the last one of its tuple went", DRAIN)                   \
 	X(TRUSTING, "what was recorded is believed", NOBODY)                                       \
+	X(MUTE, "no data plane says that it forwards", FLOW)                                       \
 	X(SLEEPY, "who takes over speaks half a second late", FAILOVER)
 
 enum cs_mutation {
@@ -149,7 +150,8 @@ struct cs_scenario {
 	enum cluster_mode mode;
 	unsigned int step_count;
 	struct cs_step steps[CS_STEPS_MAX];
-	int64_t end; /* since the start */
+	int64_t end;	    /* since the start */
+	int64_t flows_most; /* how long a flow lasts at most; 0 = 6 s */
 	enum cs_mutation mutation;
 };
 
@@ -195,6 +197,7 @@ struct cs_host {
 	int64_t stalled; /* until then */
 	int64_t down_at; /* a daemon that stops ends then; 0 = does not */
 	int64_t left;	 /* it left in good order, then; 0 = did not */
+	int64_t started, ended; /* its daemon, the last time */
 	struct cs_order orders[CS_ORDERS_MAX];
 	unsigned int order_count;
 
@@ -224,6 +227,7 @@ struct cs_frame {
 	uint64_t socket; /* it waits in that of this run of the receiver; 0: is on the wire */
 	uint8_t from, to;
 	bool claim; /* an announcement: face, epoch */
+	uint64_t pulse; /* the answer of a host's data plane: the secret; 0: none */
 	bool taped; /* sent by somebody who recorded it */
 	uint8_t face;
 	uint64_t epoch;

@@ -119,7 +119,7 @@ void cs_send(struct cs_world *w, unsigned int from, const struct cs_frame *frame
 	struct cs_frame f = *frame;
 
 	w->sent++;
-	if (!f.claim)
+	if (!f.claim && !f.pulse)
 		record(w, &f);
 	for (unsigned int to = 0; to < w->scenario->hosts; to++) {
 		bool lost = w->cut[from][to] || chance_percent(&w->chance, w->loss);
@@ -128,7 +128,7 @@ void cs_send(struct cs_world *w, unsigned int from, const struct cs_frame *frame
 			continue;
 		if (!w->hosts[from].linked)
 			continue;
-		if (!f.claim)
+		if (!f.claim && !f.pulse)
 			cs_check_lost(w, from, to, lost);
 		if (lost)
 			continue;
@@ -314,6 +314,7 @@ static void daemon_gone(struct cs_world *w, struct cs_host *h, bool in_order)
 		cs_check_died(w, h);
 		cs_check_stall(w, h, w->now + GROUP_DEAD.ns);
 		h->daemon = false;
+		h->ended = w->now;
 		return;
 	}
 	h->left = w->now;
@@ -366,8 +367,10 @@ static void heal(struct cs_world *w)
 		plug(w, h, true);
 		if (h->newest_at)
 			h->newest_at = w->now;
-		if (h->down_at)
+		if (h->down_at) {
 			h->daemon = false;
+			h->ended = w->now;
+		}
 		boot(w, h);
 		if (!h->daemon)
 			cs_host_start(w, h);

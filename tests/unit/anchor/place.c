@@ -66,6 +66,10 @@ void plane_cluster_own(struct plane *p, unsigned int slot, mono_t until)
 {
 }
 
+void plane_cluster_standing(struct plane *p, unsigned int slot, const uint8_t *members)
+{
+}
+
 /* --- in the process -------------------------------------------------------------------------- */
 
 static void *mem_new(void *ctx, size_t size)

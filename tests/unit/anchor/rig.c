@@ -57,6 +57,14 @@ static void on_own(void *ctx, unsigned int slot, mono_t until)
 	o->serve = until;
 }
 
+static void on_standing(void *ctx, unsigned int slot, const struct heartbeat_bits *members)
+{
+	struct order_seen *o = order_new(ctx, ORDER_STANDING);
+
+	o->slot = slot;
+	o->standing = members->octet[0];
+}
+
 static void on_send(void *ctx, const struct anchor_where *where, const void *frame, size_t len)
 {
 	struct order_seen *o = order_new(ctx, ORDER_SEND);
@@ -86,7 +94,8 @@ static void on_gone(void *ctx, uint32_t cluster)
 	order_new(ctx, ORDER_GONE)->cluster = cluster;
 }
 
-static const struct anchor_ops rig_ops = { on_lease, on_own, on_send, on_report, on_gone };
+static const struct anchor_ops rig_ops = { on_lease, on_own,	on_standing,
+					   on_send,  on_report, on_gone };
 
 void rig_forget(struct rig *r)
 {

@@ -16,12 +16,20 @@
 #define RIG_ORDERS_MAX 4096
 #define RIG_START_NS   1000000000000LL
 
-enum order_kind { ORDER_LEASE, ORDER_OWN, ORDER_SEND, ORDER_REPORT, ORDER_GONE };
+enum order_kind {
+	ORDER_LEASE,
+	ORDER_OWN,
+	ORDER_STANDING,
+	ORDER_SEND,
+	ORDER_REPORT,
+	ORDER_GONE
+};
 
 struct order_seen {
 	enum order_kind kind;
 	unsigned int slot, face;
 	mono_t serve, speak;
+	uint8_t standing; /* the first octet */
 	int ifindex;
 	uint16_t vlan;
 	uint8_t frame[14 + HEARTBEAT_LEN_MAX];

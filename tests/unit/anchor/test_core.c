@@ -460,6 +460,7 @@ static void test_hears(void **state)
 	assert_int_equal(anchor_core_frame(r->core, 1, 12, frame, len, rig_now), HEARTBEAT_VALID);
 	assert_int_equal(false_told(GROUP_HEARD, &told), 1);
 	assert_int_equal(told.heartbeat->sequence, 10);
+	assert_int_equal(told.address.octet[5], 5);
 	/* Sent again, once the machine knows the host. */
 	g->peers[3] =
 		(struct group_peer){ .there = true, .host = { 1, [15] = 5 }, .incarnation = 1 };

@@ -41,6 +41,10 @@ static void on_own(void *ctx, unsigned int slot, mono_t until)
 {
 }
 
+static void on_standing(void *ctx, unsigned int slot, const struct heartbeat_bits *members)
+{
+}
+
 static void on_send(void *ctx, const struct anchor_where *where, const void *frame, size_t len)
 {
 }
@@ -55,7 +59,8 @@ static void on_gone(void *ctx, uint32_t cluster)
 	reports_forget(ctx, cluster);
 }
 
-static const struct anchor_ops ops = { on_lease, on_own, on_send, on_report, on_gone };
+static const struct anchor_ops ops = { on_lease, on_own,    on_standing,
+				       on_send,	 on_report, on_gone };
 
 int thread_start(struct anchors *anchors, struct error *ret_error)
 {

@@ -5,6 +5,11 @@
 
 static const uint8_t key[16] = { 9, 9, 9 };
 
+static vmac_mac_t lan_address(unsigned int h)
+{
+	return (vmac_mac_t){ { 2, 0, 0, 0, 0, (uint8_t)h } };
+}
+
 static void record_point(struct lan_host *h)
 {
 	h->record.members = h->members;
@@ -39,7 +44,7 @@ static void send(struct lan *l, unsigned int from)
 	struct heartbeat beat;
 
 	group_compose(&l->hosts[from].g, &beat);
-	heartbeat_write(&w, (vmac_mac_t){ { 2, 0, 0, 0, 0, (uint8_t)from } }, &beat, key);
+	heartbeat_write(&w, lan_address(from), &beat, key);
 	assert(!w.failed);
 	f.len = (uint16_t)writer_used(&w);
 	for (unsigned int to = 0; to < LAN_HOSTS; to++) {
@@ -49,6 +54,23 @@ static void send(struct lan *l, unsigned int from)
 		assert(l->queued < sizeof(l->queue) / sizeof(l->queue[0]));
 		l->queue[l->queued++] = f;
 	}
+}
+
+/* A host's data plane answers, whatever becomes of its daemon. */
+static void ask(struct lan *l, unsigned int from, const struct group_effect *e)
+{
+	const unsigned int to = e->address.octet[5];
+	struct lan_frame *f = &l->queue[l->queued];
+
+	if (!(l->hosts[to].up || l->hosts[to].stands) || l->cut[from][to] || l->cut[to][from])
+		return;
+	assert(vmac_mac_equal(e->address, lan_address(to)) &&
+	       l->queued < sizeof(l->queue) / sizeof(l->queue[0]));
+	*f = (struct lan_frame){ .at = l->now + MS(1),
+				 .from = (uint8_t)to,
+				 .to = (uint8_t)from,
+				 .secret = e->secret };
+	l->queued++;
 }
 
 static void carry_out(struct lan *l, unsigned int i, const struct group_effect *e)
@@ -80,6 +102,11 @@ static void carry_out(struct lan *l, unsigned int i, const struct group_effect *
 		h->committed = h->installed;
 		done.kind = GROUP_COMMITTED;
 		h->done[h->done_count++] = done;
+		break;
+	case GROUP_ASK:
+		ask(l, i, e);
+		break;
+	case GROUP_STANDING:
 		break;
 	case GROUP_ANNOUNCE:
 		h->announced[e->face]++;
@@ -170,6 +197,12 @@ static void deliver(struct lan *l)
 	memmove(&l->queue[0], &l->queue[1], --l->queued * sizeof(f));
 	if (!l->hosts[f.to].up)
 		return;
+	if (f.secret) {
+		e = (struct group_event){ .kind = GROUP_PULSE, .secret = f.secret };
+		lan_event(l, f.to, &e);
+		return;
+	}
+	e.address = lan_address(f.from);
 	assert(heartbeat_read(f.data, f.len, key, &beat) == HEARTBEAT_VALID);
 	e.heartbeat = &beat;
 	lan_event(l, f.to, &e);

@@ -11,6 +11,7 @@
 struct lan_frame {
 	int64_t at;
 	uint8_t from, to;
+	uint64_t secret; /* not a heartbeat: the answer of a host's data plane */
 	uint16_t len;
 	uint8_t data[HEARTBEAT_LEN_MAX];
 };
@@ -18,6 +19,7 @@ struct lan_frame {
 struct lan_host {
 	struct group g;
 	bool up, lazy; /* lazy: installs nothing */
+	bool stands;   /* its daemon alone is down */
 	struct cluster record;
 	struct cluster_member members[LAN_MEMBERS];
 	vmac_mac_t faces[CLUSTER_FACES_MAX];

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -147,9 +148,32 @@ static void a_clock_set_back_does_not_silence_a_host(void **state)
 	assert_int_equal(peer_of((unsigned int)a, b)->incarnation, 78);
 }
 
+/* Each knows the other by a later run than the true one: by what somebody had recorded. */
+static void two_that_think_each_other_old(void **state)
+{
+	const unsigned int a = (unsigned int)all_up(), b = another((int)a);
+
+	lan_run(&l, MS(500));
+	for (unsigned int i = 0; i < 2; i++) {
+		struct group_peer *p = (struct group_peer *)peer_of(i ? a : b, i ? b : a);
+
+		*p = (struct group_peer){ .number = p->number,
+					  .incarnation = p->incarnation + 1000,
+					  .sequence = p->sequence + 1000,
+					  .doubted = true,
+					  .differs = MONO_NEVER };
+		memcpy(p->host, l.hosts[i ? b : a].g.self.octet, sizeof(p->host));
+	}
+	lan_run(&l, MS(2000));
+	assert_true(peer_of(a, b)->there && peer_of(b, a)->there);
+	assert_int_equal(lan_fresh(&l), 0x3f);
+	assert_true(lan_anchor(&l, 0) >= 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(two_that_think_each_other_old),
 		cmocka_unit_test(who_begins_anew_does_not_believe_the_dead_for_long),
 		cmocka_unit_test(who_cannot_answer_may_have_a_witness),
 		cmocka_unit_test(a_clock_set_back_does_not_silence_a_host),

@@ -15,6 +15,7 @@
 #define MARK 0x1234
 
 static const vmac_mac_t group = { { 0x03, 0x76, 0x4d, 0x41, 0x43, 0x00 } };
+static const vmac_mac_t own = { { 0x52, 0x54, 0x00, 0x00, 0x00, 0x0a } };
 static const vmac_mac_t other = { { 0x03, 0x76, 0x4d, 0x41, 0x43, 0x01 } };
 
 /* Us (v0) in this namespace, a peer (v1) in another. */
@@ -24,7 +25,8 @@ static int raw = -1; /* in the peer's, past all of its stack */
 static int setup(void **state)
 {
 	peer = lab_netns_new();
-	lab_run("ip link add v0 type veth peer name v1 && ip link set v1 netns /proc/%d/fd/%d",
+	lab_run("ip link add v0 address 52:54:00:00:00:0a type veth peer name v1 && "
+		"ip link set v1 netns /proc/%d/fd/%d",
 		getpid(), peer.fd);
 	lab_go(peer.fd);
 	lab_run("ip link set v1 up");
@@ -128,14 +130,20 @@ static void test_hears_what_is_wanted(void **state)
 	put(group, 12, TYPE, 4);
 	put(group, 12, 0x0806, 5);
 	put(group, 4094, TYPE, 6);
-	h = listen_for(l, 4);
-	assert_int_equal(h.count, 3);
+	put(own, 0, TYPE, 7);
+	put(own, 12, TYPE, 8);
+	put(own, 0, 0x0806, 9);
+	h = listen_for(l, 6);
+	assert_int_equal(h.count, 5);
 	assert_int_equal(h.number[0], 1);
 	assert_int_equal(h.vlan[0], 0);
 	assert_int_equal(h.number[1], 4);
 	assert_int_equal(h.vlan[1], 12);
 	assert_int_equal(h.number[2], 6);
 	assert_int_equal(h.vlan[2], 4094);
+	assert_int_equal(h.number[3], 7);
+	assert_int_equal(h.number[4], 8);
+	assert_int_equal(h.vlan[4], 12);
 	ether_close(l);
 }
 
