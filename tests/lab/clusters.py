@@ -158,7 +158,8 @@ class Farm:
         return {macs.get(m["address"], m["address"]): m["live"] for m in (shown or self.show(name, host))["members"]}
 
     def wait_live(self, states, name="web", seconds=15):
-        """On all hosts; states: member's name -> state, or one for all.  Who is up has rows, too, where it is to have some."""
+        """On all hosts; states: member's name -> state, or one for all.  Who is up has rows, too, where it is to have some, on
+        hosts that have a member."""
         for host in self.fleet.hosts.values():
             if host.daemon.process.poll() is not None:
                 continue
@@ -166,9 +167,12 @@ class Farm:
                 shown = self.show(name, host.name)
                 live = self.live(name, shown=shown)
                 wanted = states if isinstance(states, dict) else {member: states for member in live}
-                return (live and all(live.get(member) == state for member, state in wanted.items()) and
-                        (shown["mode"] == "carry" or all(m["rows"] or not m["weight"] or m["state"] != "active"
-                                                         for m in shown["members"] if m["live"] == "up")))
+                if not live or any(live.get(member) != state for member, state in wanted.items()):
+                    return False
+                if shown["mode"] == "carry" or host.name not in (m["host"] for m in shown["members"]):
+                    return True
+                serve = (m for m in shown["members"] if m["live"] == "up" and m["state"] == "active" and m["weight"])
+                return all(m["rows"] for m in serve)
             try:
                 lab.wait_for(f"{host.name}: members are {states}", so, seconds, 0.1)
             except lab.LabError as problem:
