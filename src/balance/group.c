@@ -137,11 +137,7 @@ static void take_event(struct step *s, const struct group_event *e)
 		break;
 	case GROUP_HEARD:
 		s->heard = e->heartbeat;
-		s->from = peers_hear(s, e->heartbeat);
-		if (s->from) {
-			s->from->address = e->address;
-			s->from->stands = (mono_t){ 0 };
-		}
+		s->from = peers_hear(s, e->heartbeat, e->address);
 		break;
 	case GROUP_PULSE:
 		pulses_answered(s, e->secret);

@@ -324,6 +324,8 @@ unsigned int group_step(struct group *g, const struct group_event *event, mono_t
 mono_t group_next_expiry(const struct group *g); /* MONO_NEVER = none */
 /* It was said before: GROUP_HEARD of it would do no more than this. */
 bool group_is_old(const struct group *g, const struct heartbeat *h);
+/* Whether that is the secret of a question that stands: else GROUP_PULSE would change nothing. */
+bool group_asks(const struct group *g, uint64_t secret);
 /* Notes one that is old: its sender is told that he is heard. */
 void group_overhear(struct group *g, const struct heartbeat *h, mono_t now);
 

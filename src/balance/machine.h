@@ -59,7 +59,7 @@ bool bits_equal(const struct heartbeat_bits *a, const struct heartbeat_bits *b);
 /* --- peers.c --------------------------------------------------------------------------------- */
 
 /* Believes a heartbeat, or returns NULL. */
-struct group_peer *peers_hear(struct step *s, const struct heartbeat *h);
+struct group_peer *peers_hear(struct step *s, const struct heartbeat *h, vmac_mac_t sender);
 /* When that heartbeat of ours was sent which this one echoes; ns 0: none of the last ones.
  * counting: only where its sender believes us. */
 mono_t peers_echo(const struct group *g, const struct heartbeat *h, bool counting);

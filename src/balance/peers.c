@@ -171,7 +171,7 @@ static void doubt(struct step *s, struct group_peer *p)
 
 /* --- heartbeats ------------------------------------------------------------------------------ */
 
-struct group_peer *peers_hear(struct step *s, const struct heartbeat *h)
+struct group_peer *peers_hear(struct step *s, const struct heartbeat *h, vmac_mac_t sender)
 {
 	struct group *g = s->g;
 	struct group_peer *p;
@@ -212,6 +212,8 @@ struct group_peer *peers_hear(struct step *s, const struct heartbeat *h)
 	p->fit = h->fit;
 	p->busy = h->busy;
 	p->had = h->hosted;
+	p->address = sender;
+	p->stands = (mono_t){ 0 };
 	take_claims(s, p, h);
 	if (h->leaving) {
 		said_farewell(s, p);

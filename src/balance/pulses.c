@@ -45,12 +45,25 @@ static void ask(struct step *s, struct group_peer *p)
 	p->secret = what.secret;
 }
 
+static bool is_asked(const struct group_peer *p, uint64_t secret)
+{
+	return p->wanted && p->asked.ns && p->secret == secret;
+}
+
+bool group_asks(const struct group *g, uint64_t secret)
+{
+	for (unsigned int i = 0; i < GROUP_PEERS_MAX; i++)
+		if (is_asked(&g->peers[i], secret))
+			return true;
+	return false;
+}
+
 void pulses_answered(struct step *s, uint64_t secret)
 {
 	for (unsigned int i = 0; i < GROUP_PEERS_MAX; i++) {
 		struct group_peer *p = &s->g->peers[i];
 
-		if (!p->wanted || !p->asked.ns || p->secret != secret)
+		if (!is_asked(p, secret))
 			continue;
 		p->stands = mono_after(p->asked, GROUP_DEAD);
 		if (!p->there && !p->counts)

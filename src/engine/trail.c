@@ -9,7 +9,8 @@ bool trail_begin(struct engine *e, const struct port *p)
 	struct port_state *st = &e->ports[p->id];
 	struct error error;
 
-	if (!st->set || !st->gated || st->gate != PLANE_REDIRECT || !st->more.peer.family)
+	if (!st->set || !st->gated || st->gate != PLANE_REDIRECT || !st->more.peer.family ||
+	    p->gate != GATE_OPEN)
 		return false;
 	if (plane_port_leave_trail(e->cfg.plane, p->id, !p->made, &error) < 0) {
 		log_warning("port %s: %s", p->name, error.message);

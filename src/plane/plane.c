@@ -565,6 +565,8 @@ int plane_port_leave_trail(struct plane *p, uint32_t id, bool keep_dropping,
 		return error_set(ret_error, ERROR_WRONG_STATE, NULL,
 				 "port %u redirects to nobody", id);
 	row = tables_row(&p->tables, id);
+	if (!row) /* the kernel gave its link's number to another port's */
+		return error_set(ret_error, ERROR_NOT_FOUND, NULL, "port %u is not there", id);
 	list_remove(p, row->net, id);
 	/* No link, but not nobody's either: its gate is asked. */
 	tables_member_set(&p->tables, id, MEMBER_GATED, 0);

@@ -46,6 +46,9 @@ static void asks_and_is_answered(void **state)
 	frame[18] = PULSE_ANSWER;
 	anchor_core_frame(r->core, 1, 0, frame, PULSE_LEN, rig_now);
 	anchor_core_frame(r->core, 2, 12, frame, PULSE_LEN, rig_now);
+	frame[35]++;
+	anchor_core_frame(r->core, 1, 12, frame, PULSE_LEN, rig_now);
+	frame[35]--;
 	assert_int_equal(false_told(GROUP_PULSE, NULL), 0);
 	anchor_core_frame(r->core, 1, 12, frame, PULSE_LEN, rig_now);
 	assert_int_equal(false_told(GROUP_PULSE, &told), 1);

@@ -161,6 +161,26 @@ static void a_drain_of_a_host_that_left(void **state)
 	assert_int_equal(anchor()->known.octet[0], 0x0f);
 }
 
+/* All that one ever heard of it is its last word. */
+static void a_host_that_was_hardly_there(void **state)
+{
+	const struct group_event leave = { .kind = GROUP_LEAVE };
+
+	lan_init(&l, CLUSTER_DIRECTOR, 1);
+	l.cut[1][2] = true;
+	for (unsigned int i = 0; i < LAN_HOSTS; i++)
+		lan_up(&l, i);
+	lan_run(&l, MS(2500));
+	assert_int_not_equal(lan_anchor(&l, 0), 1);
+	l.cut[1][2] = false;
+	lan_event(&l, 1, &leave);
+	lan_run(&l, MS(100));
+	lan_down(&l, 1);
+	lan_run(&l, MS(9000));
+	/* (lan.c asserts that it is a host's address.) */
+	assert_true(l.hosts[2].effects[GROUP_ASK] > 10);
+}
+
 static void only_what_was_asked_is_believed(void **state)
 {
 	struct group_event e = { .kind = GROUP_PULSE };
@@ -205,6 +225,7 @@ int main(void)
 		cmocka_unit_test(a_member_that_went_elsewhere_is_not_left_to_it),
 		cmocka_unit_test(a_host_that_left),
 		cmocka_unit_test(a_drain_of_a_host_that_left),
+		cmocka_unit_test(a_host_that_was_hardly_there),
 		cmocka_unit_test(only_what_was_asked_is_believed),
 		cmocka_unit_test(where_rows_are_taken_by_their_owners_nobody_asks),
 	};
