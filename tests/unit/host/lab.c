@@ -97,6 +97,13 @@ bool lab_try(const char *fmt, ...)
 	return r == 0;
 }
 
+void lab_wait_up(const char *ifname)
+{
+	lab_run("for i in $(seq 500); do ip -br link show dev %s | grep -q ' UP ' && exit 0; "
+		"sleep 0.01; done; exit 1",
+		ifname);
+}
+
 struct host *lab_host(void)
 {
 	struct host *h = NULL;

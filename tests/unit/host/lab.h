@@ -32,6 +32,10 @@ void lab_home(void);
 void lab_run(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 bool lab_try(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* Waits until it has a carrier, in the namespace that the process is in: the kernel tells a queue
+ * of it a moment after the link is set up, and what is sent before goes nowhere. */
+void lab_wait_up(const char *ifname);
+
 struct host *lab_host(void);
 struct host_link lab_link(struct host *h, const char *ifname);
 bool lab_has_link(struct host *h, const char *ifname);

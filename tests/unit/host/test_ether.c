@@ -33,6 +33,10 @@ static int setup(void **state)
 	raw = lab_packet_socket("v1");
 	lab_home();
 	lab_run("ip link set v0 up && ip addr add 10.9.0.2/24 dev v0");
+	lab_wait_up("v0");
+	lab_go(peer.fd);
+	lab_wait_up("v1");
+	lab_home();
 	return 0;
 }
 
