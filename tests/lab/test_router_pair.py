@@ -315,9 +315,12 @@ def test_reload_changes_what_changed_and_nothing_else(twins, tmp_path):
     def swap(one, two):
         reload("routers:" + "".join(PLAIN.format(name=name, group=group) for name, group in (("one", one), ("two", two))))
         for name, group in (("one", one), ("two", two)):
-            lab.wait_for(f"{name} has group {group}",
-                         lambda: twins.r1.show(name)["sets"][0]["group"] == group and
-                         twins.r1.state(name) == "active", 10)
+            try:
+                lab.wait_for(f"{name} has group {group}",
+                             lambda: twins.r1.show(name)["sets"][0]["group"] == group and
+                             twins.r1.state(name) == "active", 20)
+            except lab.LabError as problem:
+                raise lab.LabError(f"{problem}: {twins.r1.show(name)}, {config.tail(20)}") from None
             assert twins.r1.live(name)["sets"][0]["mac"] == f"00:00:5e:00:01:{group:02x}"
 
     swap(11, 12)
