@@ -435,9 +435,9 @@ static void test_rules(void **state)
 
 /* --- VLANs ----------------------------------------------------------------------------------- */
 
-static void test_vlan(void **state)
+/* The first port is one of VLAN 30. */
+static void port_to_vlan(void)
 {
-	struct plane_cluster c = { .slot = 5, .net = { 1, 30 }, .record = &t.record };
 	struct plane_port port = { .id = 1,
 				   .ifindex = links[1],
 				   .net = { 1, 30 },
@@ -447,6 +447,14 @@ static void test_vlan(void **state)
 	struct error e;
 
 	assert_int_equal(plane_port_set(p, &port, &e), 0);
+}
+
+static void test_vlan(void **state)
+{
+	struct plane_cluster c = { .slot = 5, .net = { 1, 30 }, .record = &t.record };
+	struct error e;
+
+	port_to_vlan();
 	assert_int_equal(plane_cluster_set(p, &c, &e), 0);
 	lease(60000, 60000);
 	all_rows(1, 0, 7);
@@ -495,14 +503,7 @@ static void answered(size_t tag)
 /* Its programs say that it forwards; to nothing but that question, and only to the wire. */
 static void test_pulse(void **state)
 {
-	struct plane_port port = { .id = 1,
-				   .ifindex = links[1],
-				   .net = { 1, 30 },
-				   .gate = PLANE_OPEN,
-				   .address = lab_mac(A),
-				   .mtu = 1500 };
 	struct frame other = pulse(NIC, PULSE_QUESTION);
-	struct error e;
 
 	assert_int_equal(sent(0, pulse(NIC, PULSE_QUESTION)), TO_WIRE);
 	answered(0);
@@ -517,7 +518,7 @@ static void test_pulse(void **state)
 	other = pulse(NIC, PULSE_QUESTION);
 	memcpy(other.octet + 6, lab_mac(A).octet, 6);
 	assert_int_equal(sent(1, other), NOBODY);
-	assert_int_equal(plane_port_set(p, &port, &e), 0);
+	port_to_vlan();
 	assert_int_equal(sent(0, tagged(pulse(NIC, PULSE_QUESTION), 30)), TO_WIRE);
 	answered(4);
 	assert_true(got[12] == 0x81 && (got[15] & 0xff) == 30);

@@ -318,7 +318,7 @@ def test_reload_changes_what_changed_and_nothing_else(twins, tmp_path):
             try:
                 lab.wait_for(f"{name} has group {group}",
                              lambda: twins.r1.show(name)["sets"][0]["group"] == group and
-                             twins.r1.state(name) == "active", 20)
+                             twins.r1.state(name) == "active", 10)
             except lab.LabError as problem:
                 raise lab.LabError(f"{problem}: {twins.r1.show(name)}, {config.tail(20)}") from None
             assert twins.r1.live(name)["sets"][0]["mac"] == f"00:00:5e:00:01:{group:02x}"
