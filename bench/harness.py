@@ -194,7 +194,7 @@ class Tools:
         run("ninja", "-C", self.build, "bench-tools")
         self.vmacd = os.path.join(self.build, "src", "daemon", "vmacd")
         if needs_daemon and os.path.isdir(os.path.join(ROOT, "src", "daemon")):
-            run("ninja", "-C", self.build, "src/daemon/vmacd")
+            run("ninja", "-C", self.build, "src/daemon/vmacd", "src/errand/http-probe")
         self.has_daemon = os.path.exists(self.vmacd)
 
     def __getattr__(self, name):

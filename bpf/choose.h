@@ -42,6 +42,8 @@
 #define BALANCE_PORT	   -3	      /* to its port as any other */
 #define BALANCE_ASKED	   -4	      /* ARP or ND: answer.h */
 #define BALANCE_CARRY	   -5	      /* to all members: carry.h */
+#define BALANCE_UNUSUAL	   -6	      /* not for balance_usual() */
+#define BALANCE_CHOSEN	   (1 << 24)   /* by balance_usual(), which did not hand it over */
 #define BALANCE_DROP	   -16	      /* … and less: the negative reason */
 #define BALANCE_DROP_OF(r) (BALANCE_DROP - (int)(r))
 

@@ -216,29 +216,28 @@ static __always_inline __u64 sip_end(struct sip *s, __u64 last)
 	} while (0)
 
 /* The address of a member; 0 = there is none with that id. */
-__noinline __u64 member_mac(__u32 cluster, __u32 id)
+static __always_inline __u64 member_mac_of(__u32 cluster, __u32 id)
 {
 	const struct cluster_member_conf *m = cluster_member_of(cluster, id);
 
 	return m ? READ_ONCE(m->mac) : 0;
 }
 
-/* The same, and counts what it is handed. */
-static __always_inline __u64 member_gets(__u32 cluster, __u32 id, __u32 frames, __u32 octets)
+__noinline __u64 member_mac(__u32 cluster, __u32 id)
 {
-	const struct cluster_member_conf *m = cluster_member_of(cluster, id);
-	struct cluster_member_counters *c;
-	void *inner;
-	__u64 mac;
+	return member_mac_of(cluster, id);
+}
 
-	mac = m ? READ_ONCE(m->mac) : 0;
-	inner = mac ? bpf_map_lookup_elem(&cluster_member_counts, &cluster) : 0;
-	c = inner ? bpf_map_lookup_elem(inner, &id) : 0;
+/* What a member is handed. */
+static __always_inline void count_member(__u32 cluster, __u32 id, struct weight w)
+{
+	void *inner = bpf_map_lookup_elem(&cluster_member_counts, &cluster);
+	struct cluster_member_counters *c = inner ? bpf_map_lookup_elem(inner, &id) : 0;
+
 	if (c) {
-		c->frames += frames;
-		c->octets += octets;
+		c->frames += w.frames;
+		c->octets += w.octets;
 	}
-	return mac;
 }
 
 #endif

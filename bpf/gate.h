@@ -279,7 +279,7 @@ static __noinline __u32 gated_way(__u32 slot, __u32 ifindex)
 static __always_inline __u32 gated_link(__u32 slot, __u32 ifindex)
 {
 	if ((__s32)ifindex > 0)
-		return ifindex;
+		return ifindex & ~MEMBER_FLAGS;
 	return gated_way(slot, ifindex) == WAY_PORT ? ifindex & ~MEMBER_FLAGS : 0;
 }
 

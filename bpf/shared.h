@@ -121,7 +121,7 @@ struct claim {
 #define MEMBER_MTU(m)		   ((__u32)((m) >> 16) & 0xffff)
 #define MEMBER_NEXT(m)		   ((__u32)(m)&0xffff)
 #define MEMBER_GATED		   0x80000000u
-/* Together with MEMBER_GATED, whatever the gate: the port is a cluster's member. */
+/* The port is a cluster's member; besides, it may be gated. */
 #define MEMBER_CLUSTERED	   0x40000000u
 #define MEMBER_FLAGS		   (MEMBER_GATED | MEMBER_CLUSTERED)
 

@@ -374,12 +374,12 @@ static __always_inline int uplink_to_port(struct __sk_buff *skb, const struct up
 	__u32 way = WAY_PORT;
 	int reason;
 
+	if (MEMBER_IFINDEX(member) & MEMBER_CLUSTERED && came == HOW_WIRE) {
+		reason = to_member(skb, f->slot, to, f->net, how_of(f, came));
+		if (reason != BALANCE_PORT)
+			return reason;
+	}
 	if ((__s32)MEMBER_IFINDEX(member) <= 0) {
-		if (MEMBER_IFINDEX(member) & MEMBER_CLUSTERED && came == HOW_WIRE) {
-			reason = to_member(skb, f->slot, to, f->net, how_of(f, came));
-			if (reason != BALANCE_PORT)
-				return reason;
-		}
 		way = gated_way(to, MEMBER_IFINDEX(member));
 		if (way == WAY_WIRE)
 			return TC_ACT_UNSPEC;

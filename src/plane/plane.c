@@ -477,9 +477,8 @@ int plane_port_set(struct plane *p, const struct plane_port *port, struct error 
 	if (r < 0)
 		return r;
 	tables_member_set(&p->tables, port->id,
-			  (uint32_t)port->ifindex | (is_member ? MEMBER_FLAGS
-						     : open    ? 0
-							       : MEMBER_GATED),
+			  (uint32_t)port->ifindex | (is_member ? MEMBER_CLUSTERED : 0) |
+				  (open ? 0 : MEMBER_GATED),
 			  port->mtu);
 	r = list_add(p, row.net, port->id);
 	if (r == 0)

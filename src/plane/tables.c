@@ -363,11 +363,9 @@ void tables_say_open(struct tables *t, unsigned int slot, bool open)
 	uint64_t *member = tables_word(&t->members, slot), m = load(member);
 	uint32_t ifindex = MEMBER_IFINDEX(m) & ~MEMBER_GATED;
 
-	/* A cluster's member is never simply open. */
 	if (ifindex)
-		store(member, MEMBER(open && !(ifindex & MEMBER_CLUSTERED) ? ifindex
-									   : ifindex | MEMBER_GATED,
-				     MEMBER_MTU(m), MEMBER_NEXT(m)));
+		store(member, MEMBER(open ? ifindex : ifindex | MEMBER_GATED, MEMBER_MTU(m),
+				     MEMBER_NEXT(m)));
 	for (unsigned int which = 0; which < 2; which++) {
 		struct port_row *row = tables_any_row(t, slot, which);
 		uint32_t flags = open ? row->flags | ROW_OPEN : row->flags & ~ROW_OPEN;
@@ -380,13 +378,10 @@ void tables_say_open(struct tables *t, unsigned int slot, bool open)
 void tables_say_member(struct tables *t, unsigned int slot, uint32_t is_member)
 {
 	uint64_t *member = tables_word(&t->members, slot), m = load(member);
-	uint32_t ifindex = MEMBER_IFINDEX(m), now = ifindex | MEMBER_FLAGS;
-	bool open = GATE_STATE(load((uint64_t *)&tables_gate(t, slot)->word)) == GATE_IS_OPEN;
+	uint32_t ifindex = MEMBER_IFINDEX(m);
+	uint32_t now = is_member ? ifindex | MEMBER_CLUSTERED : ifindex & ~MEMBER_CLUSTERED;
 
-	if (!is_member)
-		now = (ifindex & ~MEMBER_FLAGS) | (open ? 0 : MEMBER_GATED);
-	if ((ifindex & ~MEMBER_FLAGS) && (is_member || ifindex & MEMBER_CLUSTERED) &&
-	    now != ifindex)
+	if ((ifindex & ~MEMBER_FLAGS) && now != ifindex)
 		store(member, MEMBER(now, MEMBER_MTU(m), MEMBER_NEXT(m)));
 	for (unsigned int which = 0; which < 2; which++) {
 		struct port_row *row = tables_any_row(t, slot, which);

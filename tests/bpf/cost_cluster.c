@@ -52,6 +52,7 @@ static struct balance_row rows[CLUSTER_ROWS];
 static struct plane_uplink u = { .slot = 1, .mtu = 1500 };
 static unsigned int turns = TURNS_DEFAULT;
 static bool json;
+static const char *only_cases = ""; /* whose name has that in it */
 
 static void die(const char *what)
 {
@@ -287,6 +288,8 @@ static struct way udp(bool ip6, uint32_t flows)
 static void measure_known(const char *what, unsigned int members, bool here, struct way way,
 			  bool is_tcp)
 {
+	if (!strstr(what, only_cases))
+		return;
 	set_members(members, here);
 	learn(&way, is_tcp);
 	measure(what, here ? "here" : "elsewhere", members, &way);
@@ -295,6 +298,8 @@ static void measure_known(const char *what, unsigned int members, bool here, str
 /* Nothing of the flows is known; `flags`: of TCP, 0 = UDP. */
 static void measure_new(const char *what, unsigned int members, struct way way, unsigned int flags)
 {
+	if (!strstr(what, only_cases))
+		return;
 	set_members(members, true);
 	if (flags)
 		set_tcp_flags(&way, flags);
@@ -388,9 +393,9 @@ static void stay_on_one_cpu(void)
 static int usage(void)
 {
 	fprintf(stderr,
-		"usage: bpf_cost_cluster [--json] [--turns N] [--members N]\n"
+		"usage: bpf_cost_cluster [--json] [--turns N] [--members N] [--case TEXT]\n"
 		"  a turn: %u frames each for the face, plainly forwarded, for nobody (%u)\n"
-		"  without --members: 1, 32 and 1,000\n",
+		"  without --members: 1, 32 and 1,000; --case: only those with it in their name\n",
 		BATCH, TURNS_DEFAULT);
 	return 2;
 }
@@ -400,6 +405,7 @@ int main(int argc, char **argv)
 	static const struct option options[] = { { "json", no_argument, NULL, 'j' },
 						 { "turns", required_argument, NULL, 't' },
 						 { "members", required_argument, NULL, 'm' },
+						 { "case", required_argument, NULL, 'c' },
 						 { 0 } };
 	unsigned int counts[] = { 1, 32, MEMBERS_MOST }, only = 0;
 
@@ -410,6 +416,8 @@ int main(int argc, char **argv)
 			turns = (unsigned int)strtoul(optarg, NULL, 10);
 		else if (c == 'm')
 			only = (unsigned int)strtoul(optarg, NULL, 10);
+		else if (c == 'c')
+			only_cases = optarg;
 		else
 			return usage();
 	}
