@@ -353,6 +353,10 @@ int main(int argc, char **argv)
 		TEST(test_flow_a_packet),
 	};
 
+	int failed;
+
 	open_links(argc, argv);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	failed = cmocka_run_group_tests_name("usual frames by themselves", tests, NULL, NULL);
+	all_unusual = true;
+	return failed + cmocka_run_group_tests_name("all frames alike", tests, NULL, NULL);
 }
