@@ -31,6 +31,7 @@ static void effect_ask(struct anchor_core *c, struct anchor_entry *e, const stru
 		.secret = f->secret,
 	};
 
+	e->asked++;
 	pulse_write(&w, &p);
 	c->ops->send(c->ctx, &e->where, w.start, writer_used(&w));
 }

@@ -116,6 +116,7 @@ struct anchor_view {
 	uint64_t sent, heard, late, transitions; /* heartbeats; self-fences; changes of anchors */
 	uint64_t verdicts[HEARTBEAT_VERDICT_COUNT];
 	uint64_t replayed, behind; /* authentic, but old; of another generation of the record */
+	uint64_t asked, answered;  /* whether a host that is heard no more forwards; it does */
 	struct error trouble;
 };
 /* False: no such cluster.  About 20 KiB. */

@@ -336,8 +336,10 @@ static void pulse_heard(struct anchor_core *c, int ifindex, uint16_t vlan, const
 	const struct group_event event = { .kind = GROUP_PULSE, .secret = p->secret };
 	struct anchor_entry *e = entry_of_frame(c, ifindex, vlan, p->cluster);
 
-	if (e && p->kind == PULSE_ANSWER && group_asks(&e->group, p->secret))
-		entry_step(c, e, &event, now);
+	if (!e || p->kind != PULSE_ANSWER || !group_asks(&e->group, p->secret))
+		return;
+	e->answered++;
+	entry_step(c, e, &event, now);
 }
 
 enum heartbeat_verdict anchor_core_frame(struct anchor_core *c, int ifindex, uint16_t vlan,

@@ -24,6 +24,7 @@ struct anchor_entry {
 	uint64_t sent, heard, late, transitions;
 	uint64_t verdicts[HEARTBEAT_VERDICT_COUNT];
 	uint64_t replayed, behind;
+	uint64_t asked, answered; /* hosts that are heard no more (wire/pulse.h) */
 	struct group group;
 };
 

@@ -98,6 +98,8 @@ bool anchor_core_look(const struct anchor_core *c, uint32_t cluster, mono_t now,
 	ret->transitions = e->transitions;
 	ret->replayed = e->replayed;
 	ret->behind = e->behind;
+	ret->asked = e->asked;
+	ret->answered = e->answered;
 	memcpy(ret->verdicts, e->verdicts, sizeof(ret->verdicts));
 	return true;
 }

@@ -337,8 +337,8 @@ void group_compose(const struct group *g, struct heartbeat *ret);
 struct balance_choice;
 unsigned int group_choices(const struct group *g, struct balance_choice *ret, unsigned int max);
 
-/* What is known of a member, for people: "up", "down", "draining", "drained", "failed", "absent".
- */
+/* What is known of a member, for people: "up", "down", "draining", "drained", "failed", "silent"
+ * (its host is, and forwards), "absent". */
 const char *group_member_live(const struct group *g, uint16_t member);
 /* The number of the host that hosts it; 0 = nobody says so. */
 uint16_t group_member_host(const struct group *g, uint16_t member);

@@ -248,7 +248,7 @@ const char *group_member_live(const struct group *g, uint16_t member)
 	if (heartbeat_bit(&g->drained, member))
 		return "drained";
 	if (!p.hosted)
-		return "absent";
+		return heartbeat_bit(&g->standing, member) ? "silent" : "absent";
 	if (!p.fit)
 		return "down";
 	return m->state == MEMBER_DRAINING ? "draining" : "up";

@@ -54,8 +54,11 @@ static void see_counters(struct engine *e, const struct cluster_state *s, struct
 	add(v, seen, "heartbeats_heard", seen->live.heard);
 	add(v, seen, "heartbeats_replayed", seen->live.replayed);
 	add(v, seen, "heartbeats_behind", seen->live.behind);
-	for (unsigned int i = HEARTBEAT_VALID + 1; i < HEARTBEAT_VERDICT_COUNT; i++)
-		add(v, seen, heartbeat_verdict_name(i), seen->live.verdicts[i]);
+	add(v, seen, "heartbeats_newer", seen->live.verdicts[HEARTBEAT_VERSION]);
+	add(v, seen, "heartbeats_malformed", seen->live.verdicts[HEARTBEAT_MALFORMED]);
+	add(v, seen, "heartbeats_forged", seen->live.verdicts[HEARTBEAT_FORGED]);
+	add(v, seen, "pulses_asked", seen->live.asked);
+	add(v, seen, "pulses_answered", seen->live.answered);
 	add(v, seen, "late", seen->live.late);
 	add(v, seen, "transitions", seen->live.transitions);
 }

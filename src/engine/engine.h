@@ -549,7 +549,8 @@ struct cluster_view {
 	/* By the record's order.  Lent until the next view. */
 	const struct cluster_member_view {
 		const struct cluster_member *member;
-		const char *live; /* "up", "down", "draining", "drained", "failed", "absent" */
+		const char *live; /* "up", "down", "draining", "drained", "failed", "silent",
+				   * "absent" */
 		const char *host, *port, *name; /* "" = none, not here */
 		const char *health, *detail;	/* here: of its check */
 		uint32_t rows;			/* of the table in force: its share of new flows */

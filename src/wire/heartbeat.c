@@ -315,12 +315,3 @@ enum heartbeat_verdict heartbeat_read(const void *frame, size_t len,
 	*ret = h;
 	return HEARTBEAT_VALID;
 }
-
-const char *heartbeat_verdict_name(enum heartbeat_verdict v)
-{
-	static const char *const names[] = { "valid", "not", "version", "malformed", "forged" };
-
-	_Static_assert(ARRAY_LEN(names) == HEARTBEAT_VERDICT_COUNT, "every verdict has a name");
-	assert((size_t)v < ARRAY_LEN(names));
-	return names[v];
-}

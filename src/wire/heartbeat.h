@@ -117,7 +117,6 @@ enum heartbeat_verdict {
 	HEARTBEAT_FORGED,    /* a tag under another key, or damaged */
 	HEARTBEAT_VERDICT_COUNT
 };
-const char *heartbeat_verdict_name(enum heartbeat_verdict v);
 
 /* The cluster that a frame says it is of, before its tag is checked (to find the key by); false:
  * it is none. */

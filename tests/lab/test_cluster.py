@@ -160,6 +160,14 @@ def test_an_anchor_ends(how, kind):
         assert new.end()["lost"] == 0
         unbroken(load.settle(13 if how == "daemon" else 2), but=dead)
         load.end()
+        if how == "daemon":
+            its = {m.name for m in farm.members.values() if m.host is host}
+            shown = farm.show(host=other)
+            assert {farm.live(shown=shown)[name] for name in its} == {"silent"}, shown
+            counters = shown["live"]["counters"]
+            assert counters["pulses_asked"] >= counters["pulses_answered"] > 40, counters
+            host.ns.run("ip", "link", "set", "eth0", "down")
+            farm.wait_live({name: "absent" for name in its})
 
 
 def test_the_registry_is_away():

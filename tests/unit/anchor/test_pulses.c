@@ -14,6 +14,7 @@ static void asks_and_is_answered(void **state)
 	const struct group_event any = { .kind = GROUP_STRANGER };
 	struct group_event told = { 0 };
 	struct rig *r = rig_new(4);
+	static struct anchor_view view;
 	struct rig_cluster c;
 	struct pulse p;
 	struct group *g;
@@ -53,6 +54,9 @@ static void asks_and_is_answered(void **state)
 	anchor_core_frame(r->core, 1, 12, frame, PULSE_LEN, rig_now);
 	assert_int_equal(false_told(GROUP_PULSE, &told), 1);
 	assert_int_equal(told.secret, 77);
+	assert_true(anchor_core_look(r->core, 3, rig_now, &view));
+	assert_int_equal(view.asked, 1);
+	assert_int_equal(view.answered, 1);
 	/* Who has left asks nobody. */
 	rig_forget(r);
 	anchor_core_remove(r->core, 3, rig_now);

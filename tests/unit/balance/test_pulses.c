@@ -60,11 +60,13 @@ static void members_of_a_host_that_stands_keep_their_flows(void **state)
 		assert_int_equal(lan_fresh(&l) & of_host(who), 0);
 		assert_int_equal(anchor()->known.octet[0], 0x3f);
 		assert_int_equal(anchor()->standing.octet[0], of_host(who));
+		assert_string_equal(group_member_live(anchor(), (uint16_t)(2 * who + 1)), "silent");
 		/* Its daemon is back, and says itself what it has. */
 		lan_up(&l, who);
 		lan_run(&l, MS(3000));
 		assert_int_equal(anchor()->standing.octet[0], 0);
 		assert_int_equal(lan_fresh(&l), 0x3f);
+		assert_string_equal(group_member_live(anchor(), (uint16_t)(2 * who + 1)), "up");
 	}
 }
 
@@ -79,6 +81,7 @@ static void members_of_a_dead_host_lose_theirs(void **state)
 	assert_int_equal(anchor()->standing.octet[0], 0);
 	lan_run(&l, MS(3000));
 	assert_int_equal(anchor()->known.octet[0], 0x3f & ~of_host(who));
+	assert_string_equal(group_member_live(anchor(), (uint16_t)(2 * who + 1)), "absent");
 	asked = l.hosts[lan_anchor(&l, 0)].effects[GROUP_ASK];
 	assert_in_range(asked, 40, 55); /* some ten seconds, every 200 ms */
 	lan_run(&l, MS(20000));

@@ -271,6 +271,10 @@ static void views_become_rows(void **state)
 	assert_string_equal(v.faces[0].anchor, "this host");
 	assert_string_equal(v.members[0].port, "p0");
 	assert_int_equal(v.counters[0].value, 5);
+	/* Members of one JSON object. */
+	for (unsigned int i = 0; i < v.counter_count; i++)
+		for (unsigned int j = 0; j < i; j++)
+			assert_string_not_equal(v.counters[i].name, v.counters[j].name);
 }
 
 static void epochs_go_into_the_journal(void **state)

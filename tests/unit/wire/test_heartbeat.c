@@ -332,13 +332,6 @@ static void bits(void **state)
 	assert_true(heartbeat_bit(&b, 1024));
 }
 
-static void names(void **state)
-{
-	for (unsigned int v = 0; v < HEARTBEAT_VERDICT_COUNT; v++)
-		assert_true(strlen(heartbeat_verdict_name((enum heartbeat_verdict)v)) > 0);
-	assert_string_equal(heartbeat_verdict_name(HEARTBEAT_FORGED), "forged");
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -356,7 +349,6 @@ int main(void)
 		cmocka_unit_test(what_does_not_fit_marks_the_writer),
 		cmocka_unit_test(a_cluster_by_its_name),
 		cmocka_unit_test(bits),
-		cmocka_unit_test(names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
