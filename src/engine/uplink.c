@@ -4,6 +4,9 @@
 
 #include "base/log.h"
 #include "engine/cluster.h"
+#include "host/inject.h"
+#include "host/virtual.h"
+#include "wire/announce.h"
 
 unsigned int uplink_slot(const struct engine *e, const char *ifname)
 {
@@ -76,10 +79,42 @@ static void uplink_absent(struct engine *e, unsigned int slot, const struct erro
 		event_uplink(e, u->ifname, "vanish", why->message);
 }
 
+struct own {
+	struct inject *inject;
+	vmac_mac_t address;
+	bool router;
+};
+
+static void announce_own(void *ctx, const struct host_address *a, bool permanent)
+{
+	const struct own *own = ctx;
+	uint8_t buf[ANNOUNCE_LEN_MAX];
+	struct writer w = writer_of(buf, sizeof(buf));
+
+	if (a->ip.family == 4)
+		announce_arp(&w, ANNOUNCE_REQUEST, own->address, a->ip.octet);
+	else
+		announce_nd(&w, own->address, a->ip.octet, a->ip.octet, own->router);
+	inject_send(own->inject, a->ifindex, buf, writer_used(&w));
+}
+
+/* The host's own IP addresses are at another link-layer address.  Linux does not say so (its
+ * arp_notify is off), and members would answer the host's checks to the old one for as long as
+ * their neighbour tables have it. */
+static void announce_host(struct engine *e, const struct uplink_state *u)
+{
+	struct own own = { e->balancing->inject, u->link.address, host_is_ip6_router(u->ifname) };
+	struct error ignored;
+
+	if (own.inject)
+		host_addresses_list(e->cfg.host, u->link.ifindex, announce_own, &own, &ignored);
+}
+
 void carry_uplink(struct engine *e, unsigned int slot)
 {
 	struct uplink_state *u = &e->uplinks[slot];
 	struct plane_uplink uplink = { .slot = slot };
+	const vmac_mac_t before = u->link.address;
 	bool was = u->present;
 	struct error error;
 
@@ -100,6 +135,8 @@ void carry_uplink(struct engine *e, unsigned int slot)
 		log_warning("uplink %s: %s", u->ifname, error.message);
 	}
 	cluster_uplink(e, slot);
+	if (u->set && vmac_mac_u64(before) && !vmac_mac_equal(before, u->link.address))
+		announce_host(e, u);
 	if (!was)
 		event_uplink(e, u->ifname, "appear", u->trouble.message);
 }

@@ -479,6 +479,14 @@ int tunables_drop(struct tunables *t, const char *name, struct error *ret_error)
 	return drop_all(t, &s, &s, 1, ret_error);
 }
 
+bool host_is_ip6_router(const char *ifname)
+{
+	char name[NAME_LEN_MAX + 1], value[VALUE_MAX + 1];
+
+	snprintf(name, sizeof(name), "net/ipv6/conf/%s/forwarding", ifname);
+	return value_read(name, value) == 0 && strcmp(value, "0") != 0;
+}
+
 /* --- parents --------------------------------------------------------------------------------- */
 
 static const struct {

@@ -114,6 +114,10 @@ int tunables_drop(struct tunables *t, const char *name, struct error *ret_error)
 /* Puts everything back and closes. */
 void tunables_close(struct tunables *t);
 
+/* Whether this host says of itself on that link that it is an IPv6 router (net/ipv6/ndisc.c: where
+ * it forwards); false also where that cannot be read. */
+bool host_is_ip6_router(const char *ifname);
+
 /* Makes the parent of virtual devices behave: arp_ignore 1, arp_announce 2 (or it would tell its
  * own address for the virtual one when it asks for a host), arp_filter 0; and takes that back. */
 int tunables_parent_set(struct tunables *t, const char *ifname, struct error *ret_error);

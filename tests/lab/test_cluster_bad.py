@@ -298,3 +298,23 @@ def test_an_uplink_goes_under_load(farm, how):
     unbroken(load.settle(1), but=mine)
     load.end()
     lab.wait_for("all members serve", lambda: {connect(farm, V4) for _ in range(16)} == set(farm.members), 10)
+
+
+def test_the_uplink_has_another_address(farm):
+    """The members have the host's old one in their neighbour tables, for half a minute and more; their checks go on."""
+    host, other = farm.kvm1, farm.host("kvm2")
+    mine = [member for member in farm.members.values() if member.host is host]
+    old, new = host.ns.link_address("eth0"), "52:54:00:76:00:99"
+    try:
+        for address in (new, old):
+            host.ns.run("ip", "link", "set", "eth0", "address", address)
+            deadline = time.monotonic() + 4
+            while time.monotonic() < deadline:
+                for member in mine:
+                    assert farm.live(host=host.name)[member.name] == "up" == farm.live(host=other.name)[member.name]
+                time.sleep(0.1)
+            for member in mine:
+                known = member.ns.run("ip", "neigh", "show", host.address).stdout
+                assert address in known, known
+    finally:
+        host.ns.run("ip", "link", "set", "eth0", "address", old)

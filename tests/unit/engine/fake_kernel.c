@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "host/inject.h"
+#include "host/virtual.h"
 #include "rig.h"
 
 static struct plane *wire;
@@ -289,7 +291,7 @@ static void fill_link(const struct host *h, int ifindex, struct host_link *ret)
 	ret->carrier = ifindex == 1 || h->carrier;
 	snprintf(ret->ifname, sizeof(ret->ifname), "%s",
 		 ifindex == 1 ? "eth0" : h->links[ifindex - 10]);
-	ret->address = (vmac_mac_t){ { 2, 0, 0, 0, 0, (uint8_t)ifindex } };
+	ret->address = (vmac_mac_t){ { 2, 0, 0, 0, h->generation, (uint8_t)ifindex } };
 }
 
 static int place_of(const struct host *h, const char *ifname)
@@ -298,6 +300,26 @@ static int place_of(const struct host *h, const char *ifname)
 		if (strcmp(h->links[i], ifname) == 0)
 			return i;
 	return -1;
+}
+
+/* The uplink has one of IPv4 and one of IPv6; this host is a router. */
+int host_addresses_list(struct host *h, int ifindex,
+			void (*fn)(void *ctx, const struct host_address *a, bool permanent),
+			void *ctx, struct error *ret_error)
+{
+	const struct host_address list[] = {
+		{ ifindex, { .family = 4, .octet = { 10, 9, 0, 1 } }, 24 },
+		{ ifindex, { .family = 6, .octet = { 0xfd, 0, [15] = 1 } }, 64 },
+	};
+
+	for (unsigned int i = 0; i < ARRAY_LEN(list) && ifindex == 1; i++)
+		fn(ctx, &list[i], true);
+	return 0;
+}
+
+bool host_is_ip6_router(const char *ifname)
+{
+	return true;
 }
 
 int host_link_by_name(struct host *h, const char *ifname, struct host_link *ret,
@@ -411,6 +433,15 @@ void host_dispatch(struct host *h, void (*fn)(void *ctx, const struct host_event
 	h->event_count = 0;
 	for (unsigned int i = 0; i < count; i++)
 		fn(ctx, &h->events[i]);
+}
+
+void fake_readdress(struct host *h)
+{
+	struct host_event *e = &h->events[h->event_count++];
+
+	h->generation++;
+	e->kind = HOST_LINK_CHANGED;
+	fill_link(h, 1, &e->link);
 }
 
 void fake_vanish(struct host *h, const char *ifname)

@@ -32,7 +32,8 @@ struct plane {
 };
 
 struct host {
-	bool carrier; /* of every link but the uplink */
+	bool carrier;	    /* of every link but the uplink */
+	uint8_t generation; /* of all links' addresses */
 	char links[FAKE_PORTS][IFNAME_MAX_LEN + 1];
 	struct host_event events[FAKE_EVENTS];
 	unsigned int event_count;
@@ -54,6 +55,7 @@ struct fake_port *fake_port_of(struct plane *p, vmac_mac_t address);
 void fake_guest_speaks(struct plane *p, vmac_mac_t address);
 void fake_carrier(struct host *h, bool carrier);
 void fake_vanish(struct host *h, const char *ifname); /* the link of a port */
+void fake_readdress(struct host *h);		      /* the uplink has another address */
 
 /* How many hosts have an open gate for an address now. */
 unsigned int fake_open_gates(vmac_mac_t address);

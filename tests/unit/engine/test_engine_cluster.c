@@ -345,6 +345,30 @@ static void who_answers_is_fit(void **state)
 }
 
 /* It has no bound address, and one of its own making. */
+/* Members that have its old one answer to nobody. */
+static void a_host_with_another_address_says_so(void **state)
+{
+	const vmac_mac_t now = { { 2, 0, 0, 0, 1, 1 } };
+	struct plane *p = &nodes[0].plane;
+	unsigned int before;
+	struct wish w;
+
+	wish(&w, "web", "10.1.0.80");
+	wish_member(&w, guests[0]);
+	assert_int_equal(add(0, &w, 1), ERROR_NONE);
+	before = p->announced;
+	fake_readdress(&nodes[0].host);
+	nodes_settle();
+	assert_int_equal(p->announced, before + 2);
+	assert_int_equal(p->asked_at, 1);
+	assert_memory_equal(p->asked + 6, now.octet, 6);	    /* from it, */
+	assert_int_equal(p->asked[14 + 40], 136);		    /* an NA */
+	assert_int_equal(p->asked[14 + 44] & 0xe0, 0x80 | 0x20); /* of a router, which overrides, */
+	assert_int_equal(p->asked[14 + 48 + 15], 1);		    /* of fd00::1 */
+	nodes_pass(5000);
+	assert_int_equal(p->announced, before + 2);
+}
+
 static void who_has_ipv6_alone_is_asked_for_its_link_local(void **state)
 {
 	const struct ip formed = ip_link_local(guests[0]);
@@ -604,6 +628,7 @@ int main(void)
 		T(views_become_rows, alone),
 		T(epochs_go_into_the_journal, alone),
 		T(who_answers_is_fit, alone),
+		T(a_host_with_another_address_says_so, alone),
 		T(who_has_ipv6_alone_is_asked_for_its_link_local, alone),
 		T(connections_are_asked_for_on_the_real_path, alone),
 		T(who_drains_is_watched, alone),
