@@ -361,10 +361,10 @@ static void a_host_with_another_address_says_so(void **state)
 	nodes_settle();
 	assert_int_equal(p->announced, before + 2);
 	assert_int_equal(p->asked_at, 1);
-	assert_memory_equal(p->asked + 6, now.octet, 6);	    /* from it, */
-	assert_int_equal(p->asked[14 + 40], 136);		    /* an NA */
+	assert_memory_equal(p->asked + 6, now.octet, 6);	 /* from it, */
+	assert_int_equal(p->asked[14 + 40], 136);		 /* an NA */
 	assert_int_equal(p->asked[14 + 44] & 0xe0, 0x80 | 0x20); /* of a router, which overrides, */
-	assert_int_equal(p->asked[14 + 48 + 15], 1);		    /* of fd00::1 */
+	assert_int_equal(p->asked[14 + 48 + 15], 1);		 /* of fd00::1 */
 	nodes_pass(5000);
 	assert_int_equal(p->announced, before + 2);
 }
