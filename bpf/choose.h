@@ -258,7 +258,7 @@ __noinline int choose(__u32 cluster, __u64 hash, __u64 what, __u32 tick, __u64 f
 {
 	const struct cluster_slot *s = cluster_slot_of(cluster);
 	const struct cluster_conf *conf = s ? cluster_conf_of(s) : 0;
-	__u32 id = FLOW_ID(found), known, guess, row;
+	__u32 id = FLOW_ID(found), known, guess, unsure, row;
 	int chosen;
 
 	if (!conf)
@@ -274,10 +274,10 @@ __noinline int choose(__u32 cluster, __u64 hash, __u64 what, __u32 tick, __u64 f
 		return (int)(id | (guess ? CHOSE_GUESSED : 0));
 	chosen = guess ? second_chance(s, conf, cluster, row, hash, what, tick)
 		       : (int)CLUSTER_FIRST(row);
-	guess = (__u32)chosen & (CHOSE_GUESSED | CHOSE_SECOND);
+	unsure = (__u32)chosen & (CHOSE_GUESSED | CHOSE_SECOND);
 	/* The end of a flow that nobody knows is not the beginning of one. */
-	if ((!known || !guess) && !(WHAT_FLAGS(what) & (PACKET_ERROR | PACKET_END)))
-		remember(found, hash, FLOW_NEW | (guess ? FLOW_GUESSED : 0), cluster,
+	if ((!known || !unsure) && !(WHAT_FLAGS(what) & (PACKET_ERROR | PACKET_END)))
+		remember(found, hash, FLOW_NEW | (unsure ? FLOW_GUESSED : 0), cluster,
 			 (__u32)chosen & CHOSE_ID, tick);
 	return chosen;
 }
