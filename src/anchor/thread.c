@@ -51,10 +51,8 @@ static void on_send(void *ctx, const struct anchor_where *where, const void *fra
 static void on_report(void *ctx, const struct anchor_report *r)
 {
 	struct anchor_report dated = *r;
-	struct timespec ts;
 
-	clock_gettime(CLOCK_REALTIME, &ts);
-	dated.at = (wall_t){ ts.tv_sec * 1000LL + ts.tv_nsec / 1000000 };
+	dated.at = clock_wall();
 	report_add(ctx, &dated);
 }
 

@@ -17,9 +17,9 @@
 
 #include <pthread.h>
 #include <systemd/sd-event.h>
-#include <time.h>
 
 #include "anchor/core.h"
+#include "host/clock.h"
 #include "host/ether.h"
 #include "plane/cluster.h"
 
@@ -29,14 +29,6 @@
 #define FAILURES_MAX                                                                               \
 	3 /* heartbeats in a row that the kernel did not take: the link is of no use               \
 	   */
-
-static inline mono_t clock_boot(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_BOOTTIME, &ts);
-	return (mono_t){ ts.tv_sec * 1000000000LL + ts.tv_nsec };
-}
 
 /* --- orders ---------------------------------------------------------------------------------- */
 

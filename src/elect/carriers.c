@@ -113,7 +113,7 @@ void carrier_broken(struct elect *e, struct carrier *c)
 	carrier_has_device(e, c, 0);
 	c->have_count = 0;
 	if (c->state == CARRIER_READY && c->set)
-		elect_core_ready(e->core, c->set, false, clock_now());
+		elect_core_ready(e->core, c->set, false, clock_boot());
 	carrier_queue(e, c);
 }
 
@@ -349,7 +349,7 @@ void carriers_make(struct elect *e)
 		}
 		c->state = CARRIER_READY;
 		elect_trouble(&c->trouble, NULL);
-		elect_core_ready(e->core, c->set, true, clock_now());
+		elect_core_ready(e->core, c->set, true, clock_boot());
 	}
 }
 

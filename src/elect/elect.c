@@ -100,7 +100,7 @@ static void on_nothing(void *ctx, const struct elect_event *event)
 
 static void stop_begin(struct elect *e)
 {
-	mono_t now = clock_now();
+	mono_t now = clock_boot();
 
 	e->stopping = true;
 	e->stop_by = mono_after(now, STOP_AT_MOST);
@@ -137,13 +137,13 @@ static int on_errands(sd_event_source *s, int fd, uint32_t events, void *ctx)
 static int on_timer(sd_event_source *s, uint64_t usec, void *ctx)
 {
 	struct elect *e = ctx;
-	mono_t now = clock_now(), due = elect_core_next_expiry(e->core);
+	mono_t now = clock_boot(), due = elect_core_next_expiry(e->core);
 
 	/* Whoever slept too long listens before he speaks: the advertisements that would have
 	 * kept a backup quiet may be waiting. */
 	if (mono_due(mono_after(due, LATE_FROM), now)) {
 		links_listen(e);
-		now = clock_now();
+		now = clock_boot();
 		due = elect_core_next_expiry(e->core);
 	}
 	if (due.ns < now.ns)
@@ -166,7 +166,7 @@ static int on_retry(sd_event_source *s, uint64_t usec, void *ctx)
 void elect_retry_soon(struct elect *e)
 {
 	if (e->retry_at.ns == MONO_NEVER.ns)
-		e->retry_at = mono_after(clock_now(), RETRY_EVERY);
+		e->retry_at = mono_after(clock_boot(), RETRY_EVERY);
 }
 
 static int on_make(sd_event_source *s, void *ctx)
@@ -211,7 +211,7 @@ static void settle(struct elect *e)
 
 static bool finished(const struct elect *e)
 {
-	return e->stopping && (elect_core_stopped(e->core) || mono_due(e->stop_by, clock_now()));
+	return e->stopping && (elect_core_stopped(e->core) || mono_due(e->stop_by, clock_boot()));
 }
 
 /* The lock is held but while it sleeps; the door gives a looker that waits its turn. */
@@ -238,7 +238,7 @@ static void thread_run(struct elect *e)
 		r = sd_event_prepare(e->loop);
 		if (r == 0)
 			r = thread_wait(e);
-		e->begun = clock_now();
+		e->begun = clock_boot();
 		if (r > 0)
 			r = sd_event_dispatch(e->loop);
 		/* Only our own mistakes end an sd-event loop: an election that is silently without
@@ -256,7 +256,7 @@ static void *thread_main(void *ctx)
 	/* Where it is not permitted the elections still run, as punctual as the machine is idle. */
 	pthread_setschedparam(pthread_self(), SCHED_RR, &realtime);
 	pthread_mutex_lock(&e->lock);
-	elect_core_boot(e->core, clock_now());
+	elect_core_boot(e->core, clock_boot());
 	thread_run(e);
 	carriers_end(e);
 	pthread_mutex_unlock(&e->lock);

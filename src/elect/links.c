@@ -100,7 +100,7 @@ static void on_frame(void *ctx, const struct packet_frame *f)
 static int link_receive(struct link *l)
 {
 	struct elect *e = l->e;
-	struct receiving r = { e->core, l->state.ifindex, clock_now() };
+	struct receiving r = { e->core, l->state.ifindex, clock_boot() };
 	int n;
 
 	e->begun = r.now;
@@ -252,7 +252,7 @@ static void link_tell(struct link *l)
 	l->told.address = link.address;
 	l->told.source4 = link.source4;
 	l->told.source6 = link.source6;
-	elect_core_link(l->e->core, &link, clock_now());
+	elect_core_link(l->e->core, &link, clock_boot());
 }
 
 /* Also of a link that has another name by now: its values went with it. */

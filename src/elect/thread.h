@@ -23,8 +23,8 @@
 #include "elect/core.h"
 #include "elect/elect.h"
 #include "errand/errands.h"
-#include "errand/clock.h"
 #include "elect/track.h"
+#include "host/clock.h"
 #include "host/packet.h"
 #include "host/virtual.h"
 #include "plane/router.h"
@@ -33,7 +33,7 @@
 #define STOP_AT_MOST	 SPAN_S(10)
 #define EVENTS_QUEUE_MAX 65536
 #define RECEIVE_MAX	 256 /* frames a turn and link: a flood delays no timer */
-#define MAKE_MAX	 32 /* devices a turn */
+#define MAKE_MAX	 32  /* devices a turn */
 
 /* --- one set --------------------------------------------------------------------------------- */
 

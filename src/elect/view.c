@@ -33,7 +33,7 @@ static int64_t ms_of(span_t s)
 static void view_machine(const struct elect_router *r, struct elect_view *v)
 {
 	const struct fhrp *m = elect_router_machine(r);
-	mono_t now = clock_now();
+	mono_t now = clock_boot();
 
 	v->state = fhrp_state_name(m->state);
 	v->reason = m->transitions ? fhrp_reason_name(m->last_reason) : "";
