@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/eventfd.h>
 
 #include "anchor/thread.h"
 #include "base/log.h"
@@ -24,7 +23,7 @@ static void order_end(struct anchors *a, struct order *o)
 	o->news = true;
 	pthread_mutex_unlock(&a->queues);
 	if (a->running)
-		eventfd_write(a->wake, 1);
+		punctual_wake(&a->thread);
 }
 
 /* --- what is asked --------------------------------------------------------------------------- */
@@ -116,7 +115,7 @@ void anchor_identity(struct anchors *a, const struct uuid *self, uint16_t number
 	a->identity_news = true;
 	pthread_mutex_unlock(&a->queues);
 	if (a->running)
-		eventfd_write(a->wake, 1);
+		punctual_wake(&a->thread);
 }
 
 /* --- what is done ---------------------------------------------------------------------------- */
@@ -161,7 +160,7 @@ static void order_set(struct anchors *a, uint32_t id, const struct order *o)
 	if (o->placed || !goes_on)
 		a->lacking[id] = anchor_core_set(a->core, o->record, &o->where, clock_boot()) < 0;
 	if (a->lacking[id]) {
-		thread_retry_soon(a);
+		punctual_retry_soon(&a->thread);
 		return;
 	}
 	if (o->placed && o->where.up)

@@ -10,20 +10,15 @@
  * What it is told is, but for notes, a state too: of what it has not heard yet, only the newest
  * counts.
  *
- * The locks are those of elections' thread: `queues` is held for an instant only; `lock` is held by
- * the thread except while it sleeps, so that whoever looks sees no half-done turn; `door` lets a
- * looker that waits have its turn. */
+ * The thread's lock is held by it except while it sleeps (host/punctual.h); `queues` is held for an
+ * instant only. */
 #pragma once
 
-#include <pthread.h>
-#include <systemd/sd-event.h>
-
 #include "anchor/core.h"
-#include "host/clock.h"
 #include "host/ether.h"
+#include "host/punctual.h"
 #include "plane/cluster.h"
 
-#define RETRY_EVERY SPAN_S(2)
 #define RECEIVE_MAX 256 /* frames a turn and link: a flood delays no timer */
 #define NOTES_MAX   65536
 #define FAILURES_MAX                                                                               \
@@ -96,11 +91,9 @@ struct hearing {
 struct anchors {
 	const struct mem *mem;
 	struct plane *plane;
-	struct anchor_identity begun_as;
-	pthread_t thread;
 	bool running;	      /* the thread */
 	struct error trouble; /* why it is not, where it should be */
-	int wake, reports_fd; /* eventfds */
+	int reports_fd;	      /* eventfd */
 
 	pthread_mutex_t queues; /* of what follows */
 	struct anchor_identity identity;
@@ -112,12 +105,8 @@ struct anchors {
 	/* What is told at this moment: the engine's, who dispatches. */
 	struct balance_choice telling[CLUSTER_MEMBERS_MAX];
 
-	pthread_mutex_t door, lock; /* lock: of all that follows */
-	sd_event *loop;
-	sd_event_source *timer, *retry;
-	mono_t retry_at; /* MONO_NEVER = nothing failed */
-	bool stopping, links_due;
-	mono_t stop_by;
+	struct punctual thread; /* its lock: of all that follows */
+	bool links_due;
 	struct anchor_core *core;
 	bool lacking[CLUSTERS_MAX + 1]; /* there was no memory for it, is tried again */
 	struct uplink *uplinks;
@@ -129,7 +118,6 @@ struct anchors {
 /* --- thread.c -------------------------------------------------------------------------------- */
 
 int thread_start(struct anchors *a, struct error *ret_error);
-void thread_retry_soon(struct anchors *a);
 
 /* --- orders.c -------------------------------------------------------------------------------- */
 

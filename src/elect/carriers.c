@@ -394,7 +394,7 @@ static void carrier_free(struct elect *e, struct carrier *c)
 	*at = c->next_on_link;
 	if (!c->link->carriers)
 		link_drop(e, c->link);
-	else if (!e->stopping)
+	else if (!e->thread.stopping)
 		link_need(e, c->link);
 	carrier_has_device(e, c, 0);
 	elect_trouble(&c->trouble, NULL);

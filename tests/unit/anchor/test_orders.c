@@ -59,8 +59,7 @@ static void on_gone(void *ctx, uint32_t cluster)
 	reports_forget(ctx, cluster);
 }
 
-static const struct anchor_ops ops = { on_lease, on_own,    on_standing,
-				       on_send,	 on_report, on_gone };
+static const struct anchor_ops ops = { on_lease, on_own, on_standing, on_send, on_report, on_gone };
 
 int thread_start(struct anchors *anchors, struct error *ret_error)
 {
@@ -69,11 +68,6 @@ int thread_start(struct anchors *anchors, struct error *ret_error)
 		return error_set(ret_error, ERROR_NO_MEMORY, NULL, "not enough memory");
 	anchors->running = true;
 	return 0;
-}
-
-void thread_retry_soon(struct anchors *anchors)
-{
-	anchors->retry_at = (mono_t){ 1 };
 }
 
 void links_revive(struct anchors *anchors, int ifindex)
@@ -94,11 +88,10 @@ static int setup(void **state)
 	starts = start_fails = 0;
 	ends_of_leases = 0;
 	assert_int_equal(anchor_core_new(&config, &a->core), 0);
-	a->wake = eventfd(0, EFD_NONBLOCK);
+	assert_int_equal(punctual_init(&a->thread, NULL, a), 0);
 	a->reports_fd = eventfd(0, EFD_NONBLOCK);
 	pthread_mutex_init(&a->queues, NULL);
 	reports_init(a);
-	a->retry_at = MONO_NEVER;
 	false_forget();
 	false_inits = 0;
 	return 0;
@@ -109,7 +102,7 @@ static int teardown(void **state)
 	anchor_core_free(a->core);
 	orders_end(a);
 	reports_free(a);
-	close(a->wake);
+	punctual_done(&a->thread);
 	close(a->reports_fd);
 	free(a);
 	return 0;
@@ -145,7 +138,7 @@ static void test_newest_word_counts(void **state)
 	set(1, 2);
 	set(1, 3);
 	assert_int_equal(starts, 1);
-	assert_int_equal(eventfd_read(a->wake, &woken), 0);
+	assert_int_equal(eventfd_read(a->thread.wake, &woken), 0);
 	assert_false(orders_do(a));
 	assert_int_equal(false_inits, 1);
 	assert_int_equal(false_config.record->generation, 3);
@@ -283,7 +276,7 @@ static void test_memory_is_short(void **state)
 	orders_do(a);
 	assert_int_equal(false_inits, 0);
 	assert_true(a->lacking[1]);
-	assert_true(a->retry_at.ns != MONO_NEVER.ns);
+	assert_true(a->thread.retry_at.ns != MONO_NEVER.ns);
 	/* More is asked of it meanwhile. */
 	anchor_member(a, 1, 3, true, true, false);
 	orders_do(a);
