@@ -18,12 +18,18 @@ static struct order *order_begin(struct anchors *a, uint32_t cluster)
 	return &a->orders[cluster];
 }
 
+/* Of what is there already the thread is woken; a cluster that is to be there has one begun. */
 static void order_end(struct anchors *a, struct order *o)
 {
+	const bool wanted = o->record;
+
 	o->news = true;
 	pthread_mutex_unlock(&a->queues);
+	thread_reap(a);
 	if (a->running)
 		punctual_wake(&a->thread);
+	else if (wanted && thread_start(a, &a->trouble) < 0)
+		log_debug("anchors: %s", a->trouble.message);
 }
 
 /* --- what is asked --------------------------------------------------------------------------- */
@@ -40,8 +46,6 @@ void anchor_set(struct anchors *a, const struct cluster *record, const struct an
 	o->where.segment = o->segment;
 	o->placed = true;
 	order_end(a, o);
-	if (!a->running && thread_start(a, &a->trouble) < 0)
-		log_debug("anchors: %s", a->trouble.message);
 }
 
 void anchor_remove(struct anchors *a, uint32_t cluster)
@@ -227,6 +231,18 @@ bool orders_do(struct anchors *a)
 	}
 	a->links_due = true;
 	return stop;
+}
+
+bool orders_none(struct anchors *a)
+{
+	bool none = true;
+
+	pthread_mutex_lock(&a->queues);
+	for (uint32_t id = 1; none && id <= CLUSTERS_MAX; id++)
+		none = !a->orders[id].news && !a->orders[id].record;
+	a->ended = none;
+	pthread_mutex_unlock(&a->queues);
+	return none;
 }
 
 void orders_retry(struct anchors *a)

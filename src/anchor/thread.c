@@ -1,7 +1,17 @@
-/* The thread: opened, fed, woken, stopped; and what others are shown.
+/* The thread: begun, fed, ended; and what others are shown.
  *
- * It begins with the first cluster: a host that has none has no thread and no socket. */
+ * It begins with the first cluster and ends with the last: a host that has none has no thread and
+ * no socket.  It ends by itself, when the core is empty and the board asks for nothing; it says so
+ * under the lock of the board, so whoever puts an order there later finds it ended, and no order
+ * falls in between.  What it leaves is the engine's to clear, with the next order or the next look
+ * at reports, whichever comes first: a join that waits for its last few instructions.  To stop and
+ * join it with the order that removes the last cluster was rejected: it hands over then, and the
+ * engine would have to wait for that.
+ *
+ * The core outlives it, empty: it knows how far heartbeats were counted, and those of a core that
+ * counts from the beginning would be old to everybody who heard the one before. */
 #include <errno.h>
+#include <malloc.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -114,9 +124,19 @@ static void on_settle(void *ctx)
 
 static bool on_over(void *ctx, bool stopping)
 {
+	struct anchors *a = ctx;
+
+	if (!anchor_core_empty(a->core))
+		return false;
+	return stopping || orders_none(a);
+}
+
+/* Nobody waits for an end that comes by itself: the engine is told to look. */
+static void on_end(void *ctx)
+{
 	const struct anchors *a = ctx;
 
-	return stopping && anchor_core_empty(a->core);
+	eventfd_write(a->reports_fd, 1);
 }
 
 static const struct punctual_ops loop_ops = {
@@ -130,16 +150,37 @@ static const struct punctual_ops loop_ops = {
 	.retry = on_retry,
 	.settle = on_settle,
 	.over = on_over,
+	.end = on_end,
 };
 
 /* --- begin ----------------------------------------------------------------------------------- */
 
-static void thread_end(struct anchors *a)
+static void thread_free(struct anchors *a)
 {
 	links_free(a);
 	punctual_done(&a->thread);
-	anchor_core_free(a->core); /* which ends what leases there still are */
-	a->core = NULL;
+	a->running = a->ended = false;
+}
+
+static void thread_join(struct anchors *a)
+{
+	punctual_join(&a->thread);
+	thread_free(a);
+}
+
+void thread_reap(struct anchors *a)
+{
+	bool ended;
+
+	pthread_mutex_lock(&a->queues);
+	ended = a->ended;
+	pthread_mutex_unlock(&a->queues);
+	if (!ended)
+		return;
+	thread_join(a);
+	/* What its clusters took would stay with us for good: the C library keeps it for the next
+	 * thread. */
+	malloc_trim(0);
 }
 
 int thread_start(struct anchors *a, struct error *ret_error)
@@ -152,12 +193,12 @@ int thread_start(struct anchors *a, struct error *ret_error)
 	};
 	int r = punctual_init(&a->thread, &loop_ops, a);
 
-	if (r == 0)
+	if (r == 0 && !a->core)
 		r = anchor_core_new(&config, &a->core);
 	if (r == 0)
 		r = punctual_start(&a->thread);
 	if (r < 0) {
-		thread_end(a);
+		thread_free(a);
 		return error_set(ret_error, r == -ENOMEM ? ERROR_NO_MEMORY : ERROR_KERNEL_FAILED,
 				 NULL, "cannot start the thread of the anchors: %s", strerror(-r));
 	}
@@ -205,9 +246,9 @@ void anchor_close(struct anchors *a)
 		a->stop_wanted = true;
 		pthread_mutex_unlock(&a->queues);
 		punctual_wake(&a->thread);
-		punctual_join(&a->thread);
-		thread_end(a);
+		thread_join(a);
 	}
+	anchor_core_free(a->core); /* which ends what leases there still are */
 	orders_end(a);
 	reports_free(a);
 	close(a->reports_fd);

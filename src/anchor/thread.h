@@ -91,13 +91,14 @@ struct hearing {
 struct anchors {
 	const struct mem *mem;
 	struct plane *plane;
-	bool running;	      /* the thread */
+	bool running;	      /* the thread, or what is left of it: thread_reap() */
 	struct error trouble; /* why it is not, where it should be */
 	int reports_fd;	      /* eventfd */
 
 	pthread_mutex_t queues; /* of what follows */
 	struct anchor_identity identity;
 	bool identity_news, stop_wanted;
+	bool ended; /* the thread, by itself: what it has is touched no more, but is not freed */
 	struct order orders[CLUSTERS_MAX + 1]; /* by id */
 	struct mailbox mailboxes[CLUSTERS_MAX + 1];
 	struct report reports; /* head of a ring */
@@ -105,9 +106,9 @@ struct anchors {
 	/* What is told at this moment: the engine's, who dispatches. */
 	struct balance_choice telling[CLUSTER_MEMBERS_MAX];
 
-	struct punctual thread; /* its lock: of all that follows */
+	struct punctual thread; /* where it runs; its lock: of all that follows */
 	bool links_due;
-	struct anchor_core *core;
+	struct anchor_core *core;	/* from the first thread on */
 	bool lacking[CLUSTERS_MAX + 1]; /* there was no memory for it, is tried again */
 	struct uplink *uplinks;
 	struct membership memberships[CLUSTERS_MAX + 1];
@@ -118,11 +119,15 @@ struct anchors {
 /* --- thread.c -------------------------------------------------------------------------------- */
 
 int thread_start(struct anchors *a, struct error *ret_error);
+/* The engine's: frees what a thread has left that ended by itself; else nothing. */
+void thread_reap(struct anchors *a);
 
 /* --- orders.c -------------------------------------------------------------------------------- */
 
 /* Carries out what is on the board; returns whether the thread is to stop. */
 bool orders_do(struct anchors *a);
+/* Whether nothing is asked for; then the thread has ended, for all who ask for anything later. */
+bool orders_none(struct anchors *a);
 void orders_retry(struct anchors *a);
 void orders_end(struct anchors *a);
 

@@ -61,6 +61,12 @@ static void on_gone(void *ctx, uint32_t cluster)
 
 static const struct anchor_ops ops = { on_lease, on_own, on_standing, on_send, on_report, on_gone };
 
+void thread_reap(struct anchors *anchors)
+{
+	if (anchors->ended)
+		anchors->running = anchors->ended = false;
+}
+
 int thread_start(struct anchors *anchors, struct error *ret_error)
 {
 	starts++;
@@ -71,6 +77,10 @@ int thread_start(struct anchors *anchors, struct error *ret_error)
 }
 
 void links_revive(struct anchors *anchors, int ifindex)
+{
+}
+
+static void on_none(void *ctx, const struct anchor_report *r)
 {
 }
 
@@ -313,11 +323,61 @@ static void test_no_thread(void **state)
 	assert_false(a->running);
 	anchor_member(a, 1, 2, true, true, false);
 	start_fails = 0;
-	set(2, 1); /* tries again */
+	anchor_remove(a, 2); /* needs none */
+	assert_false(a->running);
+	assert_int_equal(starts, 2);
+	anchor_member(a, 1, 3, true, true, false); /* tries again */
 	assert_true(a->running);
+	set(2, 1);
+	assert_int_equal(starts, 3);
 	orders_do(a);
 	assert_int_equal(false_inits, 2);
+	assert_int_equal(false_told(GROUP_MEMBER, NULL), 2);
+}
+
+/* What is asked for, or was not looked at, keeps the thread. */
+static void test_nothing_is_asked_for(void **state)
+{
+	assert_true(orders_none(a));
+	a->ended = false;
+	set(1, 1);
+	assert_false(orders_none(a));
+	orders_do(a);
+	assert_false(orders_none(a));
+	anchor_remove(a, 1);
+	assert_false(orders_none(a));
+	assert_false(a->ended);
+	orders_do(a);
+	assert_true(orders_none(a));
+	assert_true(a->ended);
+	/* What comes now finds it ended, and has another begun. */
+	assert_int_equal(starts, 1);
+	anchor_member(a, 1, 2, true, true, false);
+	assert_false(a->running);
+	assert_int_equal(starts, 1);
+	set(1, 2);
+	assert_true(a->running);
+	assert_int_equal(starts, 2);
+	assert_false(orders_none(a));
+	orders_do(a);
 	assert_int_equal(false_told(GROUP_MEMBER, NULL), 1);
+	/* One that lacks memory is asked for still. */
+	anchor_remove(a, 1);
+	refuse_after = 0;
+	set(2, 1);
+	orders_do(a);
+	assert_true(anchor_core_empty(a->core));
+	assert_false(orders_none(a));
+}
+
+static void test_who_looks_at_reports_tidies_up(void **state)
+{
+	set(1, 1);
+	anchor_remove(a, 1);
+	orders_do(a);
+	assert_true(orders_none(a));
+	anchor_dispatch(a, on_none, NULL);
+	assert_false(a->running);
 }
 
 /* --- reports --------------------------------------------------------------------------------- */
@@ -483,6 +543,8 @@ int main(void)
 		CASE(test_identity),
 		CASE(test_memory_is_short),
 		CASE(test_no_thread),
+		CASE(test_nothing_is_asked_for),
+		CASE(test_who_looks_at_reports_tidies_up),
 		CASE(test_newest_report_counts),
 		CASE(test_of_one_that_is_gone),
 		CASE(test_told_again),
