@@ -1,4 +1,5 @@
-/* The clusters of this host among other hosts, as the engine sees them: a thread of their own.
+/* The clusters of this host among other hosts, as the engine sees them: a thread of their own, for
+ * as long as there are any.
  *
  * Theory of operation
  *
@@ -7,7 +8,7 @@
  * (balance/group.h) and stores the leases into the data plane.  What takes long or needs the
  * registry is the engine's: it is told to install and commit rows, to write an epoch down, what to
  * log; and it tells which members are here, and how they are.  The two share no state: orders are
- * queued one way, reports the other.
+ * queued one way, reports the other.  All that is said here is said by one thread, the engine's.
  *
  * A segment without an uplink, or a host without others, has nobody to hear: then it is alone, and
  * all is its own at once.
@@ -88,6 +89,7 @@ struct anchor_report {
 	bool has_face;
 	wall_t at;
 };
+/* Readable: anchor_dispatch() has something to tell, or to tidy up behind a thread that ended. */
 int anchor_fd(const struct anchors *a);
 /* Rows that could not be installed or committed: the newest report of that kind is told again. */
 void anchor_again(struct anchors *a, uint32_t cluster, enum anchor_report_kind kind);

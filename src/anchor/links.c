@@ -78,7 +78,7 @@ static void uplink_turn(struct uplink *l)
 	if (frames < 0) {
 		l->broken = true;
 		l->a->links_due = true;
-		thread_retry_soon(l->a);
+		punctual_retry_soon(&l->a->thread);
 	}
 }
 
@@ -123,7 +123,7 @@ void links_send(struct anchors *a, const struct anchor_where *where, const void 
 		  "heartbeats cannot be sent: %s", strerror(-r));
 	l->broken = true;
 	a->links_due = true;
-	thread_retry_soon(a);
+	punctual_retry_soon(&a->thread);
 }
 
 /* --- sockets --------------------------------------------------------------------------------- */
@@ -149,9 +149,9 @@ static int uplink_open(struct uplink *l)
 
 	if (r < 0)
 		return r;
-	r = sd_event_add_io(l->a->loop, &l->io, ether_fd(l->ether), EPOLLIN, on_packet, l);
+	r = sd_event_add_io(l->a->thread.loop, &l->io, ether_fd(l->ether), EPOLLIN, on_packet, l);
 	if (r >= 0)
-		r = sd_event_add_time(l->a->loop, &l->rest, CLOCK_BOOTTIME, UINT64_MAX, 1,
+		r = sd_event_add_time(l->a->thread.loop, &l->rest, CLOCK_BOOTTIME, UINT64_MAX, 1,
 				      on_rested, l);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(l->rest, SD_EVENT_OFF);
@@ -169,7 +169,7 @@ static struct uplink *uplink_need(struct anchors *a, int ifindex)
 	if (!l) {
 		l = calloc(1, sizeof(*l));
 		if (!l) {
-			thread_retry_soon(a);
+			punctual_retry_soon(&a->thread);
 			return NULL;
 		}
 		l->a = a;
@@ -186,7 +186,7 @@ static void uplink_settle(struct anchors *a, struct uplink *l)
 	if (!l->ether && uplink_open(l) < 0) {
 		log_debug("anchors: link %d: %s", l->ifindex, l->trouble.message);
 		l->broken = true;
-		thread_retry_soon(a);
+		punctual_retry_soon(&a->thread);
 	} else if (!l->broken) {
 		l->trouble.code = ERROR_NONE;
 	}
@@ -223,7 +223,7 @@ static void membership_settle(struct anchors *a, uint32_t id, const struct ancho
 		return;
 	if (ether_join(ifindex, group, &m->fd, &error) < 0) {
 		log_debug("anchors: %s", error.message);
-		thread_retry_soon(a);
+		punctual_retry_soon(&a->thread);
 		return;
 	}
 	m->ifindex = ifindex;

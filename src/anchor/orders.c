@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/eventfd.h>
 
 #include "anchor/thread.h"
 #include "base/log.h"
@@ -19,12 +18,18 @@ static struct order *order_begin(struct anchors *a, uint32_t cluster)
 	return &a->orders[cluster];
 }
 
+/* Of what is there already the thread is woken; a cluster that is to be there has one begun. */
 static void order_end(struct anchors *a, struct order *o)
 {
+	const bool wanted = o->record;
+
 	o->news = true;
 	pthread_mutex_unlock(&a->queues);
+	thread_reap(a);
 	if (a->running)
-		eventfd_write(a->wake, 1);
+		punctual_wake(&a->thread);
+	else if (wanted && thread_start(a, &a->trouble) < 0)
+		log_debug("anchors: %s", a->trouble.message);
 }
 
 /* --- what is asked --------------------------------------------------------------------------- */
@@ -41,8 +46,6 @@ void anchor_set(struct anchors *a, const struct cluster *record, const struct an
 	o->where.segment = o->segment;
 	o->placed = true;
 	order_end(a, o);
-	if (!a->running && thread_start(a, &a->trouble) < 0)
-		log_debug("anchors: %s", a->trouble.message);
 }
 
 void anchor_remove(struct anchors *a, uint32_t cluster)
@@ -116,7 +119,7 @@ void anchor_identity(struct anchors *a, const struct uuid *self, uint16_t number
 	a->identity_news = true;
 	pthread_mutex_unlock(&a->queues);
 	if (a->running)
-		eventfd_write(a->wake, 1);
+		punctual_wake(&a->thread);
 }
 
 /* --- what is done ---------------------------------------------------------------------------- */
@@ -161,7 +164,7 @@ static void order_set(struct anchors *a, uint32_t id, const struct order *o)
 	if (o->placed || !goes_on)
 		a->lacking[id] = anchor_core_set(a->core, o->record, &o->where, clock_boot()) < 0;
 	if (a->lacking[id]) {
-		thread_retry_soon(a);
+		punctual_retry_soon(&a->thread);
 		return;
 	}
 	if (o->placed && o->where.up)
@@ -228,6 +231,18 @@ bool orders_do(struct anchors *a)
 	}
 	a->links_due = true;
 	return stop;
+}
+
+bool orders_none(struct anchors *a)
+{
+	bool none = true;
+
+	pthread_mutex_lock(&a->queues);
+	for (uint32_t id = 1; none && id <= CLUSTERS_MAX; id++)
+		none = !a->orders[id].news && !a->orders[id].record;
+	a->ended = none;
+	pthread_mutex_unlock(&a->queues);
+	return none;
 }
 
 void orders_retry(struct anchors *a)

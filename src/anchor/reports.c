@@ -147,6 +147,7 @@ void anchor_dispatch(struct anchors *a, void (*fn)(void *ctx, const struct ancho
 	}
 	if (n == DISPATCH_MAX) /* more another time: others wait for the caller, too */
 		eventfd_write(a->reports_fd, 1);
+	thread_reap(a);
 }
 
 static void on_nothing(void *ctx, const struct anchor_report *r)

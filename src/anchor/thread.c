@@ -1,24 +1,24 @@
-/* The thread: opened, fed, woken, stopped; and what others are shown.
+/* The thread: begun, fed, ended; and what others are shown.
  *
- * It begins with the first cluster: a host that has none has no thread and no socket. */
-#include <assert.h>
+ * It begins with the first cluster and ends with the last: a host that has none has no thread and
+ * no socket.  It ends by itself, when the core is empty and the board asks for nothing; it says so
+ * under the lock of the board, so whoever puts an order there later finds it ended, and no order
+ * falls in between.  What it leaves is the engine's to clear, with the next order or the next look
+ * at reports, whichever comes first: a join that waits for its last few instructions.  To stop and
+ * join it with the order that removes the last cluster was rejected: it hands over then, and the
+ * engine would have to wait for that.
+ *
+ * The core outlives it, empty: it knows how far heartbeats were counted, and those of a core that
+ * counts from the beginning would be old to everybody who heard the one before. */
 #include <errno.h>
-#include <sched.h>
-#include <signal.h>
+#include <malloc.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "anchor/thread.h"
 #include "base/log.h"
-
-#define PRIORITY_TIMER	  (SD_EVENT_PRIORITY_NORMAL - 10) /* before any frame */
-#define PRIORITY_ORDERS	  (SD_EVENT_PRIORITY_NORMAL + 10)
-#define TIMER_ACCURACY_US 1
-#define REALTIME_PRIORITY 1
-#define LATE_FROM	  SPAN_MS(2) /* a timer that comes so late comes after the frames */
 
 /* --- what the core orders -------------------------------------------------------------------- */
 
@@ -51,10 +51,8 @@ static void on_send(void *ctx, const struct anchor_where *where, const void *fra
 static void on_report(void *ctx, const struct anchor_report *r)
 {
 	struct anchor_report dated = *r;
-	struct timespec ts;
 
-	clock_gettime(CLOCK_REALTIME, &ts);
-	dated.at = (wall_t){ ts.tv_sec * 1000LL + ts.tv_nsec / 1000000 };
+	dated.at = clock_wall();
 	report_add(ctx, &dated);
 }
 
@@ -75,190 +73,114 @@ static const struct anchor_ops thread_ops = {
 	.gone = on_gone,
 };
 
-/* --- what wakes the thread -------------------------------------------------------------------- */
+/* --- what the loop calls --------------------------------------------------------------------- */
 
-static void stop_begin(struct anchors *a)
+static bool on_orders(void *ctx)
 {
-	mono_t now = clock_boot();
+	return orders_do(ctx);
+}
 
-	a->stopping = true;
-	a->stop_by = mono_after(now, GROUP_SERVE);
+static void on_stop(void *ctx, mono_t now)
+{
+	struct anchors *a = ctx;
+
 	anchor_core_leave(a->core, now);
 }
 
-static int on_orders(sd_event_source *s, int fd, uint32_t events, void *ctx)
+static mono_t on_next_expiry(void *ctx)
 {
-	struct anchors *a = ctx;
-	eventfd_t ignored;
+	const struct anchors *a = ctx;
 
-	eventfd_read(fd, &ignored);
-	if (orders_do(a) && !a->stopping)
-		stop_begin(a);
-	return 0;
+	return anchor_core_next_expiry(a->core);
 }
 
-static int on_timer(sd_event_source *s, uint64_t usec, void *ctx)
+static void on_time(void *ctx, mono_t now)
 {
 	struct anchors *a = ctx;
-	mono_t now = clock_boot();
 
-	/* Whoever slept too long listens before he speaks: what another has taken over meanwhile
-	 * may be waiting. */
-	if (mono_due(mono_after(anchor_core_next_expiry(a->core), LATE_FROM), now)) {
-		links_take_in(a);
-		now = clock_boot();
-	}
 	anchor_core_time(a->core, now);
-	return 0;
 }
 
-static int on_retry(sd_event_source *s, uint64_t usec, void *ctx)
+static void on_listen(void *ctx)
+{
+	links_take_in(ctx);
+}
+
+static void on_retry(void *ctx)
+{
+	links_reopen(ctx);
+	orders_retry(ctx);
+}
+
+static void on_settle(void *ctx)
 {
 	struct anchors *a = ctx;
-
-	a->retry_at = MONO_NEVER;
-	links_reopen(a);
-	orders_retry(a);
-	return 0;
-}
-
-void thread_retry_soon(struct anchors *a)
-{
-	if (a->retry_at.ns == MONO_NEVER.ns)
-		a->retry_at = mono_after(clock_boot(), RETRY_EVERY);
-}
-
-/* --- the loop -------------------------------------------------------------------------------- */
-
-static void arm(sd_event_source *timer, mono_t at)
-{
-	if (at.ns == MONO_NEVER.ns) {
-		sd_event_source_set_enabled(timer, SD_EVENT_OFF);
-		return;
-	}
-	/* Rounded up, so that it never rings before its time and for nothing. */
-	sd_event_source_set_time(timer, at.ns < 1000 ? 1 : (uint64_t)(at.ns + 999) / 1000);
-	sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
-}
-
-/* What follows from any turn. */
-static void settle(struct anchors *a)
-{
-	mono_t next;
 
 	/* A link may break as it is told of; it is closed to the core then, and not a third time.
 	 */
 	for (unsigned int i = 0; a->links_due && i < 3; i++)
 		links_settle(a);
-	next = anchor_core_next_expiry(a->core);
-	if (a->stopping && a->stop_by.ns < next.ns)
-		next = a->stop_by;
-	arm(a->timer, next);
-	arm(a->retry, a->retry_at);
 }
 
-static bool finished(const struct anchors *a)
+static bool on_over(void *ctx, bool stopping)
 {
-	return a->stopping && (anchor_core_empty(a->core) || mono_due(a->stop_by, clock_boot()));
-}
-
-/* The lock is held but while it sleeps; the door gives a looker that waits its turn. */
-static int thread_wait(struct anchors *a)
-{
-	int r;
-
-	pthread_mutex_unlock(&a->lock);
-	r = sd_event_wait(a->loop, UINT64_MAX);
-	pthread_mutex_lock(&a->door);
-	pthread_mutex_lock(&a->lock);
-	pthread_mutex_unlock(&a->door);
-	return r;
-}
-
-static void thread_run(struct anchors *a)
-{
-	int r;
-
-	for (;;) {
-		settle(a);
-		if (finished(a))
-			return;
-		r = sd_event_prepare(a->loop);
-		if (r == 0)
-			r = thread_wait(a);
-		if (r > 0)
-			r = sd_event_dispatch(a->loop);
-		/* Only our own mistakes end an sd-event loop: anchors that are silently without a
-		 * thread would be worse than the end. */
-		assert(r >= 0 || r == -EINTR);
-	}
-}
-
-static void *thread_main(void *ctx)
-{
-	struct sched_param realtime = { .sched_priority = REALTIME_PRIORITY };
 	struct anchors *a = ctx;
 
-	prctl(PR_SET_NAME, "anchors");
-	/* Where it is not permitted they still run, as punctual as the machine is idle. */
-	pthread_setschedparam(pthread_self(), SCHED_RR, &realtime);
-	pthread_mutex_lock(&a->lock);
-	if (orders_do(a))
-		stop_begin(a);
-	thread_run(a);
-	pthread_mutex_unlock(&a->lock);
-	return NULL;
+	if (!anchor_core_empty(a->core))
+		return false;
+	return stopping || orders_none(a);
 }
+
+/* Nobody waits for an end that comes by itself: the engine is told to look. */
+static void on_end(void *ctx)
+{
+	const struct anchors *a = ctx;
+
+	eventfd_write(a->reports_fd, 1);
+}
+
+static const struct punctual_ops loop_ops = {
+	.name = "anchors",
+	.stop_within = GROUP_SERVE,
+	.orders = on_orders,
+	.stop = on_stop,
+	.next_expiry = on_next_expiry,
+	.time = on_time,
+	.listen = on_listen,
+	.retry = on_retry,
+	.settle = on_settle,
+	.over = on_over,
+	.end = on_end,
+};
 
 /* --- begin ----------------------------------------------------------------------------------- */
 
-static int loop_setup(struct anchors *a)
+static void thread_free(struct anchors *a)
 {
-	sd_event_source *s = NULL;
-	int r = sd_event_new(&a->loop);
-
-	if (r >= 0)
-		r = sd_event_add_time(a->loop, &a->timer, CLOCK_BOOTTIME, UINT64_MAX,
-				      TIMER_ACCURACY_US, on_timer, a);
-	if (r >= 0)
-		r = sd_event_source_set_priority(a->timer, PRIORITY_TIMER);
-	if (r >= 0)
-		r = sd_event_add_time(a->loop, &a->retry, CLOCK_BOOTTIME, UINT64_MAX, 0, on_retry,
-				      a);
-	if (r >= 0)
-		r = sd_event_add_io(a->loop, &s, a->wake, EPOLLIN, on_orders, a);
-	if (r >= 0)
-		r = sd_event_source_set_priority(s, PRIORITY_ORDERS);
-	if (r >= 0)
-		r = sd_event_source_set_floating(s, true);
-	sd_event_source_unref(s);
-	return r;
+	links_free(a);
+	punctual_done(&a->thread);
+	a->running = a->ended = false;
 }
 
-static void loop_end(struct anchors *a)
+static void thread_join(struct anchors *a)
 {
-	sd_event_source_disable_unref(a->timer);
-	sd_event_source_disable_unref(a->retry);
-	a->loop = sd_event_unref(a->loop);
-	a->timer = a->retry = NULL;
-	if (a->wake >= 0)
-		close(a->wake);
-	a->wake = -1;
-	anchor_core_free(a->core);
-	a->core = NULL;
+	punctual_join(&a->thread);
+	thread_free(a);
 }
 
-/* All signals are the main thread's. */
-static int thread_create(struct anchors *a)
+void thread_reap(struct anchors *a)
 {
-	sigset_t all, before;
-	int r;
+	bool ended;
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = -pthread_create(&a->thread, NULL, thread_main, a);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return r;
+	pthread_mutex_lock(&a->queues);
+	ended = a->ended;
+	pthread_mutex_unlock(&a->queues);
+	if (!ended)
+		return;
+	thread_join(a);
+	/* What its clusters took would stay with us for good: the C library keeps it for the next
+	 * thread. */
+	malloc_trim(0);
 }
 
 int thread_start(struct anchors *a, struct error *ret_error)
@@ -269,16 +191,14 @@ int thread_start(struct anchors *a, struct error *ret_error)
 		.ctx = a,
 		.identity = a->identity,
 	};
-	int r = anchor_core_new(&config, &a->core);
+	int r = punctual_init(&a->thread, &loop_ops, a);
 
-	if (r == 0) {
-		a->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		r = a->wake < 0 ? -errno : loop_setup(a);
-	}
-	if (r >= 0)
-		r = thread_create(a);
+	if (r == 0 && !a->core)
+		r = anchor_core_new(&config, &a->core);
+	if (r == 0)
+		r = punctual_start(&a->thread);
 	if (r < 0) {
-		loop_end(a);
+		thread_free(a);
 		return error_set(ret_error, r == -ENOMEM ? ERROR_NO_MEMORY : ERROR_KERNEL_FAILED,
 				 NULL, "cannot start the thread of the anchors: %s", strerror(-r));
 	}
@@ -288,19 +208,6 @@ int thread_start(struct anchors *a, struct error *ret_error)
 }
 
 /* --- open ------------------------------------------------------------------------------------ */
-
-static void mutexes_init(struct anchors *a)
-{
-	pthread_mutexattr_t lend;
-
-	/* A looker of ordinary priority inside of the lock must not be kept from leaving it. */
-	pthread_mutexattr_init(&lend);
-	pthread_mutexattr_setprotocol(&lend, PTHREAD_PRIO_INHERIT);
-	pthread_mutex_init(&a->queues, &lend);
-	pthread_mutex_init(&a->door, &lend);
-	pthread_mutex_init(&a->lock, &lend);
-	pthread_mutexattr_destroy(&lend);
-}
 
 int anchor_open(const struct anchor_config *config, struct anchors **ret, struct error *ret_error)
 {
@@ -318,8 +225,6 @@ int anchor_open(const struct anchor_config *config, struct anchors **ret, struct
 		.alone = config->alone,
 		.incarnation = config->incarnation,
 	};
-	a->retry_at = MONO_NEVER;
-	a->wake = -1;
 	a->reports_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (a->reports_fd < 0) {
 		munmap(a, sizeof(*a));
@@ -327,7 +232,7 @@ int anchor_open(const struct anchor_config *config, struct anchors **ret, struct
 				 strerror(errno));
 	}
 	reports_init(a);
-	mutexes_init(a);
+	punctual_mutex_init(&a->queues);
 	*ret = a;
 	return 0;
 }
@@ -340,17 +245,14 @@ void anchor_close(struct anchors *a)
 		pthread_mutex_lock(&a->queues);
 		a->stop_wanted = true;
 		pthread_mutex_unlock(&a->queues);
-		eventfd_write(a->wake, 1);
-		pthread_join(a->thread, NULL);
-		links_free(a);
-		loop_end(a); /* which ends what leases there still are */
+		punctual_wake(&a->thread);
+		thread_join(a);
 	}
+	anchor_core_free(a->core); /* which ends what leases there still are */
 	orders_end(a);
 	reports_free(a);
 	close(a->reports_fd);
 	pthread_mutex_destroy(&a->queues);
-	pthread_mutex_destroy(&a->door);
-	pthread_mutex_destroy(&a->lock);
 	munmap(a, sizeof(*a));
 }
 
@@ -391,9 +293,7 @@ bool anchor_look(struct anchors *a, uint32_t cluster, struct anchor_view *ret)
 		return false;
 	if (!a->running)
 		return look_asked(a, cluster, ret);
-	pthread_mutex_lock(&a->door);
-	pthread_mutex_lock(&a->lock);
-	pthread_mutex_unlock(&a->door);
+	punctual_look(&a->thread);
 	there = anchor_core_look(a->core, cluster, clock_boot(), ret);
 	if (there && anchor_core_place(a->core, cluster, &place)) {
 		trouble = links_trouble(a, place.where->ifindex);
@@ -403,6 +303,6 @@ bool anchor_look(struct anchors *a, uint32_t cluster, struct anchor_view *ret)
 	}
 	if (!there)
 		there = look_asked(a, cluster, ret);
-	pthread_mutex_unlock(&a->lock);
+	punctual_looked(&a->thread);
 	return there;
 }

@@ -10,33 +10,20 @@
  * What it is told is, but for notes, a state too: of what it has not heard yet, only the newest
  * counts.
  *
- * The locks are those of elections' thread: `queues` is held for an instant only; `lock` is held by
- * the thread except while it sleeps, so that whoever looks sees no half-done turn; `door` lets a
- * looker that waits have its turn. */
+ * The thread's lock is held by it except while it sleeps (host/punctual.h); `queues` is held for an
+ * instant only. */
 #pragma once
-
-#include <pthread.h>
-#include <systemd/sd-event.h>
-#include <time.h>
 
 #include "anchor/core.h"
 #include "host/ether.h"
+#include "host/punctual.h"
 #include "plane/cluster.h"
 
-#define RETRY_EVERY SPAN_S(2)
 #define RECEIVE_MAX 256 /* frames a turn and link: a flood delays no timer */
 #define NOTES_MAX   65536
 #define FAILURES_MAX                                                                               \
 	3 /* heartbeats in a row that the kernel did not take: the link is of no use               \
 	   */
-
-static inline mono_t clock_boot(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_BOOTTIME, &ts);
-	return (mono_t){ ts.tv_sec * 1000000000LL + ts.tv_nsec };
-}
 
 /* --- orders ---------------------------------------------------------------------------------- */
 
@@ -104,15 +91,14 @@ struct hearing {
 struct anchors {
 	const struct mem *mem;
 	struct plane *plane;
-	struct anchor_identity begun_as;
-	pthread_t thread;
-	bool running;	      /* the thread */
+	bool running;	      /* the thread, or what is left of it: thread_reap() */
 	struct error trouble; /* why it is not, where it should be */
-	int wake, reports_fd; /* eventfds */
+	int reports_fd;	      /* eventfd */
 
 	pthread_mutex_t queues; /* of what follows */
 	struct anchor_identity identity;
 	bool identity_news, stop_wanted;
+	bool ended; /* the thread, by itself: what it has is touched no more, but is not freed */
 	struct order orders[CLUSTERS_MAX + 1]; /* by id */
 	struct mailbox mailboxes[CLUSTERS_MAX + 1];
 	struct report reports; /* head of a ring */
@@ -120,13 +106,9 @@ struct anchors {
 	/* What is told at this moment: the engine's, who dispatches. */
 	struct balance_choice telling[CLUSTER_MEMBERS_MAX];
 
-	pthread_mutex_t door, lock; /* lock: of all that follows */
-	sd_event *loop;
-	sd_event_source *timer, *retry;
-	mono_t retry_at; /* MONO_NEVER = nothing failed */
-	bool stopping, links_due;
-	mono_t stop_by;
-	struct anchor_core *core;
+	struct punctual thread; /* where it runs; its lock: of all that follows */
+	bool links_due;
+	struct anchor_core *core;	/* from the first thread on */
 	bool lacking[CLUSTERS_MAX + 1]; /* there was no memory for it, is tried again */
 	struct uplink *uplinks;
 	struct membership memberships[CLUSTERS_MAX + 1];
@@ -137,12 +119,15 @@ struct anchors {
 /* --- thread.c -------------------------------------------------------------------------------- */
 
 int thread_start(struct anchors *a, struct error *ret_error);
-void thread_retry_soon(struct anchors *a);
+/* The engine's: frees what a thread has left that ended by itself; else nothing. */
+void thread_reap(struct anchors *a);
 
 /* --- orders.c -------------------------------------------------------------------------------- */
 
 /* Carries out what is on the board; returns whether the thread is to stop. */
 bool orders_do(struct anchors *a);
+/* Whether nothing is asked for; then the thread has ended, for all who ask for anything later. */
+bool orders_none(struct anchors *a);
 void orders_retry(struct anchors *a);
 void orders_end(struct anchors *a);
 

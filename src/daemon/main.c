@@ -11,7 +11,6 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "api/api.h"
@@ -23,6 +22,7 @@
 #include "daemon/options.h"
 #include "elect/elect.h"
 #include "engine/engine.h"
+#include "host/clock.h"
 #include "host/host.h"
 #include "host/tunnel.h"
 #include "model/record.h"
@@ -60,22 +60,6 @@ static void heap_free(void *ctx, void *p)
 }
 
 static const struct mem heap = { heap_alloc, heap_free, NULL };
-
-static mono_t mono_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_BOOTTIME, &t);
-	return (mono_t){ t.tv_sec * INT64_C(1000000000) + t.tv_nsec };
-}
-
-static wall_t wall_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (wall_t){ t.tv_sec * INT64_C(1000) + t.tv_nsec / 1000000 };
-}
 
 static void random_fill(void *buf, size_t len)
 {
@@ -267,8 +251,8 @@ static int start_engine(struct daemon *d, struct error *ret_error)
 		.store = d->store,
 		.elect = d->elect,
 		.name = d->config->host.name,
-		.mono_now = mono_now,
-		.wall_now = wall_now,
+		.mono_now = clock_boot,
+		.wall_now = clock_wall,
 		.random = random_fill,
 	};
 	struct anchors_parts parts = {
@@ -276,7 +260,7 @@ static int start_engine(struct daemon *d, struct error *ret_error)
 		.plane = d->plane,
 		.store = d->store,
 		.alone = !d->config->registry.shared,
-		.now = wall_now(),
+		.now = clock_wall(),
 	};
 	int r = d->plane ? anchors_begin(&parts, &d->anchors, ret_error) : 0;
 
@@ -299,8 +283,8 @@ static int open_api(struct daemon *d, struct error *ret_error)
 		.socket_path = s->path,
 		.socket_gid = (gid_t)-1,
 		.socket_mode = (mode_t)strtoul(s->mode, NULL, 8),
-		.mono_now = mono_now,
-		.wall_now = wall_now,
+		.mono_now = clock_boot,
+		.wall_now = clock_wall,
 	};
 	char directory[PATH_MAX_LEN + 1];
 	struct group *group;

@@ -3,10 +3,10 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/cleanup.h"
 #include "daemon/registry_tool.h"
+#include "host/clock.h"
 
 /* One more item at the end of an array; NULL: no memory. */
 #define APPEND(list, count)                                                                        \
@@ -380,12 +380,10 @@ static int own_write(struct store *s, const struct own *o, const char *verb,
 	size_t most = o->segment_count + o->pool_count + o->port_count + o->router_count +
 		      o->cluster_count + o->shared.count + o->vmac_count;
 	struct change *changes = calloc(most + 1, sizeof(*changes));
-	struct timespec now;
 
 	if (!changes)
 		return error_set(ret_error, ERROR_NO_MEMORY, NULL, "out of memory");
-	clock_gettime(CLOCK_REALTIME, &now);
-	w.txn.at.ms = now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+	w.txn.at = clock_wall();
 	w.txn.changes = changes;
 	w.txn.count = fill_changes(o, verb, changes);
 	store_submit(s, &w.txn);

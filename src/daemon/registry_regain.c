@@ -3,9 +3,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "daemon/registry_tool.h"
+#include "host/clock.h"
 
 struct regaining {
 	const struct tool *tool;
@@ -181,12 +181,9 @@ static int take_cluster(struct regaining *g, const struct shared_cluster *r, wal
 /* The records are sorted by kind: segments come before pools, and both before what is in them. */
 static int take_all(struct regaining *g, struct error *ret_error)
 {
-	struct timespec ts;
-	wall_t now;
+	wall_t now = clock_wall();
 	int r = 0;
 
-	clock_gettime(CLOCK_REALTIME, &ts);
-	now.ms = ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
 	for (size_t i = 0; i < g->there.count && r == 0; i++) {
 		const struct shared_record *record = g->there.list[i];
 

@@ -113,7 +113,7 @@ void carrier_broken(struct elect *e, struct carrier *c)
 	carrier_has_device(e, c, 0);
 	c->have_count = 0;
 	if (c->state == CARRIER_READY && c->set)
-		elect_core_ready(e->core, c->set, false, clock_now());
+		elect_core_ready(e->core, c->set, false, clock_boot());
 	carrier_queue(e, c);
 }
 
@@ -349,7 +349,7 @@ void carriers_make(struct elect *e)
 		}
 		c->state = CARRIER_READY;
 		elect_trouble(&c->trouble, NULL);
-		elect_core_ready(e->core, c->set, true, clock_now());
+		elect_core_ready(e->core, c->set, true, clock_boot());
 	}
 }
 
@@ -394,7 +394,7 @@ static void carrier_free(struct elect *e, struct carrier *c)
 	*at = c->next_on_link;
 	if (!c->link->carriers)
 		link_drop(e, c->link);
-	else if (!e->stopping)
+	else if (!e->thread.stopping)
 		link_need(e, c->link);
 	carrier_has_device(e, c, 0);
 	elect_trouble(&c->trouble, NULL);

@@ -6,7 +6,6 @@
  * what is asked of the same router later takes its place. */
 #include <assert.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 
 #include "elect/thread.h"
 
@@ -38,7 +37,7 @@ static void command_add(struct elect *e, uint32_t id, const struct router *recor
 		e->commands_last = &c->next;
 	}
 	pthread_mutex_unlock(&e->queues);
-	eventfd_write(e->wake, 1);
+	punctual_wake(&e->thread);
 }
 
 void elect_set(struct elect *e, const struct router *r)
@@ -58,7 +57,7 @@ void elect_ready(struct elect *e)
 	pthread_mutex_lock(&e->queues);
 	e->ready_asked = true;
 	pthread_mutex_unlock(&e->queues);
-	eventfd_write(e->wake, 1);
+	punctual_wake(&e->thread);
 }
 
 const struct router *commands_asked(struct elect *e, uint32_t id)

@@ -45,7 +45,7 @@ static int entry_take(struct elect *e, struct entry *entry, struct error *ret_er
 	const struct elect_router *r;
 	int result;
 
-	result = elect_core_set(e->core, entry->record, clock_now(), ret_error);
+	result = elect_core_set(e->core, entry->record, clock_boot(), ret_error);
 	if (result < 0)
 		return result;
 	r = elect_core_find(e->core, entry->record->id);
@@ -161,7 +161,7 @@ void entry_remove(struct elect *e, uint32_t id)
 		return;
 	entry->removing = true;
 	if (elect_core_find(e->core, id))
-		elect_core_remove(e->core, id, clock_now());
+		elect_core_remove(e->core, id, clock_boot());
 	else
 		entry_free(e, entry);
 }

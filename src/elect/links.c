@@ -100,10 +100,10 @@ static void on_frame(void *ctx, const struct packet_frame *f)
 static int link_receive(struct link *l)
 {
 	struct elect *e = l->e;
-	struct receiving r = { e->core, l->state.ifindex, clock_now() };
+	struct receiving r = { e->core, l->state.ifindex, clock_boot() };
 	int n;
 
-	e->begun = r.now;
+	e->thread.begun = r.now;
 	n = packet_receive(l->packet, RECEIVE_MAX, on_frame, &r);
 	elect_core_flush(e->core);
 	return n;
@@ -133,7 +133,7 @@ static bool is_flooded(struct link *l, int frames, mono_t now)
 static void link_turn(struct link *l)
 {
 	int frames = link_receive(l);
-	mono_t now = l->e->begun;
+	mono_t now = l->e->thread.begun;
 	bool rest = frames > 0 && is_flooded(l, frames, now);
 
 	if (rest) {
@@ -196,9 +196,9 @@ static int link_packets(struct link *l, struct error *ret_error)
 	if (r < 0)
 		return r;
 	l->wanted = wanted;
-	r = sd_event_add_io(l->e->loop, &l->io, packet_fd(l->packet), EPOLLIN, on_packet, l);
+	r = sd_event_add_io(l->e->thread.loop, &l->io, packet_fd(l->packet), EPOLLIN, on_packet, l);
 	if (r >= 0)
-		r = sd_event_add_time(l->e->loop, &l->rest, CLOCK_BOOTTIME, UINT64_MAX,
+		r = sd_event_add_time(l->e->thread.loop, &l->rest, CLOCK_BOOTTIME, UINT64_MAX,
 				      FLOOD_ACCURACY_US, on_rested, l);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(l->rest, SD_EVENT_OFF);
@@ -252,7 +252,7 @@ static void link_tell(struct link *l)
 	l->told.address = link.address;
 	l->told.source4 = link.source4;
 	l->told.source6 = link.source6;
-	elect_core_link(l->e->core, &link, clock_now());
+	elect_core_link(l->e->core, &link, clock_boot());
 }
 
 /* Also of a link that has another name by now: its values went with it. */

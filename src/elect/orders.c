@@ -266,7 +266,7 @@ static void on_flush(void *ctx)
 	if (!e->embodied)
 		return;
 	e->embodied = false;
-	took = mono_since(clock_now(), e->begun).ns;
+	took = mono_since(clock_boot(), e->thread.begun).ns;
 	e->facts.takeover_ns_last = took;
 	if (took > e->facts.takeover_ns_most)
 		e->facts.takeover_ns_most = took;

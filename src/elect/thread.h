@@ -10,30 +10,25 @@
  * track.c    tracks, from results to weights
  * view.c     what others are shown
  *
- * The lock: the thread holds it except while it sleeps, so that whoever looks sees no half-done
- * turn.  `door` is what makes that fair: a looker that waits holds it, and the thread must pass it
- * too. */
+ * The thread's lock is held by it except while it sleeps (host/punctual.h); `queues` is held for an
+ * instant only. */
 #pragma once
-
-#include <pthread.h>
-#include <systemd/sd-event.h>
 
 #include "base/cleanup.h"
 #include "base/table.h"
 #include "elect/core.h"
 #include "elect/elect.h"
 #include "errand/errands.h"
-#include "errand/clock.h"
 #include "elect/track.h"
 #include "host/packet.h"
+#include "host/punctual.h"
 #include "host/virtual.h"
 #include "plane/router.h"
 
-#define RETRY_EVERY	 SPAN_S(2)
 #define STOP_AT_MOST	 SPAN_S(10)
 #define EVENTS_QUEUE_MAX 65536
 #define RECEIVE_MAX	 256 /* frames a turn and link: a flood delays no timer */
-#define MAKE_MAX	 32 /* devices a turn */
+#define MAKE_MAX	 32  /* devices a turn */
 
 /* --- one set --------------------------------------------------------------------------------- */
 
@@ -136,8 +131,7 @@ struct elect {
 	struct errands *errands;
 	struct elect_core *core;
 	uint32_t group, doomed; /* IFLA_GROUP of our devices, and of those that are to go */
-	pthread_t thread;
-	int wake, reports; /* eventfds: commands for the thread, events for the engine */
+	int reports;		/* eventfd: events for the engine */
 
 	pthread_mutex_t queues; /* of what follows; held for an instant only */
 	struct command *commands, **commands_last;
@@ -148,12 +142,9 @@ struct elect {
 	unsigned int event_count;
 	bool stop_wanted;
 
-	pthread_mutex_t door, lock; /* lock: of all that follows */
-	sd_event *loop;
-	sd_event_source *timer, *retry, *make;
-	mono_t retry_at; /* MONO_NEVER = nothing failed */
-	bool ready_wanted, stopping;
-	mono_t stop_by;
+	struct punctual thread; /* its lock: of all that follows */
+	sd_event_source *make;
+	bool ready_wanted;
 
 	struct entry *entries[ROUTERS_MAX + 1]; /* by id */
 	unsigned int entry_count;
@@ -172,8 +163,7 @@ struct elect {
 	struct addresses adding, deleting;
 	struct carrier *touched[ELECT_SETS_MAX];
 	unsigned int touched_count;
-	mono_t begun;  /* when what we carry out now became due */
-	bool embodied; /* since then */
+	bool embodied; /* since thread.begun */
 
 	bool router_tracks_due;
 	unsigned int track_count; /* of all entries */

@@ -29,7 +29,7 @@ void tracks_tell(struct elect *e, struct entry *entry)
 {
 	struct track_sum sum = tracks_sum(entry->tracks, entry->record->track_count);
 
-	elect_core_track(e->core, entry->record->id, sum.adjust, sum.fault, clock_now());
+	elect_core_track(e->core, entry->record->id, sum.adjust, sum.fault, clock_boot());
 }
 
 static void track_take(struct elect *e, struct entry *entry, struct track *t, bool up,

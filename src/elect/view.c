@@ -4,18 +4,6 @@
 
 #include "elect/thread.h"
 
-static void looker_enter(struct elect *e)
-{
-	pthread_mutex_lock(&e->door);
-	pthread_mutex_lock(&e->lock);
-	pthread_mutex_unlock(&e->door);
-}
-
-static void looker_leave(struct elect *e)
-{
-	pthread_mutex_unlock(&e->lock);
-}
-
 static struct ip ip_of(const struct fhrp_own *a)
 {
 	struct ip ip = { .family = a->len == 4 ? 4 : a->len == 16 ? 6 : 0 };
@@ -33,7 +21,7 @@ static int64_t ms_of(span_t s)
 static void view_machine(const struct elect_router *r, struct elect_view *v)
 {
 	const struct fhrp *m = elect_router_machine(r);
-	mono_t now = clock_now();
+	mono_t now = clock_boot();
 
 	v->state = fhrp_state_name(m->state);
 	v->reason = m->transitions ? fhrp_reason_name(m->last_reason) : "";
@@ -149,7 +137,7 @@ bool elect_look(struct elect *e, uint32_t id, struct elect_view *ret)
 
 	if (id == 0 || id > ROUTERS_MAX)
 		return false;
-	looker_enter(e);
+	punctual_look(&e->thread);
 	entry = e->entries[id];
 	record = entry ? entry->record : e->owed[id];
 	if (!record) /* not a moment in which it is not there */
@@ -169,7 +157,7 @@ bool elect_look(struct elect *e, uint32_t id, struct elect_view *ret)
 		if (entry)
 			view_tracks(entry, ret);
 	}
-	looker_leave(e);
+	punctual_looked(&e->thread);
 	router_release(asked);
 	return record;
 }
@@ -181,7 +169,7 @@ unsigned int elect_history(struct elect *e, uint32_t id, struct elect_event *ret
 
 	if (id == 0 || id > ROUTERS_MAX)
 		return 0;
-	looker_enter(e);
+	punctual_look(&e->thread);
 	entry = e->entries[id];
 	for (; entry && n < entry->past_count && n < max; n++) {
 		unsigned int at =
@@ -201,7 +189,7 @@ unsigned int elect_history(struct elect *e, uint32_t id, struct elect_event *ret
 		memcpy(ret[n].name, entry->record->name, sizeof(ret[n].name));
 		snprintf(ret[n].detail, sizeof(ret[n].detail), "%s", p->detail ? p->detail : "");
 	}
-	looker_leave(e);
+	punctual_looked(&e->thread);
 	return n;
 }
 
@@ -230,9 +218,9 @@ void elect_links(struct elect *e,
 {
 	struct lines lines = { e, fn, ctx };
 
-	looker_enter(e);
+	punctual_look(&e->thread);
 	elect_core_link_counters(e->core, on_line, &lines);
-	looker_leave(e);
+	punctual_looked(&e->thread);
 }
 
 void elect_facts(struct elect *e, struct elect_facts *ret)
@@ -240,7 +228,7 @@ void elect_facts(struct elect *e, struct elect_facts *ret)
 	struct errands_counters told;
 
 	errands_counters(e->errands, &told);
-	looker_enter(e);
+	punctual_look(&e->thread);
 	*ret = e->facts;
 	ret->routers = e->entry_count;
 	ret->active = ret->links = ret->sockets = 0;
@@ -253,7 +241,7 @@ void elect_facts(struct elect *e, struct elect_facts *ret)
 		ret->links++;
 		ret->sockets += l->packet ? packet_sockets(l->packet) : 0;
 	}
-	looker_leave(e);
+	punctual_looked(&e->thread);
 	ret->notifications = told.told;
 	ret->notifications_lost = told.lost;
 }

@@ -147,7 +147,7 @@ static void *errands_main(void *ctx)
 	prctl(PR_SET_NAME, "errands");
 	for (;;) {
 		bool stop = commands_take(e);
-		mono_t now = clock_now(), next, later;
+		mono_t now = clock_boot(), next, later;
 
 		if (stop && end.ns == MONO_NEVER.ns) {
 			end = mono_after(now, SPAN_MS(NOTIFY_LAST_MS));

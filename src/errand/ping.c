@@ -38,7 +38,7 @@ struct ping *ping_new(void)
 		return NULL;
 	g->fd4 = g->fd6 = -1;
 	if (getrandom(&g->nonce, sizeof(g->nonce), GRND_NONBLOCK) != sizeof(g->nonce))
-		g->nonce = (uint64_t)clock_now().ns * 0x9e3779b97f4a7c15ULL;
+		g->nonce = (uint64_t)clock_boot().ns * 0x9e3779b97f4a7c15ULL;
 	g->identifier = (uint16_t)(g->nonce >> 48);
 	return g;
 }

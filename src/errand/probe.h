@@ -3,9 +3,9 @@
 
 #include <poll.h>
 
-#include "errand/clock.h"
 #include "errand/errands.h"
 #include "errand/program.h"
+#include "host/clock.h"
 #include "model/ip.h"
 
 struct host;

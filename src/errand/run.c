@@ -10,7 +10,7 @@ static int begun(struct run *r, int e, span_t timeout)
 		r->pid = 0;
 		return e;
 	}
-	r->deadline = mono_after(clock_now(), timeout);
+	r->deadline = mono_after(clock_boot(), timeout);
 	r->overdue = false;
 	return 0;
 }

@@ -139,6 +139,7 @@ static void test_the_other_stops(void **state)
 
 static void test_the_holder_loses_it(void **state)
 {
+	struct anchor_view view;
 	struct place *has, *other;
 	int64_t from;
 
@@ -150,10 +151,16 @@ static void test_the_holder_loses_it(void **state)
 	place_sleep(1200);
 	assert_false(place_serves(has, 1));
 	assert_int_equal(places_longest(both, 2, 1, from, place_now(), false), 0);
-	/* It comes back, and nobody gives way to it. */
+	/* Its thread has ended with its last cluster. */
+	place_look(has, 1, &view);
+	assert_int_equal(has->seen->threads, 1);
+	/* It comes back, and nobody gives way to it, nor takes its heartbeats for old ones. */
 	place_set(has, 1, 0, CLUSTER_DIRECTOR, true);
 	place_sleep(1500);
 	assert_ptr_equal(holder(1, &has), other);
+	place_look(other, 1, &view);
+	assert_int_equal(view.peer_count, 1);
+	assert_int_equal(view.replayed, 0);
 }
 
 /* --- trouble --------------------------------------------------------------------------------- */
@@ -339,6 +346,12 @@ static void test_no_cluster_no_thread(void **state)
 	place_sleep(1300);
 	place_look(&a, 1, &view);
 	assert_int_equal(a.seen->sockets, 1);
+	assert_int_equal(a.seen->threads, 1);
+	place_set(&a, 1, 0, CLUSTER_DIRECTOR, true);
+	place_wait(&a, 1, 2000);
+	place_look(&a, 1, &view);
+	assert_int_equal(a.seen->threads, 2);
+	assert_int_equal(a.seen->sockets, 2);
 }
 
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)

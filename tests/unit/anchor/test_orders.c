@@ -59,8 +59,13 @@ static void on_gone(void *ctx, uint32_t cluster)
 	reports_forget(ctx, cluster);
 }
 
-static const struct anchor_ops ops = { on_lease, on_own,    on_standing,
-				       on_send,	 on_report, on_gone };
+static const struct anchor_ops ops = { on_lease, on_own, on_standing, on_send, on_report, on_gone };
+
+void thread_reap(struct anchors *anchors)
+{
+	if (anchors->ended)
+		anchors->running = anchors->ended = false;
+}
 
 int thread_start(struct anchors *anchors, struct error *ret_error)
 {
@@ -71,12 +76,11 @@ int thread_start(struct anchors *anchors, struct error *ret_error)
 	return 0;
 }
 
-void thread_retry_soon(struct anchors *anchors)
+void links_revive(struct anchors *anchors, int ifindex)
 {
-	anchors->retry_at = (mono_t){ 1 };
 }
 
-void links_revive(struct anchors *anchors, int ifindex)
+static void on_none(void *ctx, const struct anchor_report *r)
 {
 }
 
@@ -94,11 +98,10 @@ static int setup(void **state)
 	starts = start_fails = 0;
 	ends_of_leases = 0;
 	assert_int_equal(anchor_core_new(&config, &a->core), 0);
-	a->wake = eventfd(0, EFD_NONBLOCK);
+	assert_int_equal(punctual_init(&a->thread, NULL, a), 0);
 	a->reports_fd = eventfd(0, EFD_NONBLOCK);
 	pthread_mutex_init(&a->queues, NULL);
 	reports_init(a);
-	a->retry_at = MONO_NEVER;
 	false_forget();
 	false_inits = 0;
 	return 0;
@@ -109,7 +112,7 @@ static int teardown(void **state)
 	anchor_core_free(a->core);
 	orders_end(a);
 	reports_free(a);
-	close(a->wake);
+	punctual_done(&a->thread);
 	close(a->reports_fd);
 	free(a);
 	return 0;
@@ -145,7 +148,7 @@ static void test_newest_word_counts(void **state)
 	set(1, 2);
 	set(1, 3);
 	assert_int_equal(starts, 1);
-	assert_int_equal(eventfd_read(a->wake, &woken), 0);
+	assert_int_equal(eventfd_read(a->thread.wake, &woken), 0);
 	assert_false(orders_do(a));
 	assert_int_equal(false_inits, 1);
 	assert_int_equal(false_config.record->generation, 3);
@@ -283,7 +286,7 @@ static void test_memory_is_short(void **state)
 	orders_do(a);
 	assert_int_equal(false_inits, 0);
 	assert_true(a->lacking[1]);
-	assert_true(a->retry_at.ns != MONO_NEVER.ns);
+	assert_true(a->thread.retry_at.ns != MONO_NEVER.ns);
 	/* More is asked of it meanwhile. */
 	anchor_member(a, 1, 3, true, true, false);
 	orders_do(a);
@@ -320,11 +323,61 @@ static void test_no_thread(void **state)
 	assert_false(a->running);
 	anchor_member(a, 1, 2, true, true, false);
 	start_fails = 0;
-	set(2, 1); /* tries again */
+	anchor_remove(a, 2); /* needs none */
+	assert_false(a->running);
+	assert_int_equal(starts, 2);
+	anchor_member(a, 1, 3, true, true, false); /* tries again */
 	assert_true(a->running);
+	set(2, 1);
+	assert_int_equal(starts, 3);
 	orders_do(a);
 	assert_int_equal(false_inits, 2);
+	assert_int_equal(false_told(GROUP_MEMBER, NULL), 2);
+}
+
+/* What is asked for, or was not looked at, keeps the thread. */
+static void test_nothing_is_asked_for(void **state)
+{
+	assert_true(orders_none(a));
+	a->ended = false;
+	set(1, 1);
+	assert_false(orders_none(a));
+	orders_do(a);
+	assert_false(orders_none(a));
+	anchor_remove(a, 1);
+	assert_false(orders_none(a));
+	assert_false(a->ended);
+	orders_do(a);
+	assert_true(orders_none(a));
+	assert_true(a->ended);
+	/* What comes now finds it ended, and has another begun. */
+	assert_int_equal(starts, 1);
+	anchor_member(a, 1, 2, true, true, false);
+	assert_false(a->running);
+	assert_int_equal(starts, 1);
+	set(1, 2);
+	assert_true(a->running);
+	assert_int_equal(starts, 2);
+	assert_false(orders_none(a));
+	orders_do(a);
 	assert_int_equal(false_told(GROUP_MEMBER, NULL), 1);
+	/* One that lacks memory is asked for still. */
+	anchor_remove(a, 1);
+	refuse_after = 0;
+	set(2, 1);
+	orders_do(a);
+	assert_true(anchor_core_empty(a->core));
+	assert_false(orders_none(a));
+}
+
+static void test_who_looks_at_reports_tidies_up(void **state)
+{
+	set(1, 1);
+	anchor_remove(a, 1);
+	orders_do(a);
+	assert_true(orders_none(a));
+	anchor_dispatch(a, on_none, NULL);
+	assert_false(a->running);
 }
 
 /* --- reports --------------------------------------------------------------------------------- */
@@ -490,6 +543,8 @@ int main(void)
 		CASE(test_identity),
 		CASE(test_memory_is_short),
 		CASE(test_no_thread),
+		CASE(test_nothing_is_asked_for),
+		CASE(test_who_looks_at_reports_tidies_up),
 		CASE(test_newest_report_counts),
 		CASE(test_of_one_that_is_gone),
 		CASE(test_told_again),

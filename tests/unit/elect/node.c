@@ -18,8 +18,8 @@
 #include <linux/rtnetlink.h>
 
 #include "base/log.h"
-#include "errand/clock.h"
 #include "elect/thread.h"
+#include "host/clock.h"
 #include "plane/plane.h"
 
 enum what { SET, REMOVE, READY, LOOK, HISTORY, FACTS, EVENTS, WRITES, CLOSE };
@@ -179,7 +179,7 @@ static void on_event(void *ctx, const struct elect_event *event)
 
 static bool obey(struct elect *e, const struct request *q, union answer *a)
 {
-	mono_t start = clock_now();
+	mono_t start = clock_boot();
 
 	switch (q->what) {
 	case SET:
@@ -209,7 +209,7 @@ static bool obey(struct elect *e, const struct request *q, union answer *a)
 		break;
 	case CLOSE:
 		elect_close(e);
-		a->ns = mono_since(clock_now(), start).ns;
+		a->ns = mono_since(clock_boot(), start).ns;
 		return false;
 	}
 	return true;

@@ -121,7 +121,7 @@ void errands_drop(struct errands *e, uint64_t id)
 
 void elect_retry_soon(struct elect *e)
 {
-	e->retry_at = (mono_t){ 1 };
+	e->thread.retry_at = (mono_t){ 1 };
 }
 
 void carrier_leave(struct elect *e, struct carrier *c)
@@ -224,11 +224,8 @@ static struct elect *thread_new(void)
 
 	memory_short(0, 0);
 	e->commands_last = &e->commands;
-	e->retry_at = MONO_NEVER;
-	e->wake = eventfd(0, EFD_NONBLOCK);
+	assert_int_equal(punctual_init(&e->thread, NULL, e), 0);
 	pthread_mutex_init(&e->queues, NULL);
-	pthread_mutex_init(&e->door, NULL);
-	pthread_mutex_init(&e->lock, NULL);
 	assert_int_equal(elect_core_new(&config, &e->core, &error), 0);
 	return e;
 }
@@ -241,7 +238,7 @@ static void thread_free(struct elect *e)
 	elect_core_free(e->core);
 	assert_int_equal(alive, 0);
 	assert_int_equal(probes, 0);
-	close(e->wake);
+	punctual_done(&e->thread);
 	free(e);
 }
 
@@ -302,7 +299,7 @@ static void check_amiss(struct elect *e, uint8_t priority, unsigned int tracks)
 	const struct elect_router *r = elect_core_find(e->core, ID);
 	struct elect_view v = look(e);
 
-	assert_int_not_equal(e->retry_at.ns, MONO_NEVER.ns);
+	assert_int_not_equal(e->thread.retry_at.ns, MONO_NEVER.ns);
 	if (r && elect_router_record(r)->priority == priority && v.track_count == tracks)
 		assert_true(v.sets[0].trouble.code == ERROR_NO_MEMORY || probes < tracks);
 	else

@@ -129,13 +129,13 @@ static void one_at_a_time_and_in_order(void **state)
 static void routers_do_not_wait_for_each_other(void **state)
 {
 	struct errands *e = begin();
-	mono_t start = clock_now();
+	mono_t start = clock_boot();
 
 	program_write("sleep 0.3");
 	for (uint32_t router = 1; router <= 10; router++)
 		tell(e, router, "active", "");
 	settle(e, 10);
-	assert_in_range(mono_since(clock_now(), start).ns / 1000000, 290, 2000);
+	assert_in_range(mono_since(clock_boot(), start).ns / 1000000, 290, 2000);
 	errands_close(e);
 }
 
@@ -178,12 +178,12 @@ static void what_is_queued_is_told_at_the_end(void **state)
 static void a_hung_program_does_not_keep_the_end(void **state)
 {
 	struct errands *e = begin();
-	mono_t start = clock_now();
+	mono_t start = clock_boot();
 
 	program_write("sleep 60");
 	tell(e, 1, "active", "");
 	errands_close(e);
-	assert_in_range(mono_since(clock_now(), start).ns / 1000000, NOTIFY_LAST_MS - 1,
+	assert_in_range(mono_since(clock_boot(), start).ns / 1000000, NOTIFY_LAST_MS - 1,
 			NOTIFY_LAST_MS + 500);
 }
 
