@@ -155,8 +155,10 @@ static void *thread_main(void *ctx)
 	struct punctual *p = ctx;
 
 	prctl(PR_SET_NAME, p->ops->name);
-	/* Where it is not permitted it still runs, as punctual as the machine is idle. */
-	pthread_setschedparam(pthread_self(), SCHED_RR, &realtime);
+	/* Where it is not permitted it still runs, as punctual as the machine is idle.  What it
+	 * begins (errands' thread, and by that users' programs) must not inherit it: a program that
+	 * hangs would take turns with the elections. */
+	sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &realtime);
 	punctual_look(p);
 	thread_run(p);
 	if (p->ops->end)

@@ -5,6 +5,7 @@
  * It is one sd-event loop at the lowest real-time priority, with a timer that comes before any
  * frame and an eventfd that comes after all of them: whoever has slept too long takes in what waits
  * in its sockets before it acts upon the time.  The room adds sources of its own to `loop`.
+ * Threads and processes that it begins are of ordinary priority.
  *
  * The lock is held by the thread but while it sleeps, so that whoever looks sees no half-done turn.
  * The door makes that fair: a looker that waits holds it, and the thread must pass it, too.  Both

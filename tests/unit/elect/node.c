@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -220,6 +221,7 @@ static void node_main(struct node *n)
 	char instance[64], state[64];
 	struct plane_config plane_config = { .instance = instance };
 	struct elect_config config = { .state_dir = state, .instance = instance };
+	const struct rlimit cpu = { 60, 60 };
 	struct plane *plane = NULL;
 	struct elect *e = NULL;
 	struct error error;
@@ -228,6 +230,8 @@ static void node_main(struct node *n)
 	bool more = true;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* A program that it has begun, and that never ends, outlives it where a test fails. */
+	setrlimit(RLIMIT_CPU, &cpu);
 	snprintf(instance, sizeof(instance), "vmac-t-%d-%s", getppid(), n->name);
 	snprintf(state, sizeof(state), "/run/vmac-t-%d-%s", getppid(), n->name);
 	mkdir(state, 0700);

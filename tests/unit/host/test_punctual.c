@@ -1,5 +1,6 @@
 /* A thread whose room is the test: what it is told, when, and that others get their turn. */
 #include <dirent.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -22,14 +23,26 @@ static struct {
 	mono_t due, time_at, listened_at;
 	unsigned int orders, stops, times, listens, retries, settled, ends;
 	sigset_t blocked;
+	int policy, policy_of_child;
 	char name[16];
 } t;
 
 /* --- the room -------------------------------------------------------------------------------- */
 
+static void *child(void *ctx)
+{
+	t.policy_of_child = sched_getscheduler(0);
+	return NULL;
+}
+
 static bool on_orders(void *ctx)
 {
+	pthread_t thread;
+
 	t.orders++;
+	t.policy = sched_getscheduler(0);
+	if (pthread_create(&thread, NULL, child, NULL) == 0)
+		pthread_join(thread, NULL);
 	pthread_sigmask(SIG_BLOCK, NULL, &t.blocked);
 	prctl(PR_GET_NAME, t.name);
 	if (t.busy)
@@ -167,6 +180,18 @@ static void test_signals_are_blocked(void **state)
 		assert_true(sigismember(&t.blocked, some[i]));
 		assert_false(sigismember(&here, some[i]));
 	}
+}
+
+/* What a room begins in the thread (errands', which begin users' programs) is not as urgent. */
+static void test_children_are_ordinary(void **state)
+{
+	assert_int_equal(punctual_start(&t.p), 0);
+	AWAIT(t.orders == 1);
+	end();
+	assert_int_equal(t.policy_of_child, SCHED_OTHER);
+	if (t.policy == SCHED_OTHER)
+		skip(); /* real time is not permitted here */
+	assert_int_equal(t.policy, SCHED_RR | SCHED_RESET_ON_FORK);
 }
 
 static void test_time_is_not_early(void **state)
@@ -310,6 +335,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(test_it_begins_with_its_orders),
 		CASE(test_signals_are_blocked),
+		CASE(test_children_are_ordinary),
 		CASE(test_time_is_not_early),
 		CASE(test_who_is_late_listens_first),
 		CASE(test_what_failed_is_tried_again),
