@@ -27,6 +27,16 @@
 
 /* --- a frame for a face ---------------------------------------------------------------------- */
 
+/* Most have one address, or one a family. */
+static __always_inline int is_usual_address(const struct cluster_conf *conf, struct cluster_ip ip)
+{
+	for (__u32 i = 0; i < 2; i++)
+		if (i < conf->address_count && ip.word[1] == conf->addresses[i].word[1] &&
+		    ip.word[0] == conf->addresses[i].word[0])
+			return 1;
+	return 0;
+}
+
 /* 0, or why it is dropped. */
 static __always_inline __u32 read_for(struct __sk_buff *skb, const struct cluster_conf *conf,
 				      __u32 number, __be16 type, __u32 how, struct packet *p)
@@ -42,9 +52,7 @@ static __always_inline __u32 read_for(struct __sk_buff *skb, const struct cluste
 		if (r == READ_OTHER)
 			return DROP_CLUSTER_ADDRESS;
 	}
-	/* Most have one address. */
-	if (p->dst.word[1] == conf->addresses[0].word[1] &&
-	    p->dst.word[0] == conf->addresses[0].word[0] && conf->address_count)
+	if (is_usual_address(conf, p->dst))
 		return 0;
 	return conf_has_ip(number, p->dst.word[0], p->dst.word[1]) ? 0 : DROP_CLUSTER_ADDRESS;
 }
@@ -174,15 +182,6 @@ __noinline int balance_member(struct __sk_buff *skb, __u32 to, __u32 net, __u32 
 }
 
 /* --- the usual frame ------------------------------------------------------------------------- */
-
-static __always_inline int is_usual_address(const struct cluster_conf *conf, struct cluster_ip ip)
-{
-	for (__u32 i = 0; i < 2; i++)
-		if (i < conf->address_count && ip.word[1] == conf->addresses[i].word[1] &&
-		    ip.word[0] == conf->addresses[i].word[0])
-			return 1;
-	return 0;
-}
 
 /* What nearly all frames for a face are, chosen and handed over in one function, because each call
  * costs as much as a look-up: TCP or UDP in whole, for a director that serves, with neither nat nor
