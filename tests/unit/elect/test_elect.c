@@ -543,11 +543,28 @@ static void hung_programs_delay_no_advertisement(void **state)
 #define MANY_LINKS 4
 #define MANY_EACH  250
 
+/* What the kernel itself takes to delete as many devices with one request: most of a stop, and on
+ * one machine twice what it is on another. */
+static span_t kernel_deletes(void)
+{
+	mono_t start;
+
+	node_run(&a,
+		 "for l in $(seq 0 %d); do for i in $(seq %d); do"
+		 "  echo link add link m$l name k$l.$i up group 4711 type macvlan mode private;"
+		 "  echo address add 10.30.$l.$i/32 dev k$l.$i; done; done | ip -batch -",
+		 MANY_LINKS - 1, MANY_EACH);
+	start = clock_boot();
+	node_run(&a, "ip link delete group 4711");
+	return mono_since(clock_boot(), start);
+}
+
 static void a_thousand_stop_in_no_time(void **state)
 {
 	struct node_router r = router(100);
 	struct elect_facts facts = { 0 };
 	mono_t start = clock_boot();
+	span_t kernel;
 	int64_t took;
 
 	for (int l = 0; l < MANY_LINKS; l++) {
@@ -559,6 +576,7 @@ static void a_thousand_stop_in_no_time(void **state)
 		plug(&a, ifname, port, address);
 		lab_run("ip link set %s nomaster", port); /* a LAN of its own */
 	}
+	kernel = kernel_deletes();
 	node_start(&a);
 	r.interval_ms = 1000;
 	r.linger_ms = 1;
@@ -581,8 +599,10 @@ static void a_thousand_stop_in_no_time(void **state)
 		      (double)facts.takeover_ns_most / 1e6, facts.sockets);
 	assert_in_range(facts.sockets, MANY_LINKS, 4 * MANY_LINKS);
 	took = node_stop(&a);
-	print_message("stopped in %.3f s\n", (double)took / 1e9);
-	assert_true(took < SPAN_MS(300).ns);
+	print_message("stopped in %.3f s, of which the kernel wants some %.3f s\n",
+		      (double)took / 1e9, (double)kernel.ns / 1e9);
+	/* One by one, devices or sockets would take twenty seconds or two. */
+	assert_true(took < 2 * kernel.ns + SPAN_MS(100).ns);
 	assert_false(node_try(&a, "ip -o link show | grep -q vr[0-9]"));
 	for (int l = 0; l < MANY_LINKS; l++)
 		lab_run("ip link delete pm%d", l);
