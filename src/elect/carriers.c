@@ -262,7 +262,7 @@ static void making_add(struct elect *e, struct making *m, struct carrier *c)
 	};
 }
 
-static void on_stray(void *ctx, const struct host_address *a, bool permanent)
+static void on_stray(void *ctx, const struct host_address *a, enum host_address_state state)
 {
 	struct making *m = ctx;
 
@@ -470,7 +470,7 @@ static int compare_int(const void *a, const void *b)
 	return (*(const int *)a > *(const int *)b) - (*(const int *)a < *(const int *)b);
 }
 
-static void on_left_address(void *ctx, const struct host_address *a, bool permanent)
+static void on_left_address(void *ctx, const struct host_address *a, enum host_address_state state)
 {
 	struct found *f = ctx;
 

@@ -57,14 +57,15 @@ static void link_close(struct link *l)
 
 /* --- its addresses --------------------------------------------------------------------------- */
 
-static void on_address(void *ctx, const struct host_address *a, bool permanent)
+static void on_address(void *ctx, const struct host_address *a, enum host_address_state state)
 {
 	struct link *l = ctx;
 	bool local = a->ip.octet[0] == 0xfe && (a->ip.octet[1] & 0xc0) == 0x80;
 
 	if (a->ip.family == 4 && l->source4.family == 0)
 		l->source4 = a->ip; /* the kernel lists the primary one first */
-	else if (a->ip.family == 6 && local && permanent && l->source6.family == 0)
+	else if (a->ip.family == 6 && local && state == HOST_ADDRESS_LASTING &&
+		 l->source6.family == 0)
 		l->source6 = a->ip;
 }
 

@@ -305,7 +305,7 @@ struct roll_call {
 	bool there[ROUTER_SET_ADDRESSES_MAX];
 };
 
-static void on_present(void *ctx, const struct host_address *a, bool permanent)
+static void on_present(void *ctx, const struct host_address *a, enum host_address_state state)
 {
 	struct roll_call *roll = ctx;
 

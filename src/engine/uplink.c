@@ -85,12 +85,14 @@ struct own {
 	bool router;
 };
 
-static void announce_own(void *ctx, const struct host_address *a, bool permanent)
+static void announce_own(void *ctx, const struct host_address *a, enum host_address_state state)
 {
 	const struct own *own = ctx;
 	uint8_t buf[ANNOUNCE_LEN_MAX];
 	struct writer w = writer_of(buf, sizeof(buf));
 
+	if (state == HOST_ADDRESS_TENTATIVE)
+		return;
 	if (a->ip.family == 4)
 		announce_arp(&w, ANNOUNCE_REQUEST, own->address, a->ip.octet);
 	else

@@ -156,7 +156,7 @@ struct address_list {
 	int ifindex;
 	struct found {
 		struct host_address address;
-		bool permanent;
+		enum host_address_state state;
 	} * items;
 	size_t count, capacity;
 	bool no_memory;
@@ -164,7 +164,7 @@ struct address_list {
 
 static void on_address(void *ctx, const struct nlmsghdr *answer)
 {
-	const uint32_t unfit = IFA_F_TENTATIVE | IFA_F_DADFAILED | IFA_F_DEPRECATED;
+	const uint32_t unproven = IFA_F_TENTATIVE | IFA_F_DADFAILED;
 	struct nlmsghdr *message = (struct nlmsghdr *)answer;
 	const struct ifaddrmsg *header = nlmsg_data(message);
 	struct nlattr *a[IFA_MAX + 1], *ip;
@@ -185,8 +185,14 @@ static void on_address(void *ctx, const struct nlmsghdr *answer)
 	f.address.ifindex = (int)header->ifa_index;
 	f.address.prefix = header->ifa_prefixlen;
 	flags = a[IFA_FLAGS] ? nla_get_u32(a[IFA_FLAGS]) : header->ifa_flags;
+	if (flags & unproven)
+		f.state = HOST_ADDRESS_TENTATIVE;
 	/* The bit of IPv6's temporary addresses means "secondary" in IPv4. */
-	f.permanent = !(flags & unfit) && !(f.address.ip.family == 6 && (flags & IFA_F_TEMPORARY));
+	else if (flags & IFA_F_DEPRECATED ||
+		 (f.address.ip.family == 6 && (flags & IFA_F_TEMPORARY)))
+		f.state = HOST_ADDRESS_PASSING;
+	else
+		f.state = HOST_ADDRESS_LASTING;
 	if (list->count == list->capacity) {
 		size_t capacity = list->capacity ? 2 * list->capacity : 64;
 		struct found *more = reallocarray(list->items, capacity, sizeof(*more));
@@ -202,7 +208,8 @@ static void on_address(void *ctx, const struct nlmsghdr *answer)
 }
 
 int host_addresses_list(struct host *h, int ifindex,
-			void (*fn)(void *ctx, const struct host_address *a, bool permanent),
+			void (*fn)(void *ctx, const struct host_address *a,
+				   enum host_address_state state),
 			void *ctx, struct error *ret_error)
 {
 	struct ifaddrmsg filter = { .ifa_family = AF_UNSPEC, .ifa_index = (uint32_t)ifindex };
@@ -222,7 +229,7 @@ int host_addresses_list(struct host *h, int ifindex,
 	if (r == 0 && list.no_memory)
 		r = -ENOMEM;
 	for (size_t i = 0; r == 0 && i < list.count; i++)
-		fn(ctx, &list.items[i].address, list.items[i].permanent);
+		fn(ctx, &list.items[i].address, list.items[i].state);
 	free(list.items);
 	if (r < 0)
 		return netlink_fail(&h->command, r, ret_error, "list the addresses of interface %d",

@@ -72,11 +72,18 @@ unsigned int host_addresses_add(struct host *h, const struct host_address *list,
 unsigned int host_addresses_delete(struct host *h, const struct host_address *list,
 				   unsigned int count, struct error *ret_error);
 
+enum host_address_state {
+	HOST_ADDRESS_TENTATIVE, /* under duplicate address detection, or it failed: not ours to
+				 * speak for (RFC 4862, 5.4) */
+	HOST_ADDRESS_PASSING,	/* deprecated, or temporary (RFC 8981): ours, but for nothing new */
+	HOST_ADDRESS_LASTING,	/* all others; one from DHCP, too */
+};
+
 /* What a link has: calls fn for each (ifindex 0: of all links), primary ones first; for none if the
- * link is gone.  `permanent` is false for temporary, tentative, deprecated and duplicate ones; it
- * is true for one from DHCP. */
+ * link is gone. */
 int host_addresses_list(struct host *h, int ifindex,
-			void (*fn)(void *ctx, const struct host_address *a, bool permanent),
+			void (*fn)(void *ctx, const struct host_address *a,
+				   enum host_address_state state),
 			void *ctx, struct error *ret_error);
 
 /* Whether the main table has exactly this route. */

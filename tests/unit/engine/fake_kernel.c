@@ -302,18 +302,22 @@ static int place_of(const struct host *h, const char *ifname)
 	return -1;
 }
 
-/* The uplink has one of IPv4 and one of IPv6; this host is a router. */
+/* The uplink has one of IPv4 and two of IPv6, of which one is not proven; this host is a router. */
 int host_addresses_list(struct host *h, int ifindex,
-			void (*fn)(void *ctx, const struct host_address *a, bool permanent),
+			void (*fn)(void *ctx, const struct host_address *a,
+				   enum host_address_state state),
 			void *ctx, struct error *ret_error)
 {
 	const struct host_address list[] = {
 		{ ifindex, { .family = 4, .octet = { 10, 9, 0, 1 } }, 24 },
 		{ ifindex, { .family = 6, .octet = { 0xfd, 0, [15] = 1 } }, 64 },
+		{ ifindex, { .family = 6, .octet = { 0xfd, 0, [15] = 2 } }, 64 },
 	};
+	const enum host_address_state states[] = { HOST_ADDRESS_LASTING, HOST_ADDRESS_PASSING,
+						   HOST_ADDRESS_TENTATIVE };
 
 	for (unsigned int i = 0; i < ARRAY_LEN(list) && ifindex == 1; i++)
-		fn(ctx, &list[i], true);
+		fn(ctx, &list[i], states[i]);
 	return 0;
 }
 

@@ -71,10 +71,10 @@ static void lab_end(struct host *h)
 }
 
 struct counted {
-	unsigned int count, permanent;
+	unsigned int count, tentative;
 };
 
-static void on_address(void *ctx, const struct host_address *a, bool permanent)
+static void on_address(void *ctx, const struct host_address *a, enum host_address_state state)
 {
 	struct counted *c = ctx;
 
@@ -82,7 +82,7 @@ static void on_address(void *ctx, const struct host_address *a, bool permanent)
 	if (a->ip.octet[0] == 0xfe || a->ifindex == 1)
 		return;
 	c->count++;
-	c->permanent += permanent;
+	c->tentative += state == HOST_ADDRESS_TENTATIVE;
 }
 
 static struct counted count_of(struct host *h, int ifindex)
@@ -137,7 +137,7 @@ static void adds_and_deletes_by_the_hundred(void **state)
 	c = count_of(h, 0);
 	assert_int_equal(c.count, 2 * MANY + 2);
 	/* none is tentative, not even for a moment */
-	assert_int_equal(c.permanent, c.count);
+	assert_int_equal(c.tentative, 0);
 	c = count_of(h, devices[7]);
 	assert_int_equal(c.count, 2);
 	/* no route but the parent's leads to the subnet */
@@ -203,6 +203,54 @@ static void tells_of_the_first_that_failed_and_does_the_others(void **state)
 	assert_int_equal(host_addresses_delete(h, list4, 3, &e), 0);
 	assert_int_equal(host_addresses_add(h, list4, 0, &e), 0);
 	assert_int_equal(count_of(h, 99999).count, 0);
+	lab_end(h);
+}
+
+struct sought {
+	uint8_t last; /* octet of its address */
+	enum host_address_state state;
+	bool there;
+};
+
+static void on_sought(void *ctx, const struct host_address *a, enum host_address_state state)
+{
+	struct sought *s = ctx;
+
+	if (a->ip.family != 6 || a->ip.octet[0] != 0xfd || a->ip.octet[15] != s->last)
+		return;
+	s->there = true;
+	s->state = state;
+}
+
+static enum host_address_state state_of(struct host *h, uint8_t last)
+{
+	struct sought s = { .last = last };
+	struct error e;
+	int r = host_addresses_list(h, 0, on_sought, &s, &e);
+
+	assert_ok(r, e);
+	assert_true(s.there);
+	return s.state;
+}
+
+static void tells_what_is_not_proven_from_what_passes(void **state)
+{
+	struct host *h = lab_new(1);
+
+	/* As long as there is no carrier, nothing is proven. */
+	lab_run("ip link set v1 down && ip addr add fd09::7/64 dev v0"
+		" && ip addr add fd09::8/64 dev v0 nodad preferred_lft 0"
+		" && ip addr add fd09::9/64 dev v0 nodad valid_lft 600 preferred_lft 600");
+	assert_int_equal(state_of(h, 7), HOST_ADDRESS_TENTATIVE);
+	assert_int_equal(state_of(h, 8), HOST_ADDRESS_PASSING);
+	assert_int_equal(state_of(h, 9), HOST_ADDRESS_LASTING);
+	/* The other end has it: the check of it fails. */
+	lab_run("ip addr add fd09::6/64 dev v1 nodad && ip addr add fd09::6/64 dev v0"
+		" && ip link set v1 up && for i in $(seq 50); do"
+		"  ip -6 addr show dev v0 dadfailed | grep -q fd09::6 && break; sleep 0.1; done"
+		" && ip -6 addr show dev v0 dadfailed | grep -q fd09::6"
+		" && ip addr del fd09::6/64 dev v1");
+	assert_int_equal(state_of(h, 6), HOST_ADDRESS_TENTATIVE);
 	lab_end(h);
 }
 
@@ -282,6 +330,7 @@ int main(void)
 		cmocka_unit_test(is_usable_at_once),
 		cmocka_unit_test(one_of_several_goes_alone),
 		cmocka_unit_test(tells_of_the_first_that_failed_and_does_the_others),
+		cmocka_unit_test(tells_what_is_not_proven_from_what_passes),
 		cmocka_unit_test(reports_changes_once_asked_to),
 		cmocka_unit_test(finds_exactly_this_route),
 	};
