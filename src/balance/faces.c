@@ -462,21 +462,27 @@ void faces_lease(struct step *s)
 	}
 }
 
-static mono_t announce_at(const struct group_face *f)
+static mono_t announce_at(const struct group *g, const struct group_face *f)
 {
 	static const span_t offsets[GROUP_ANNOUNCES] = { { 0 },		 { 50000000 },
 							 { 200000000 },	 { 450000000 },
 							 { 800000000 },	 { 2000000000 },
 							 { 10000000000 } };
 
+	const mono_t again = mono_after(f->refreshed, GROUP_RECLAIM);
 	mono_t at;
 
 	if (!f->active)
 		return MONO_NEVER;
 	at = f->announced < GROUP_ANNOUNCES ? mono_after(f->announce_base, offsets[f->announced])
 					    : mono_after(f->refreshed, GROUP_REFRESH);
-	/* Switches believe who spoke last. */
-	return f->challenged ? mono_earlier(at, mono_after(f->refreshed, GROUP_RECLAIM)) : at;
+	/* Switches believe who spoke last.  And who hears nobody any more may itself be cut off:
+	 * then what it says reaches nobody, and if the others leave before that ends, nothing will
+	 * tell it that it has. */
+	if (f->challenged ||
+	    (g->deserted.ns && !mono_due(mono_after(g->deserted, GROUP_REFRESH), again)))
+		at = mono_earlier(at, again);
+	return at;
 }
 
 void faces_announce(struct step *s)
@@ -485,7 +491,7 @@ void faces_announce(struct step *s)
 		struct group_face *f = &s->g->faces[i];
 		struct group_effect *e;
 
-		if (!mono_due(announce_at(f), s->now))
+		if (!mono_due(announce_at(s->g, f), s->now))
 			continue;
 		e = step_add(s, GROUP_ANNOUNCE);
 		e->face = (uint8_t)i;
@@ -507,7 +513,7 @@ mono_t faces_expiry(const struct group *g)
 	for (unsigned int i = 0; i < g->record->face_count; i++) {
 		const struct group_face *f = &g->faces[i];
 
-		next = mono_earlier(next, announce_at(f));
+		next = mono_earlier(next, announce_at(g, f));
 		if (f->yielded)
 			next = mono_earlier(next, f->serve);
 		if (f->active && f->beyond > f->epoch)

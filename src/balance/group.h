@@ -94,7 +94,8 @@
 #define GROUP_LATE	SPAN_MS(150) /* a timer: it stood still, and has not heard what was said */
 #define GROUP_REACT	SPAN_MS(300) /* for what its own heartbeat will say better */
 #define GROUP_REFRESH	SPAN_S(55)   /* switches are to hear a face at least every minute */
-#define GROUP_RECLAIM	SPAN_S(1)    /* … and this soon again when they heard it of a stranger, */
+/* … and this soon again when all others have fallen silent, or they heard it of a stranger, */
+#define GROUP_RECLAIM	SPAN_S(1)
 #define GROUP_RECLAIMS	2	     /* twice: we are not told of every frame of his */
 #define GROUP_IDLE	SPAN_S(2)    /* a draining member without a flow for so long has drained */
 #define GROUP_ANNOUNCES 7	     /* at 0, 50, 200, 450, 800 ms, 2 s and 10 s */
@@ -278,6 +279,7 @@ struct group {
 	struct group_peer peers[GROUP_PEERS_MAX];
 	struct group_face faces[CLUSTER_FACES_MAX];
 	mono_t settled;				 /* since when no face has changed hands */
+	mono_t deserted; /* since when the last of the others is silent; 0: one is heard, or left */
 	struct heartbeat_bits hosted, fit, busy; /* here */
 
 	/* The views: as a coordinator, the one that is proposed or in force; installed and

@@ -223,6 +223,7 @@ struct group_peer *peers_hear(struct step *s, const struct heartbeat *h, vmac_ma
 	if (!p->there) {
 		p->there = true;
 		p->since = s->now;
+		s->g->deserted = (mono_t){ 0 };
 		tell_host(s, p, GROUP_REASON_HOST_JOINED);
 		faces_announce_anew(s);
 	}
@@ -241,6 +242,14 @@ static mono_t differs_for_good(const struct group_peer *p)
 	return mono_after(p->differs, SPAN_NS(GROUP_BEHIND.ns + GROUP_ROWS.ns));
 }
 
+static bool is_anybody_there(const struct group *g)
+{
+	for (unsigned int i = 0; i < GROUP_PEERS_MAX; i++)
+		if (g->peers[i].there)
+			return true;
+	return false;
+}
+
 static void review(struct step *s, struct group_peer *p)
 {
 	const bool differs = p->generation != s->g->record->generation;
@@ -248,6 +257,8 @@ static void review(struct step *s, struct group_peer *p)
 	if (p->there && mono_due(mono_after(p->heard, GROUP_DEAD), s->now)) {
 		p->there = p->answers = p->proven = false;
 		memset(p->claims, 0, sizeof(p->claims));
+		if (!is_anybody_there(s->g))
+			s->g->deserted = s->now;
 		tell_host(s, p, GROUP_REASON_HOST_SILENT);
 	}
 	doubt(s, p);

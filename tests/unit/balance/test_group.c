@@ -66,6 +66,37 @@ static void it_announces_seven_times_and_then_every_minute(void **state)
 	}
 }
 
+/* What it says may reach nobody, as if it were cut off. */
+static void who_is_left_alone_announces_every_second_for_a_minute(void **state)
+{
+	unsigned int before;
+	int a;
+
+	lan_all_up(&l, CLUSTER_DIRECTOR, 1);
+	lan_run(&l, MS(10000));
+	a = lan_anchor(&l, 0);
+	lan_down(&l, another(a));
+	lan_run(&l, MS(10000));
+	/* One is left. */
+	assert_int_equal(l.hosts[a].announced[0], GROUP_ANNOUNCES);
+	lan_down(&l, (unsigned int)(LAN_HOSTS - a) - another(a));
+	for (unsigned int i = 0; i < 54; i++) {
+		lan_run(&l, MS(1000));
+		assert_true(l.now - l.hosts[a].last_announced <= MS(1000));
+	}
+	lan_run(&l, MS(2000));
+	before = l.hosts[a].announced[0];
+	lan_run(&l, MS(50000));
+	assert_int_equal(l.hosts[a].announced[0], before);
+	/* Who leaves in order is no reason. */
+	lan_up(&l, another(a));
+	lan_run(&l, MS(20000));
+	before = l.hosts[a].announced[0];
+	lan_event(&l, another(a), &(struct group_event){ .kind = GROUP_LEAVE });
+	lan_run(&l, MS(5000));
+	assert_int_equal(l.hosts[a].announced[0], before);
+}
+
 static void a_dead_anchor_is_followed_within_a_second(void **state)
 {
 	int a;
@@ -449,6 +480,7 @@ int main(void)
 		cmocka_unit_test(nothing_is_taken_before_it_has_listened),
 		cmocka_unit_test(one_of_three_has_the_face),
 		cmocka_unit_test(it_announces_seven_times_and_then_every_minute),
+		cmocka_unit_test(who_is_left_alone_announces_every_second_for_a_minute),
 		cmocka_unit_test(a_dead_anchor_is_followed_within_a_second),
 		cmocka_unit_test(the_lease_is_over_when_the_next_takes_it),
 		cmocka_unit_test(one_who_leaves_hands_over_and_serves_on),
