@@ -142,6 +142,9 @@ static void see_live(struct engine *e, const struct cluster_state *s, struct see
 		v->faces[i].epoch = live->faces[i].epoch;
 		v->faces[i].lease_ms = live->faces[i].active ? live->faces[i].lease_ms : -1;
 	}
+	/* The anchor of the first face makes the views, and none is in force yet. */
+	if (v->faces[0].here && !live->committed.number)
+		v->rows_unassigned = v->row_count;
 	if (live->trouble.code != ERROR_NONE)
 		v->trouble = live->trouble;
 }

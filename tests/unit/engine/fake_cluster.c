@@ -192,7 +192,9 @@ bool anchor_look(struct anchors *a, uint32_t cluster, struct anchor_view *ret)
 
 	if (!f->record)
 		return false;
-	*ret = (struct anchor_view){ .face_count = f->record->face_count, .coordinator = true };
+	*ret = (struct anchor_view){ .face_count = f->record->face_count,
+				     .coordinator = true,
+				     .committed = f->committed };
 	for (unsigned int i = 0; i < f->record->face_count; i++) {
 		ret->faces[i].active = true;
 		ret->faces[i].holder = a->number ? a->number : 1;

@@ -256,6 +256,7 @@ static void views_become_rows(void **state)
 	assert_true(f->installed);
 	assert_int_equal(f->fresh[0], 1);
 	assert_int_equal(view(0, "web").members[0].rows, 0); /* not in force */
+	assert_int_equal(view(0, "web").rows_unassigned, CLUSTER_ROWS);
 	fake_commit_fails = true;
 	report(0, (struct anchor_report){ .kind = ANCHOR_COMMIT, .view = { 4, 1 } });
 	assert_int_equal(a->committed.epoch, 0);
@@ -344,8 +345,8 @@ static void who_answers_is_fit(void **state)
 	assert_string_equal(view(0, "web").members[0].health, "");
 }
 
-/* It has no bound address, and one of its own making. */
-/* Members that have its old one answer to nobody. */
+/* Members that have its old one answer to nobody.  What it has not yet proven to be its own, it
+ * does not speak for. */
 static void a_host_with_another_address_says_so(void **state)
 {
 	const vmac_mac_t now = { { 2, 0, 0, 0, 1, 1 } };
@@ -369,6 +370,7 @@ static void a_host_with_another_address_says_so(void **state)
 	assert_int_equal(p->announced, before + 2);
 }
 
+/* It has no bound address, and one of its own making. */
 static void who_has_ipv6_alone_is_asked_for_its_link_local(void **state)
 {
 	const struct ip formed = ip_link_local(guests[0]);
