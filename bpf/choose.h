@@ -142,7 +142,7 @@ __noinline int choose_begin(__u32 cluster, __u64 hash, __u64 what, __u32 row, __
 
 	if (!conf)
 		return (int)first;
-	found = flow_find(hash, cluster, tick, 0);
+	found = flow_find_fast(hash, cluster, tick, 0);
 	had = FLOW_ID(found);
 	if (FLOW_STATE(found) == FLOW_CONFIRMED && had == first)
 		return (int)first;
@@ -253,7 +253,7 @@ static __always_inline int guesses(const struct cluster_slot *s, __u64 what, __u
 	       clock_before(clock_coarse(), READ_ONCE(s->guess));
 }
 
-/* Of an anchor, where what was found of the flow is not enough. */
+/* Of an anchor, where what was found of the flow is not enough; not of a SYN. */
 __noinline int choose(__u32 cluster, __u64 hash, __u64 what, __u32 tick, __u64 found)
 {
 	const struct cluster_slot *s = cluster_slot_of(cluster);
@@ -267,8 +267,6 @@ __noinline int choose(__u32 cluster, __u64 hash, __u64 what, __u32 tick, __u64 f
 	row = row_read(s, cluster, what, CLUSTER_COMMITTED);
 	if (!CLUSTER_FIRST(row) || !(WHAT_FLAGS(what) & PACKET_PORTS))
 		return (int)CLUSTER_FIRST(row);
-	if (WHAT_FLAGS(what) & PACKET_SYN)
-		return choose_begin(cluster, hash, what, row, tick);
 	guess = (__u32)guesses(s, what, found);
 	if (known && (id != CLUSTER_SECOND(row) || !guess))
 		return (int)(id | (guess ? CHOSE_GUESSED : 0));
@@ -287,10 +285,14 @@ static __always_inline int find_or_choose(const struct cluster_slot *s,
 					  const struct cluster_conf *conf, __u32 cluster,
 					  __u64 hash, __u64 what, __u32 tick)
 {
-	__u32 flags = WHAT_FLAGS(what);
+	__u32 flags = WHAT_FLAGS(what), row;
 	__u64 found = 0;
 
-	if ((flags & (PACKET_PORTS | PACKET_SYN)) == PACKET_PORTS) {
+	if ((flags & (PACKET_PORTS | PACKET_SYN)) == (PACKET_PORTS | PACKET_SYN)) {
+		row = row_read(s, cluster, what, CLUSTER_COMMITTED);
+		return CLUSTER_FIRST(row) ? choose_begin(cluster, hash, what, row, tick) : 0;
+	}
+	if (flags & PACKET_PORTS) {
 		found = flow_find_fast(hash, cluster, tick, renewal(conf, WHAT_PROTO(what), flags));
 		if (found && !FLOW_IS_GUESSED(found) && cluster_knows(s, FLOW_ID(found)))
 			return (int)FLOW_ID(found);
