@@ -8,7 +8,7 @@ import os
 
 import balance_changes as changes
 import balance_path as path
-from harness import Failure, Samples, machine, must, run as run_program, say, spread
+from harness import Failure, Samples, machine, must, run as run_program, run_json, say, spread
 
 ROUNDS = 5
 ROUNDS_LONG = 3  # of what varies little, or takes long
@@ -28,7 +28,8 @@ SHARE, SHARE_WORST = "most loaded of 32 equal members / their mean", "the same, 
 TEXT = """*The program alone* is what the data plane does with a frame, repeated without links and in warm caches; the *whole path* is
 from the wire to a member's link, with all of the kernel between. *More than plain forwarding*: than the same frame for a port that
 is no member's. The flow table has 1,048,576 places in lines of eight, so of 1,000,000 flows it cannot hold all: how many it did, and how
-many of the frames were of others (whose search is in the figure), stands beside it. nftables' *hash and fwd* remembers no flow, so it moves
+many of the frames were of others (whose search is in the figure), stands beside it. *One line of 8 MiB of memory* is what a million flows
+in no order cost at least, wherever they are kept: as much memory as the table's, read at random in user space by a loop of one load. nftables' *hash and fwd* remembers no flow, so it moves
 them when members change; its *dnat* with conntrack remembers them, routes, and needs the answers to come back the same way.
 
 The death of an anchor's whole host ends the flows of its members: whoever follows waits 10 s, since its vmacd may be dead alone, and then others answer
@@ -42,6 +43,7 @@ def measure_program(tools, samples, rounds, quick):
     options = ("--turns", "51", "--members", "32") if quick else ("--turns", "201")
     for index in range(rounds):
         say(f"balance: the program alone, round {index + 1} of {rounds}")
+        samples.add(path.LINE + "the program alone", "this machine", run_json(tools.lines)["line_ns"], "ns/line")
         for line in run_program(cost, "--json", *options).splitlines():
             entry = json.loads(line)
             case = entry["case"].replace("known flows", f"{path.MANY:,} known flows")

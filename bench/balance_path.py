@@ -15,6 +15,7 @@ MORE = "CPU a frame more than plain forwarding, "
 OWN = "the program's own clock on these frames, more than plain forwarding, "
 OVER = "CPU a frame net of the floor, vmac over nftables' hash and fwd, "
 KNOWN = "flows known, "
+LINE = "one line of 8 MiB of memory, read at random, beside: "
 
 BURSTS, FRAMES = 5, 50_000
 AT_ONCE = 250_000  # of flows that begin: their later frames come before those of the next ones
@@ -110,6 +111,8 @@ class Path:
 
     def round(self, case, index):
         names, least = in_turn([*self.balancers(case), FLOOR, PLAIN], index), {}
+        if case.flows == MANY:
+            self.samples.add(LINE + case.name, "this machine", run_json(self.tools.lines)["line_ns"], "ns/line")
         self.keep_known(case)
         for burst in range(self.bursts):
             for name in in_turn(names, burst):
