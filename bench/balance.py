@@ -29,7 +29,8 @@ TEXT = """*The program alone* is what the data plane does with a frame, repeated
 from the wire to a member's link, with all of the kernel between. *More than plain forwarding*: than the same frame for a port that
 is no member's. The flow table has 1,048,576 places in lines of eight, so of 1,000,000 flows it cannot hold all: how many it did, and how
 many of the frames were of others (whose search is in the figure), stands beside it. *One line of 8 MiB of memory* is what a million flows
-in no order cost at least, wherever they are kept: as much memory as the table's, read at random in user space by a loop of one load. nftables' *hash and fwd* remembers no flow, so it moves
+in no order cost at least, wherever they are kept: as much memory as the table's, read at random in user space, with half a microsecond of other
+work between two reads. nftables' *hash and fwd* remembers no flow, so it moves
 them when members change; its *dnat* with conntrack remembers them, routes, and needs the answers to come back the same way.
 
 The death of an anchor's whole host ends the flows of its members: whoever follows waits 10 s, since its vmacd may be dead alone, and then others answer
