@@ -233,9 +233,9 @@ static int member_priority(struct command *c)
 	{ "affinity", "A", OPTION_TEXT, "none (5-tuple), single (client), network (/24, /64) (none)", "affinity" }, \
 	{ "table", "T", OPTION_TEXT, "rendezvous or maglev (rendezvous)", "table" }, \
 	{ "nat", NULL, OPTION_FLAG, "members do not carry the addresses: rewrite at their ports" }, \
-	{ "check", "TYPE", OPTION_TEXT, "none, arp, tcp or http (arp)", "check.type" }, \
-	{ "check-port", "N", OPTION_NUMBER, "of tcp and http", "check.port" }, \
-	{ "check-path", "PATH", OPTION_TEXT, "of http (/)", "check.path" }, \
+	{ "check", "TYPE", OPTION_TEXT, "none, arp, tcp, http or https (arp)", "check.type" }, \
+	{ "check-port", "N", OPTION_NUMBER, "of tcp, http and https", "check.port" }, \
+	{ "check-path", "PATH", OPTION_TEXT, "of http and https (/)", "check.path" }, \
 	{ "check-interval", "DURATION", OPTION_TEXT, "between two checks (2s)", "check.interval" }, \
 	{ "check-timeout", "DURATION", OPTION_TEXT, "to answer (1s)", "check.timeout" }, \
 	{ "rise", "N", OPTION_NUMBER, "so many good results in a row turn it up (2)", "check.rise" }, \

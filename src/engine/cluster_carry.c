@@ -549,7 +549,8 @@ void balancing_start(struct engine *e)
 	struct error error;
 
 	if (errands_open(&e->balancing->errands, &error) < 0)
-		log_warning("clusters: checks by tcp and http cannot be made: %s", error.message);
+		log_warning("clusters: checks by tcp, http and https cannot be made: %s",
+			    error.message);
 	if (inject_open(PLANE_ANNOUNCE_MARK, &e->balancing->inject, &error) < 0)
 		log_warning("clusters: nobody can be asked: %s", error.message);
 	balancing_identity(e);

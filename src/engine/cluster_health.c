@@ -337,7 +337,7 @@ static void on_probe(void *ctx, uint64_t id, enum errand_outcome outcome, const 
 		log_warning("cluster %s: its members cannot be checked from here: %s",
 			    s->record->name, detail);
 	error_set(&s->unable, ERROR_KERNEL_FAILED,
-		  "checks by tcp and http need an address of this host's own on the uplink",
+		  "checks by tcp, http and https need an address of this host's own on the uplink",
 		  "its members cannot be checked from here: %s", detail);
 	memset(s->members[index].detail, 0, sizeof(s->members[index].detail));
 	memccpy(s->members[index].detail, detail, '\0', sizeof(s->members[index].detail) - 1);
